@@ -1,0 +1,58 @@
+# One command per job; `make` lists them. Everything runs in the project's own virtual environment, .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+OUT ?= out/demo
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint bench bench-quick notebooks docs figures browser clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed; $(PYTHON) is older: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,notebooks,dev]'
+	@touch $@
+
+browser: ## find or install Chromium, which draws static figures
+	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null 2>&1 || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	  apt-get install -y -qq chromium fonts-dejavu >/dev/null; } || \
+	echo "note: no Chrome or Chromium found, so figures are written as HTML only; install one (for example" \
+	  "'sudo apt-get install chromium') and run 'probes figures $(OUT)' for PDF, SVG and PNG" >&2
+
+demo: .venv/.ready browser ## read, push and compare the embedded real lineage; writes $(OUT)/report.html
+	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(OUT)
+	@echo "open $(OUT)/report.html"
+
+test: .venv/.ready browser ## run the tests
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: .venv/.ready ## format, lint, types, and rooms that import only leftwards
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+check: lint test ## everything CI runs
+
+bench: .venv/.ready ## measure extraction against the bare forward; writes benchmarks/results
+	$(BIN)/python benchmarks/extraction.py
+
+bench-quick: .venv/.ready ## the same on fewer texts
+	$(BIN)/python benchmarks/extraction.py --texts 120 --repeats 2 --out out/bench-quick.json
+
+notebooks: .venv/.ready ## run the notebooks and keep their outputs
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+figures: .venv/.ready browser ## regenerate what README and docs show, from the survey in $(OUT)
+	$(BIN)/probes figures $(OUT) --out figures --format png svg
+
+docs: .venv/.ready ## regenerate the reference pages from the code
+	$(BIN)/python docs/build.py
+
+clean: ## remove the virtual environment and outputs
+	rm -rf .venv out

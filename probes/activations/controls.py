@@ -1,0 +1,79 @@
+"""Inputs of the surface baselines: what a model starts from, and what its mere architecture makes of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+
+import numpy as np
+import torch
+
+from probes.activations.reading import Values, read_rows
+from probes.activations.rendering import Rendered
+from probes.activations.store import Store, digest
+from probes.lineage import LoadedStage
+from probes.models import HookedModel, hooked
+from probes.models.sites import Site
+
+CONTROLS = ("embedding", "random_init")
+RANDOM_INIT_SEED = 0
+_KEPT = 8  # concept x position sets of random-init activations held in memory
+_memory: OrderedDict[str, Values] = OrderedDict()
+
+
+def mean_embedding(loaded: LoadedStage, rows: Sequence[Rendered]) -> np.ndarray:
+    """`[row, d_model]` float32: the mean input embedding of each text, a bag of words to the model."""
+    table: torch.Tensor = loaded.model.get_input_embeddings().weight  # pyright: ignore[reportAssignmentType]
+    with torch.inference_mode():
+        means = [table[torch.tensor(r.ids, device=table.device)].float().mean(0) for r in rows]
+        return torch.stack(means).cpu().numpy()
+
+
+def random_init(
+    loaded: LoadedStage,
+    rows: Sequence[Rendered],
+    sites: Mapping[str, list[Site]],
+    positions: Sequence[str],
+    *,
+    identity: Mapping[str, object],
+    store: Store | None,
+    batch_tokens: int,
+    label: str | None,
+) -> Values:
+    """Activations of the same architecture with random weights (seed 0), on the same tokens.
+
+    They depend on the configuration alone, so all stages of one architecture share them: on disk in a
+    `store`, else in memory for the last few concepts.
+    """
+    config = {k: v for k, v in loaded.model.config.to_dict().items() if not k.startswith("_")}
+    who = {**identity, "weights": f"random_init seed {RANDOM_INIT_SEED} of {digest(_plain(config))}"}
+
+    @cache
+    def model() -> HookedModel:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(RANDOM_INIT_SEED)
+            untrained = type(loaded.model)(loaded.model.config)
+        untrained.to(device=loaded.model.device, dtype=loaded.model.dtype)  # pyright: ignore
+        return hooked(LoadedStage.from_model(untrained, loaded.tokenizer, name="random_init"))
+
+    read = partial(read_rows, model, rows, sites, positions, batch_tokens=batch_tokens, label=label)
+    if store is not None:
+        return read(shelf=store.shelf(who))
+    wanted = [[list(r.ids), sorted(r.reads.items())] for r in rows]
+    key = digest([who, wanted, list(positions), [str(s) for group in sites.values() for s in group]])
+    if key not in _memory:
+        _memory[key] = read()
+        while len(_memory) > _KEPT:
+            _memory.popitem(last=False)
+    _memory.move_to_end(key)
+    return _memory[key]
+
+
+def _plain(value: object) -> object:
+    """A configuration as JSON: what JSON does not know is written as its name."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,174 @@
+"""The pass over the texts: what is to be read, in which batches, and where each row of the result goes.
+
+Each piece of work is done once: identical texts are computed once, texts of like length share a batch under
+a token budget, tokens are pooled inside the hook, and rows that a shelf already holds are not computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from probes.activations.rendering import Rendered
+from probes.activations.store import Shelf, digest
+from probes.models import HookedModel, TokenBatch
+from probes.models.sites import Site
+
+ROWS_PER_SHARD = 2048
+"""Rows between two writes to the store: what an interruption can cost at most."""
+
+Values = dict[tuple[str, str], np.ndarray]
+"""(kind of site, position) -> `[layer, row, width]` float32."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Some tokens of one text: their mean, or each of them."""
+
+    key: str
+    tokens: tuple[int, ...]
+    every: bool
+
+
+class _Result:
+    """The arrays of a result, allocated once; rows are put where they belong as they come."""
+
+    def __init__(self, rows: Sequence[Rendered], sites: Mapping[str, list[Site]], positions: Sequence[str]):
+        self.sites = sites
+        self.values: Values = {}
+        self.n_rows: dict[str, int] = {}
+        self.places: dict[str, list[tuple[str, int]]] = {}  # row key -> (position, first row)
+        self.readings: dict[tuple[int, ...], dict[str, _Reading]] = {}  # token ids -> key -> reading
+        for position in positions:
+            count = 0
+            for row in rows:
+                reading = _reading(row, position)
+                self.readings.setdefault(row.ids, {})[reading.key] = reading
+                self.places.setdefault(reading.key, []).append((position, count))
+                count += len(reading.tokens) if reading.every else 1
+            self.n_rows[position] = count
+
+    def put(self, key: str, kind: str, layer: int, array: np.ndarray) -> None:
+        """`array` is `[row, width]`, the rows of one reading at one site."""
+        for position, start in self.places[key]:
+            if (kind, position) not in self.values:
+                shape = (len(self.sites[kind]), self.n_rows[position], array.shape[1])
+                self.values[kind, position] = np.empty(shape, dtype=np.float32)
+            self.values[kind, position][layer, start : start + len(array)] = array
+
+    def rows_of(self, keys: Sequence[str], kind: str, layer: int) -> np.ndarray:
+        """`[key, width]`: the rows of readings that are one row each."""
+        return np.stack(
+            [self.values[kind, p][layer, start] for p, start in (self.places[k][0] for k in keys)]
+        )
+
+
+def _reading(row: Rendered, position: str) -> _Reading:
+    every, tokens = position == "all", row.reads[position]
+    return _Reading(digest([every, row.ids, tokens]), tokens, every)
+
+
+def read_rows(
+    model: Callable[[], HookedModel],
+    rows: Sequence[Rendered],
+    sites: Mapping[str, list[Site]],
+    positions: Sequence[str],
+    *,
+    shelf: Shelf | None = None,
+    batch_tokens: int = 2048,
+    label: str | None = None,
+) -> Values:
+    """Activations of `rows` at `sites` (kind -> sites) and `positions`, in the order of `rows`.
+
+    `model` is called when there is something to compute. `label` names the work on the progress bar
+    (stderr); None shows none.
+    """
+    result = _Result(rows, sites, positions)
+    flat = {site: (kind, i) for kind, group in sites.items() for i, site in enumerate(group)}
+    single = {r.key for readings in result.readings.values() for r in readings.values() if not r.every}
+    stored: list[str] = []
+    if shelf is not None:
+        stored = sorted(single - shelf.missing(single, list(flat)))
+    for site, arrays in shelf.read(stored, list(flat)).items() if shelf is not None and stored else ():
+        for key, array in zip(stored, arrays, strict=True):
+            result.put(key, *flat[site], array[None])
+    done = set(stored)
+    todo = {
+        ids: [r for r in readings.values() if r.key not in done]
+        for ids, readings in result.readings.items()
+        if any(r.key not in done for r in readings.values())
+    }
+    pending: list[str] = []
+
+    def flush() -> None:
+        if shelf is not None and pending:
+            shelf.write(pending, {site: result.rows_of(pending, *place) for site, place in flat.items()})
+        pending.clear()
+
+    with tqdm(
+        total=len(todo), desc=label, unit="text", disable=label is None or not todo, leave=False
+    ) as bar:
+        for batch in _batches(todo, batch_tokens):
+            for site, parts in _read_batch(model(), batch, list(flat)).items():
+                for key, array in parts.items():
+                    result.put(key, *flat[site], array)
+            pending += [r.key for readings in batch.values() for r in readings if not r.every]
+            bar.update(len(batch))
+            if len(pending) >= ROWS_PER_SHARD:
+                flush()
+    flush()
+    return result.values
+
+
+def _batches(
+    todo: Mapping[tuple[int, ...], list[_Reading]], batch_tokens: int
+) -> Iterator[dict[tuple[int, ...], list[_Reading]]]:
+    """Texts of like length together, as many as fit the budget with their padding; the longest first, so
+    that a lack of memory shows at once and not at the end of a long run."""
+    batch: dict[tuple[int, ...], list[_Reading]] = {}
+    for ids in sorted(todo, key=len, reverse=True):
+        if batch and (len(batch) + 1) * len(next(iter(batch))) > batch_tokens:
+            yield batch
+            batch = {}
+        batch[ids] = todo[ids]
+    if batch:
+        yield batch
+
+
+def _read_batch(
+    model: HookedModel, texts: Mapping[tuple[int, ...], list[_Reading]], sites: Sequence[Site]
+) -> dict[Site, dict[str, np.ndarray]]:
+    """Site -> row key -> `[row, width]`."""
+    readings = [(i, r) for i, group in enumerate(texts.values()) for r in group]
+    row = torch.tensor([i for i, r in readings for _ in r.tokens])
+    token = torch.tensor([t for _, r in readings for t in r.tokens])
+    # Several tokens of a mean go to one row of the pooled result; each token of `every` has its own.
+    counts = [len(r.tokens) if r.every else 1 for _, r in readings]
+    starts = np.cumsum([0, *counts])
+    target = torch.tensor(
+        [
+            start + (n if r.every else 0)
+            for (_, r), start in zip(readings, starts[:-1], strict=True)
+            for n in range(len(r.tokens))
+        ]
+    )
+    size = torch.bincount(target).float()[:, None]
+    is_mean = bool((size > 1).any())
+
+    def pool(values: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
+        picked = values[row.to(values.device), token.to(values.device)].float()
+        if not is_mean:
+            return picked
+        total = picked.new_zeros(len(size), picked.shape[1])
+        return total.index_add_(0, target.to(picked.device), picked) / size.to(picked.device)
+
+    with torch.inference_mode():
+        found = model.read(TokenBatch.pad(list(texts)), sites, pool)
+    return {
+        site: {r.key: part.numpy() for (_, r), part in zip(readings, values.split(counts), strict=True)}
+        for site, values in found.items()
+    }

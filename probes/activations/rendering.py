@@ -1,0 +1,144 @@
+"""From examples to token ids and to the tokens that are read: one rendering for a whole lineage, or each
+stage's own. Apart from extraction because a template change must never pass for a change of representation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from probes.concepts import Concept, Example
+from probes.errors import ConceptError, InputError, TokenizerError
+from probes.lineage import LoadedStage
+
+POSITIONS = ("last", "mean", "decision", "span", "all")
+"""`last`: the last token. `mean`: all tokens but the first, which is an attention sink in most decoders.
+`decision`: the token before the answer, the last of the prompt of a chat that ends with the assistant.
+`span`: the tokens that overlap the evidence. `all`: every token, each a row of its own."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One example as the model reads it."""
+
+    text: str
+    ids: tuple[int, ...]
+    reads: dict[str, tuple[int, ...]]
+    """Position name -> indices of the tokens that are read there (averaged, except for `all`)."""
+
+
+def render(
+    loaded: LoadedStage,
+    concept: Concept,
+    positions: Sequence[str] = ("last",),
+    render: str = "shared",
+    max_positions: int | None = None,
+    truncate: bool = False,
+) -> list[Rendered]:
+    """Token ids and read positions of every example of `concept`, in its order.
+
+    Parameters
+    ----------
+    render : "shared" uses the lineage's reference tokenizer and chat template, and checks that the stage's
+        own vocabulary gives the same meaning to every id used; "own" uses the stage's tokenizer.
+    max_positions : context window in tokens. A longer text raises ConceptError unless `truncate`, which cuts
+        its end.
+
+    Raises
+    ------
+    ConceptError : a text too long, without tokens, or without what a position needs.
+    TokenizerError : no chat template for a chat, or ids that mean another token at this stage.
+    """
+    unknown = [p for p in positions if p not in POSITIONS]
+    if unknown:
+        raise InputError(f"position {unknown[0]!r} is not known: expected one of {', '.join(POSITIONS)}")
+    if render not in ("shared", "own"):
+        raise InputError(f'render={render!r}: expected "shared" or "own"')
+    tokenizer = loaded.tokenizer if render == "own" else loaded.reference_tokenizer
+    texts = concept.texts(tokenizer)
+    rendered = []
+    for index, (example, text) in enumerate(zip(concept.examples, texts, strict=True)):
+        where = f"concept {concept.name!r}, row {index + 1} (pair {example.pair!r})"
+        ids, offsets = _tokenise(tokenizer, text, chat=example.messages is not None)
+        if not ids:
+            raise ConceptError(f"{where}: the text has no tokens: give it some words")
+        if max_positions is not None and len(ids) > max_positions:
+            if not truncate:
+                raise ConceptError(
+                    f"{where}: {len(ids)} tokens, but the model's context window is {max_positions}: "
+                    "shorten the text, or cut it with truncate=True (--truncate)"
+                )
+            ids, offsets = ids[:max_positions], offsets[:max_positions]
+        reads = {p: _read_indices(p, example, offsets, tokenizer, len(ids), where) for p in positions}
+        rendered.append(Rendered(text, tuple(ids), reads))
+    if render == "shared" and loaded.tokenizer is not tokenizer:
+        _check_same_vocabulary(loaded, tokenizer, {i for r in rendered for i in r.ids})
+    return rendered
+
+
+def _tokenise(tokenizer, text: str, chat: bool) -> tuple[list[int], list[tuple[int, int]]]:
+    """Ids and character offsets; a chat template writes its own special tokens, plain text gets them here."""
+    encoded = tokenizer(
+        text,
+        add_special_tokens=not chat,
+        return_offsets_mapping=tokenizer.is_fast,
+        return_attention_mask=False,
+        truncation=False,
+        verbose=False,
+    )
+    ids = list(encoded["input_ids"])
+    offsets = list(encoded["offset_mapping"]) if tokenizer.is_fast else [(0, 0)] * len(ids)
+    if tokenizer.bos_token_id is not None and ids[:2] == [tokenizer.bos_token_id] * 2:
+        ids, offsets = ids[1:], offsets[1:]  # the text brought its own BOS: one is right
+    return ids, offsets
+
+
+def _read_indices(
+    position: str, example: Example, offsets: list[tuple[int, int]], tokenizer, n_tokens: int, where: str
+) -> tuple[int, ...]:
+    if position == "last":
+        return (n_tokens - 1,)
+    if position == "mean":
+        return tuple(range(1, n_tokens)) or (0,)
+    if position == "all":
+        return tuple(range(n_tokens))
+    if position == "decision":
+        messages = example.messages
+        if not messages or messages[-1].role != "assistant" or len(messages) < 2:
+            raise ConceptError(
+                f'{where}: position "decision" needs messages that end with the assistant\'s answer: '
+                "give messages, or read another position"
+            )
+        prompt = tokenizer.apply_chat_template(
+            [message.model_dump() for message in messages[:-1]], tokenize=False, add_generation_prompt=True
+        )
+        length = len(_tokenise(tokenizer, prompt, chat=True)[0])
+        if length > n_tokens:
+            raise ConceptError(f"{where}: the answer was cut off, so there is no decision point to read")
+        return (length - 1,)
+    if not example.evidence or example.text is None:
+        raise ConceptError(f'{where}: position "span" needs a plain text with evidence spans: add `evidence`')
+    if not tokenizer.is_fast:
+        raise TokenizerError(
+            f'{where}: position "span" needs a fast tokenizer, got {type(tokenizer).__name__}'
+        )
+    indices = tuple(
+        i
+        for i, (start, end) in enumerate(offsets)
+        if end > start and any(start < stop and end > begin for begin, stop in example.evidence)
+    )
+    if not indices:
+        raise ConceptError(f"{where}: no token overlaps the evidence spans {example.evidence}")
+    return indices
+
+
+def _check_same_vocabulary(loaded: LoadedStage, reference, used: set[int]) -> None:
+    ids = sorted(used)
+    expected = reference.convert_ids_to_tokens(ids)
+    own = loaded.tokenizer.convert_ids_to_tokens(ids)
+    for token_id, a, b in zip(ids, expected, own, strict=True):
+        if a != b:
+            raise TokenizerError(
+                f"stage {loaded.name!r}: token id {token_id} is {b!r} in its own tokenizer but {a!r} in the "
+                'lineage\'s: the same ids cannot be compared, use render="own"'
+            )

@@ -1,0 +1,138 @@
+"""A concept as a folder: `concept.toml`, `pairs.jsonl`, `choices.jsonl`; complaints name file and row."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from probes.concepts.concept import Concept, Meta
+from probes.concepts.records import ChoiceItem, Example, Text
+from probes.errors import ConceptError, OutputError
+
+HEADER, PAIRS, CHOICES = "concept.toml", "pairs.jsonl", "choices.jsonl"
+
+
+def read_text(path: Path) -> str:
+    """The file as UTF-8 text, without a byte order mark. Raises ConceptError when it cannot be read so."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConceptError(
+            f"{path}: byte {error.start} is not UTF-8: expected UTF-8 text; save the file as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ConceptError(f"{path}: cannot be read ({error.strerror}): expected a file") from None
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """One object per line. Raises ConceptError with the line for anything else, blank lines included."""
+    rows = []
+    lines = read_text(path).split("\n")
+    if not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConceptError(
+                f"{path}, row {number}: not JSON at character {error.pos + 1} ({error.msg}): "
+                "expected one JSON object on each line"
+            ) from None
+        if not isinstance(row, dict):
+            raise ConceptError(f"{path}, row {number}: got {line.strip()[:40]}: expected a JSON object")
+        rows.append(row)
+    return rows
+
+
+class Header(Meta):
+    """What `concept.toml` may hold."""
+
+    name: Text
+    definition: str = ""
+    clause: str = ""
+
+
+def read_folder(path: str | Path) -> Concept:
+    """The concept in the folder `path`; `choices.jsonl` may be absent.
+
+    Raises ConceptError: file, row, field, value, what was expected.
+    """
+    folder = Path(path)
+    header = _read_header(folder)
+    examples = _read_records(folder / PAIRS, Example)
+    choices = _read_records(folder / CHOICES, ChoiceItem) if (folder / CHOICES).exists() else ()
+    try:
+        return Concept(
+            name=header.name,
+            definition=header.definition,
+            clause=header.clause,
+            examples=examples,
+            choices=choices,
+            meta=Meta(**header.model_dump(include=set(Meta.model_fields))),
+        )
+    except ConceptError as error:
+        raise ConceptError(f"{folder}: {error}") from None
+
+
+def _read_header(folder: Path) -> Header:
+    path = folder / HEADER
+    if not path.is_file():
+        raise ConceptError(
+            f'{folder}: has no {HEADER}: a concept is a folder with {HEADER} (at least: name = "...") and '
+            f"{PAIRS}; write one"
+        )
+    content = read_text(path)
+    try:
+        return Header(**tomllib.loads(content))
+    except tomllib.TOMLDecodeError as error:
+        raise ConceptError(f"{path}: not TOML: {error}") from None
+    except ConceptError as error:
+        raise ConceptError(f"{path}: {error}") from None
+
+
+def _read_records(path: Path, kind: type[Any]) -> tuple[Any, ...]:
+    records = []
+    for number, row in enumerate(read_jsonl(path), 1):
+        try:
+            records.append(kind(**row))
+        except ConceptError as error:
+            raise ConceptError(f"{path}, row {number}: {error}") from None
+    return tuple(records)
+
+
+def write_folder(concept: Concept, folder: Path) -> Path:
+    """What `read_folder` reads back as an equal concept. Raises OutputError instead of overwriting one."""
+    if (folder / HEADER).exists():
+        raise OutputError(f"{folder}: already holds a concept: choose another folder, or remove it first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PAIRS).write_text(_jsonl(concept.examples), encoding="utf-8", newline="\n")
+        (folder / CHOICES).write_text(_jsonl(concept.choices), encoding="utf-8", newline="\n")
+        (folder / HEADER).write_text(_toml(concept), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}): choose another folder") from error
+    return folder
+
+
+def _jsonl(records: tuple[Any, ...]) -> str:
+    return "".join(json.dumps(r.model_dump(exclude_none=True), ensure_ascii=False) + "\n" for r in records)
+
+
+def _toml(concept: Concept) -> str:
+    lines = [f"{key} = {_quoted(getattr(concept, key))}" for key in ("name", "definition", "clause")]
+    lines += [f"sources = {_quoted_list(concept.meta.sources)}", f"licence = {_quoted(concept.meta.licence)}"]
+    lines += ["", "[banned_evidence_words]"]
+    words = concept.meta.banned_evidence_words
+    lines += [f"{split} = {_quoted_list(words[split])}" for split in words]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes are TOML's, but for DEL, which TOML wants escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _quoted_list(texts: tuple[str, ...]) -> str:
+    return f"[{', '.join(_quoted(text) for text in texts)}]"

@@ -1,0 +1,141 @@
+"""Choice rates: which option each stage prefers, by stage and concept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+
+from probes.figures.dose import error_bars
+from probes.figures.figure import Figure
+from probes.figures.panels import Grid, columns_that_fit
+from probes.figures.presets import Preset, get_preset
+from probes.figures.rows import (
+    Row,
+    concepts_of,
+    keyed,
+    need,
+    one_setting,
+    pick,
+    sizes,
+    stage_order,
+    table_of,
+    unique,
+)
+from probes.figures.style import interval, label, stage_styles, text_width
+
+FOOT = "filled: summed log-probability; hollow: mean per token"
+
+
+def choice_rates(
+    table: Any,
+    *,
+    stages: Sequence[str] | None = None,
+    order: Sequence[str] | None = None,
+    title: str | None = None,
+    preset: str | Preset | None = None,
+) -> Figure:
+    """Share of items where the positive option wins, by stage, one panel per concept, with intervals.
+
+    Filled points score the summed log-probability of the options, hollow ones the mean per token. The line
+    at .5 is indifference. Raises InputError where the table has no such rows.
+    """
+    table = table_of(table)
+    rows = pick(table, "choice_rate", ["summed", "per_token"], pl.col("alpha").is_null())
+    keys = ["stage", "concept", "variant"]
+    rows = unique(
+        one_setting(need(rows, "a choice-rate figure", "measure 'choice_rate' and no alpha"), keys), keys
+    )
+    names = [
+        name
+        for name in stage_order(table, order)
+        if (stages is None or name in stages) and any(row["stage"] == name for row in rows)
+    ]
+    rows = need([row for row in rows if row["stage"] in names], "a choice-rate figure", f"stages {stages}")
+    concepts = concepts_of(rows)
+    styles = stage_styles(stage_order(table, order))
+    both = len(keyed(rows, ["variant"])) > 1
+
+    def paint(preset: Preset) -> go.Figure:
+        side = max(text_width(name) for name in names) * 0.9 + 1.0
+        cols = columns_that_fit(preset, len(concepts), 11, side + 1.0, 1.6)
+        frame = Grid(
+            preset,
+            len(concepts),
+            cols,
+            1.7 * len(names) + 0.6,
+            left=side,
+            right=1.0,
+            gap=(1.6, 3.6),
+            below=3.0,
+            title=title,
+            foot=FOOT if both else None,
+        )
+        for index, concept in enumerate(concepts):
+            for variant in ("summed", "per_token"):
+                group = [row for row in rows if (row["concept"], row["variant"]) == (concept, variant)]
+                _dots(frame, index, group, names, styles, 0.16 if both else 0.0)
+            frame.head(index, label(concept))
+            frame.xaxis(
+                index,
+                range=[0, 1],
+                tickvals=[0, 0.25, 0.5, 0.75, 1],
+                ticktext=["0", ".25", ".5", ".75", "1"],
+                title="choice rate" if frame.lowest(index) else None,
+            )
+            frame.yaxis(
+                index,
+                range=[len(names) - 0.4, -0.6],
+                tickvals=list(range(len(names))),
+                showticklabels=frame.first(index),
+                ticks="",
+                ticktext=[label(name) for name in names],
+                showline=False,
+            )
+            frame.rule(index, x=0.5)
+        return frame.finish()
+
+    hollow = " Filled: summed log-probability; hollow: mean per token." if both else ""
+    return Figure(
+        paint,
+        kind="choice_rates",
+        caption=(
+            "Share of choice items where the option that fits the concept is the likelier answer, both orders"
+            f" of presentation averaged.{hollow} Bars: 95% intervals; line: indifference. {sizes(rows)}."
+        ),
+        reading="Compare a stage with its parent and with the control arm, never with .5 alone.",
+        caveat=(
+            "Option length and position move these rates: the two scorings should agree. Behaviour alone does"
+            " not say whether the concept is represented: a memorised phrase can move it as well."
+        ),
+        alt=f"Choice rates of {', '.join(names)} on {', '.join(concepts)}.",
+        preset=get_preset(preset),
+    )
+
+
+def _dots(frame: Grid, index: int, rows: list[Row], names: list, styles: dict, offset: float) -> None:
+    preset = frame.preset
+    for row in rows:
+        style = styles[row["stage"]]
+        hollow = row["variant"] == "per_token"
+        bars = error_bars([row], style.color, preset)
+        frame.add(
+            index,
+            "scatter",
+            x=[row["estimate"]],
+            y=[names.index(row["stage"]) + (offset if hollow else -offset)],
+            mode="markers",
+            name=f"{label(row['stage'])} {row['variant']}",
+            showlegend=False,
+            error_x=bars,
+            marker={
+                "size": 0.55 * preset.em,
+                "color": "white" if hollow else style.color,
+                "symbol": style.symbol,
+                "line": {"color": style.color, "width": 0.12 * preset.em},
+            },
+            customdata=[interval(row)],
+            hovertemplate="%{customdata}<extra></extra>",
+        )

@@ -1,0 +1,19 @@
+"""Checkpoints and how they descend from each other: read a `lineage.toml`, load and identify its stages."""
+
+from probes.lineage.cache import cache_folder
+from probes.lineage.checking import Finding, check
+from probes.lineage.drawing import tree
+from probes.lineage.loaded import LoadedStage, as_loaded
+from probes.lineage.stages import Lineage, Stage, load_lineage
+
+__all__ = [
+    "Finding",
+    "Lineage",
+    "LoadedStage",
+    "Stage",
+    "as_loaded",
+    "cache_folder",
+    "check",
+    "load_lineage",
+    "tree",
+]

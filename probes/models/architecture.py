@@ -1,0 +1,283 @@
+"""Finds the places of a decoder that are read and pushed, by watching three tokens go through it.
+
+Names of modules differ between families and so does what they mean (Llama's `post_attention_layernorm` is
+before the MLP, Gemma-2's is after attention), so names only propose and the arithmetic decides: a module
+gives `attn_out` when residual + its output is, bit for bit, what the rest of the block receives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from probes.errors import CheckpointError, SiteError
+from probes.models.sites import Site
+
+ATTENTION_NAMES = ("self_attn", "attn", "attention", "self_attention")
+MLP_NAMES = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "feedforward", "ff")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One decoder block: the module behind each site, or the reason why there is none."""
+
+    module: nn.Module
+    attn_out: nn.Module | None = None  # its output is what attention adds to the residual stream
+    mlp_out: nn.Module | None = None  # its output is what the MLP adds
+    projection: nn.Module | None = None  # its input is z
+    z_width: int | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)  # site kind -> why the block does not have it
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The map of one decoder."""
+
+    name: str  # class of the model
+    blocks: tuple[Block, ...]
+    d_model: int
+    n_heads: int
+    d_head: int
+    max_positions: int | None
+    window: int | None  # the narrowest sliding window or attention chunk of any block, in tokens
+
+    def block(self, site: Site) -> Block:
+        """The block that holds `site`. Raises SiteError when the model does not have that site."""
+        layer = site.layer or 0
+        if not 0 <= layer < len(self.blocks):
+            raise SiteError(f"{site}: {self.name} has {len(self.blocks)} blocks, 0 to {len(self.blocks) - 1}")
+        block = self.blocks[layer]
+        if site.kind in block.missing:
+            raise SiteError(f"{site} is not available in {self.name}: {block.missing[site.kind]}")
+        return block
+
+
+def find_architecture(model: Any) -> Architecture:
+    """Map a transformers causal language model; runs three tokens through its blocks once.
+
+    Raises CheckpointError, naming the class and what was not found, for a model that is not a causal
+    decoder or whose blocks cannot be found.
+    """
+    name = type(model).__name__
+    config = getattr(model, "config", None)
+    if not isinstance(model, PreTrainedModel) or config is None:
+        raise CheckpointError(f"{name}: expected a transformers causal language model")
+    if getattr(config, "is_encoder_decoder", False):
+        raise CheckpointError(f"{name} is an encoder-decoder: expected a decoder-only causal language model")
+    if model.get_output_embeddings() is None or not model.can_generate():
+        raise CheckpointError(f"{name} has no causal language-model head: expected a ...ForCausalLM class")
+    config = config.get_text_config(decoder=True)
+    modules = _find_blocks(model, config.num_hidden_layers)
+    if modules is None:
+        raise CheckpointError(
+            f"{name}: found no list of {config.num_hidden_layers} decoder blocks (config.num_hidden_layers)"
+        )
+    traces = _trace(model, modules)
+    blocks = tuple(_map_block(module, trace) for module, trace in zip(modules, traces, strict=True))
+    width = next((block.z_width for block in blocks if block.z_width), None)
+    d_head = width // config.num_attention_heads if width else getattr(config, "head_dim", None)
+    windows = [
+        getattr(config, key, None) for key in ("sliding_window", "attention_chunk_size", "window_size")
+    ]
+    return Architecture(
+        name=name,
+        blocks=blocks,
+        d_model=config.hidden_size,
+        n_heads=config.num_attention_heads,
+        d_head=d_head or config.hidden_size // config.num_attention_heads,
+        max_positions=getattr(config, "max_position_embeddings", None),
+        window=min((int(w) for w in windows if isinstance(w, int) and w > 0), default=None),
+    )
+
+
+def first_tensor(value: Any, kwargs: Mapping[str, Any] | None = None) -> Tensor | None:
+    """The hidden states among a module's arguments or in its output: first by position, then by name."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (tuple, list)) and value and isinstance(value[0], Tensor):
+        return value[0]
+    found = (kwargs or {}).get("hidden_states")
+    return found if isinstance(found, Tensor) else None
+
+
+def input_device(model: Any) -> torch.device:
+    """Where token ids go: the device of the input embeddings, also when weights are offloaded."""
+    embedding = model.get_input_embeddings()
+    device = embedding.weight.device
+    if device.type == "meta":
+        device = torch.device(embedding._hf_hook.execution_device)
+    return device
+
+
+def _find_blocks(model: nn.Module, n_layers: int) -> list[nn.Module] | None:
+    """The list of `n_layers` blocks nearest to the top, outside any vision or audio tower."""
+    found = [
+        (name.count("."), name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList)
+        and len(module) == n_layers
+        and not any(tower in name for tower in ("vision", "visual", "audio", "encoder"))
+    ]
+    return list(min(found, key=lambda item: item[:2])[2]) if found else None
+
+
+@dataclass
+class _Call:
+    path: str  # of the module inside its block, "" is the block itself
+    module: nn.Module
+    given: Tensor | None
+    result: Tensor | None
+
+
+class _Traced(Exception):
+    """Leaves the forward once the last block is done."""
+
+
+def _trace(model: Any, blocks: list[nn.Module]) -> list[list[_Call]]:
+    """What every module of every block was given and returned, in the order in which they finished."""
+    calls: list[list[_Call]] = [[] for _ in blocks]
+    handles = []
+    try:
+        for index, block in enumerate(blocks):
+            for path, module in block.named_modules():
+                given: list[Tensor | None] = []
+
+                def before(_module, args, kwargs, given=given):
+                    tensor = first_tensor(args, kwargs)
+                    given.append(None if tensor is None else tensor.clone())
+
+                def after(module, _args, output, path=path, index=index, given=given):
+                    tensor = first_tensor(output)
+                    result = None if tensor is None else tensor.clone()
+                    calls[index].append(_Call(path, module, given.pop(), result))
+                    if path == "" and index == len(blocks) - 1:
+                        raise _Traced
+
+                handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+                handles.append(module.register_forward_hook(after))
+        ids = torch.arange(3, device=input_device(model))[None] % model.get_input_embeddings().weight.shape[0]
+        try:
+            with torch.no_grad():
+                model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+        except _Traced:
+            pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not all(trace and trace[-1].path == "" for trace in calls):
+        raise CheckpointError(
+            f"{type(model).__name__}: its list of blocks is not called once each in a forward"
+        )
+    return calls
+
+
+def _same(a: Tensor | None, b: Tensor) -> bool:
+    """Equal bit for bit, whether or not batch and sequence are flattened into one dimension."""
+    return a is not None and a.numel() == b.numel() and torch.equal(a.reshape(b.shape), b)
+
+
+def _map_block(block: nn.Module, trace: list[_Call]) -> Block:
+    whole = trace[-1]
+    before, after = whole.given, whole.result
+    if before is None or after is None or before.shape != after.shape:
+        raise CheckpointError(f"{type(block).__name__} does not take and return hidden states of one shape")
+    kind = type(block).__name__
+    missing: dict[str, str] = {}
+    attention = _named(trace, ATTENTION_NAMES, before) or _by_class(trace, "attention", before)
+    projection = None if attention is None else _projection(trace, attention)
+    if projection is None:
+        missing["z"] = f"no output projection of an attention module was found in {kind}"
+    attn_add = None if attention is None else _after_norm(trace, attention)
+    mlp_add, sequential = _find_sum(trace, before, after, attn_add)
+    attn_known = attn_add is not None and (sequential or mlp_add is not None)
+    if not attn_known:
+        missing["attn_out"] = (
+            f"no attention output that {kind} adds to the residual stream as it is was found"
+        )
+    if mlp_add is None:
+        missing["mlp_out"] = f"no MLP output that {kind} adds to the residual stream as it is was found"
+    if not sequential:
+        missing["resid_mid"] = (
+            f"{kind} runs attention and MLP in parallel" if mlp_add is not None and attn_known
+            else f"no module of {kind} receives the residual stream plus the attention output"
+        )  # fmt: skip
+    return Block(
+        module=block,
+        attn_out=attn_add.module if attn_add is not None and attn_known else None,
+        mlp_out=None if mlp_add is None else mlp_add.module,
+        projection=None if projection is None else projection.module,
+        z_width=None if projection is None or projection.given is None else projection.given.shape[-1],
+        missing=missing,
+    )
+
+
+def _named(trace: list[_Call], names: tuple[str, ...], like: Tensor) -> _Call | None:
+    by_path = {
+        call.path: call for call in trace if call.result is not None and call.result.numel() == like.numel()
+    }
+    return next((by_path[name] for name in names if name in by_path), None)
+
+
+def _by_class(trace: list[_Call], word: str, like: Tensor) -> _Call | None:
+    """The outermost module whose class name has `word` in it."""
+    found = [
+        call
+        for call in trace
+        if call.path and word in type(call.module).__name__.lower()
+        and call.result is not None and call.result.numel() == like.numel()
+    ]  # fmt: skip
+    return min(found, key=lambda call: call.path.count("."), default=None)
+
+
+def _after_norm(trace: list[_Call], call: _Call) -> _Call:
+    """The norm that takes the output of `call`, if there is one (Gemma-2/3, OLMo-2/3), else `call`."""
+    assert call.result is not None
+    for other in trace[trace.index(call) + 1 :]:
+        if "norm" in type(other.module).__name__.lower() and _same(other.given, call.result):
+            return other
+    return call
+
+
+def _projection(trace: list[_Call], attention: _Call) -> _Call | None:
+    """The last weighted module inside attention whose output is the attention's own."""
+    assert attention.result is not None
+    for call in reversed(trace[: trace.index(attention)]):
+        inside = call.path.startswith(attention.path + ".") and hasattr(call.module, "weight")
+        if inside and call.given is not None and _same(call.result, attention.result):
+            return call
+    return None
+
+
+def _find_sum(
+    trace: list[_Call], before: Tensor, after: Tensor, attn: _Call | None
+) -> tuple[_Call | None, bool]:
+    """The call whose output is what the MLP adds, and whether the MLP comes after attention."""
+    if attn is None or attn.result is None:
+        return None, False
+    attn_out = attn.result.reshape(before.shape)
+    middle = before + attn_out
+    sequential = any(_same(call.given, middle) for call in trace[:-1] if call.path != attn.path)
+    for mlp in _mlp_candidates(trace, before):
+        assert mlp.result is not None
+        mlp_out = mlp.result.reshape(before.shape)
+        orders = (middle + mlp_out,) if sequential else (
+            middle + mlp_out, before + (attn_out + mlp_out), (before + mlp_out) + attn_out
+        )  # fmt: skip
+        if any(torch.equal(total, after) for total in orders):
+            return mlp, sequential
+    return None, sequential
+
+
+def _mlp_candidates(trace: list[_Call], like: Tensor) -> Iterator[_Call]:
+    """Modules that may be the MLP, most likely first: by name, then every one called, latest first."""
+    named = _named(trace, MLP_NAMES, like)
+    if named is not None:
+        yield _after_norm(trace, named)
+    for call in reversed(trace[:-1]):
+        if call.result is not None and call.result.numel() == like.numel():
+            yield call

@@ -1,0 +1,42 @@
+"""From activations to probes and directions: estimators, erasure, cross-validation, the sweep over layers."""
+
+from probes.probing.cross_validation import grouped_folds, out_of_fold_scores
+from probes.probing.direction import Direction, cosine, pooled_covariance, whiten
+from probes.probing.erasure import Eraser, Erasure
+from probes.probing.estimators import (
+    LDAProbe,
+    LogisticProbe,
+    MassMeanProbe,
+    RidgeProbe,
+    at_same_strength,
+    make_probe,
+)
+from probes.probing.frozen import FrozenScore, frozen_auroc
+from probes.probing.layers import LayerProbe, LayerSweep, best_layer, probe_layers, shuffled_direction
+from probes.probing.splits import Splits, split_rows
+
+__all__ = [
+    "Direction",
+    "Eraser",
+    "Erasure",
+    "FrozenScore",
+    "LDAProbe",
+    "LayerProbe",
+    "LayerSweep",
+    "LogisticProbe",
+    "MassMeanProbe",
+    "RidgeProbe",
+    "Splits",
+    "at_same_strength",
+    "best_layer",
+    "cosine",
+    "frozen_auroc",
+    "grouped_folds",
+    "make_probe",
+    "out_of_fold_scores",
+    "pooled_covariance",
+    "probe_layers",
+    "shuffled_direction",
+    "split_rows",
+    "whiten",
+]

@@ -1,0 +1,135 @@
+"""The at-a-glance table: for every concept and stage, the few rows of the tidy table that answer most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from probes.figures.rows import (
+    Row,
+    at_chosen_layer,
+    chosen_layers,
+    concepts_of,
+    keyed,
+    one_setting,
+    own,
+    pick,
+    stage_order,
+)
+from probes.figures.style import BASELINES, interval, number
+
+SURFACE = ("word_ngrams", "char_ngrams", "length", "embedding", "random_init")
+KEYS = ["source_stage", "stage", "concept", "variant"]
+COLUMNS = {
+    "decodable": "Knows: AUROC of the probe at its chosen layer",
+    "surface": "Best surface baseline",
+    "gap": "Gap to the best baseline",
+    "choice": "Uses: choice rate",
+    "slope": "Uses: steering slope, nats per sd (random directions)",
+    "frozen": "Keeps: AUROC of the parent's probe",
+    "cosine": "Keeps: cosine with the parent (noise floor)",
+}
+
+
+@dataclass(frozen=True)
+class GlanceRow:
+    """One concept at one stage: a text for each of `COLUMNS`, a dash where nothing was measured."""
+
+    concept: str
+    stage: str
+    cells: dict[str, str]
+
+
+def glance(
+    table: pl.DataFrame,
+    *,
+    order: Sequence[str] | None = None,
+    parents: Mapping[str, str | None] | None = None,
+) -> list[GlanceRow]:
+    """Rows of the at-a-glance table, concept by concept in stage order. Picks rows; computes nothing.
+
+    Without `parents` the columns on what a stage keeps of its parent are dashes. Raises InputError where two
+    rows of the table claim the same cell.
+    """
+    chosen = chosen_layers(table)
+    undosed = pl.col("alpha").is_null()
+
+    def at(measure: str, variants: Sequence[str]) -> dict[tuple, Row]:
+        rows = one_setting(pick(table, measure, variants, undosed), KEYS, chosen)
+        return {
+            (row["variant"], row["source_stage"] or row["stage"], row["stage"], row["concept"]): row
+            for row in at_chosen_layer(rows, KEYS, chosen)
+        }
+
+    baselines = at("auroc", SURFACE)
+    gaps = at("auroc_gap", ["probe_minus_best_surface"])
+    choices = at("choice_rate", ["summed", "per_token"])
+    slopes = _slopes(table, chosen)
+    frozen = at("auroc", ["frozen"])
+    cosines = at("cosine", ["direction", "noise_floor"])
+    lines = []
+    for concept in concepts_of(table.filter(pl.col("concept").is_not_null()).to_dicts()):
+        for stage in stage_order(table.filter(pl.col("concept") == concept), order):
+            parent = (parents or {}).get(stage)
+            here = (stage, stage, concept)
+            surface = [row for key, row in baselines.items() if key[1:] == here]
+            best = max(surface, key=lambda row: row["estimate"], default=None)
+            choice = choices.get(("summed", *here)) or choices.get(("per_token", *here))
+            cells = {
+                "decodable": _with_layer(chosen.get((stage, concept))),
+                "surface": f"{interval(best)} ({BASELINES[best['variant']]})" if best else "–",
+                "gap": _cell(gaps.get(("probe_minus_best_surface", *here))),
+                "choice": _cell(choice),
+                "slope": _beside(slopes.get(("direction", *here)), slopes.get(("random_direction", *here))),
+                "frozen": _cell(frozen.get(("frozen", parent, stage, concept))),
+                "cosine": _beside(
+                    cosines.get(("direction", parent, stage, concept)), cosines.get(("noise_floor", *here))
+                ),
+            }
+            lines.append(GlanceRow(concept, stage, cells))
+    return lines
+
+
+def _slopes(table: pl.DataFrame, chosen: Mapping[tuple, Row]) -> dict[tuple, Row]:
+    """Slopes of a stage's own direction and of random ones, at the chosen layer of that stage."""
+    rows = [row for row in pick(table, "steering_slope", ["direction", "random_direction"]) if own(row)]
+    by_layer = keyed(
+        one_setting(rows, ["stage", "concept", "variant"], chosen), ["variant", "stage", "concept"]
+    )
+    return {
+        (variant, stage, stage, concept): row
+        for (variant, stage, concept), group in by_layer.items()
+        for row in group
+        if len(group) == 1 or ((stage, concept) in chosen and row["layer"] == chosen[stage, concept]["layer"])
+    }
+
+
+def _cell(row: Row | None) -> str:
+    return interval(row) if row else "–"
+
+
+def _with_layer(row: Row | None) -> str:
+    return f"{interval(row)} (layer {row['layer']})" if row else "–"
+
+
+def _beside(row: Row | None, reference: Row | None) -> str:
+    """An estimate with, in parentheses, the range it has to be compared with."""
+    if row is None:
+        return "–"
+    if reference is None:
+        return interval(row)
+    low, high = reference["ci_low"], reference["ci_high"]
+    span = (
+        number(reference["estimate"]) if low is None or high is None else f"{number(low)} to {number(high)}"
+    )
+    return f"{interval(row)} ({span})"
+
+
+def by_concept(lines: Sequence[GlanceRow]) -> dict[str, list[GlanceRow]]:
+    """Glance rows under the concept they belong to."""
+    groups: dict[str, list[GlanceRow]] = {}
+    for line in lines:
+        groups.setdefault(line.concept, []).append(line)
+    return groups

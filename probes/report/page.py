@@ -1,0 +1,183 @@
+"""The report: one HTML file with figures, tables and provenance inside, that asks nothing of the network."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import polars as pl
+from plotly.offline import get_plotlyjs
+
+from probes.figures import Figure
+from probes.figures.rows import sizes, stage_order, table_of
+from probes.figures.style import AXIS, stage_styles
+from probes.outputs import write_bytes
+from probes.report.glance import COLUMNS, by_concept, glance
+
+TITLES = {
+    "layer_profile": "Knows: what a probe reads at every layer",
+    "choice_rates": "Uses: which option each stage prefers",
+    "steering_profile": "Uses: where a push moves choices",
+    "dose_response": "Uses: how far a push moves choices, and what it breaks",
+    "survival_curves": "Keeps: what survives along each arm",
+    "transfer_auroc": "Keeps: probes carried from stage to stage",
+    "transfer_cosine": "Keeps: how alike the directions are",
+    "transfer_cosine_whitened": "Keeps: how alike the directions are, whitened",
+    "transfer_steering": "Keeps: do directions still push elsewhere",
+}
+
+
+def write_report(
+    path: str | Path,
+    *,
+    table: Any,
+    figures: Mapping[str, Figure],
+    lineage: str = "",
+    meta: Mapping[str, Any] | None = None,
+    order: Sequence[str] | None = None,
+    parents: Mapping[str, str | None] | None = None,
+    title: str = "Spec probes: report",
+) -> Path:
+    """Write the report of a tidy table to one self-contained HTML file, and return its path.
+
+    `figures` are named as `probes.figures.draw_all` names them (their own names otherwise); `lineage` is the
+    lineage as a text tree; `meta` holds what made the numbers (digests, versions, seeds, command, wall time a
+    step), with mappings inside it shown as lists; `parents` maps each stage to its parent, for the columns on
+    what a stage keeps. All text is escaped. Raises InputError for a table that is not tidy, OutputError where
+    the file cannot be written.
+    """
+    table = table_of(table)
+    page = Template(_resource("page.html")).substitute(
+        title=_text(title),
+        css=_resource("page.css"),
+        plotly=get_plotlyjs(),
+        run=_run(table, lineage, order),
+        glance=_glance(table, order, parents),
+        figures="\n".join(_figure(name, figure) for name, figure in figures.items()) or "<p>None.</p>",
+        tables=_tables(table),
+        provenance=_provenance(meta or {}),
+    )
+    return write_bytes(path, page.encode("utf-8"))
+
+
+def _resource(name: str) -> str:
+    return resources.files("probes.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value), quote=True)
+
+
+def _run(table: pl.DataFrame, lineage: str, order: Sequence[str] | None) -> str:
+    def names(column: str) -> str:
+        return (
+            ", ".join(_text(name) for name in table[column].drop_nulls().unique(maintain_order=True)) or "–"
+        )
+
+    facts = {
+        "Lineage": names("lineage"),
+        "Stages": ", ".join(_text(stage) for stage in stage_order(table, order)),
+        "Concepts": names("concept"),
+        "Sizes": _text(sizes(table.to_dicts())),
+        "Seeds of resampling": names("seed"),
+        "Site, position": f"{names('site')}; {names('position')}",
+        "Rendering": names("render"),
+    }
+    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
+    tree = f'<pre aria-label="The lineage as a tree">{_text(lineage)}</pre>' if lineage else ""
+    return f"<dl>{items}</dl>{tree}"
+
+
+def _grid(
+    head: Sequence[str], body: Sequence[Sequence[str]], caption: str, kind: str, row_head: bool = True
+) -> str:
+    """A table whose cells are HTML already, inside a box that scrolls sideways."""
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    lines = []
+    for cells in body:
+        first = f'<th scope="row">{cells[0]}</th>' if row_head else f"<td>{cells[0]}</td>"
+        lines.append(f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in cells[1:])}</tr>")
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table class="{kind}">'
+        f"<caption>{caption}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _glance(
+    table: pl.DataFrame, order: Sequence[str] | None, parents: Mapping[str, str | None] | None
+) -> str:
+    styles = stage_styles(stage_order(table, order))
+
+    def stage(name: str) -> str:
+        dot = f'<span class="dot" style="background:{styles[name].color}" aria-hidden="true"></span>'
+        return dot + _text(name)
+
+    def cell(text: str) -> str:
+        return " ".join(
+            f"<small>{_text(part)}</small>" if place else _text(part)
+            for place, part in enumerate(re.findall(r"\[.*?\]|\(.*?\)|[^\s\[(][^\[(]*", text))
+        )
+
+    groups = by_concept(glance(table, order=order, parents=parents))
+    return "".join(
+        _grid(
+            ["Stage", *(_text(name) for name in COLUMNS.values())],
+            [[stage(line.stage), *(cell(line.cells[key]) for key in COLUMNS)] for line in lines],
+            _text(f"{concept}: {sizes(table.filter(pl.col('concept') == concept).to_dicts())}"),
+            "glance",
+        )
+        for concept, lines in groups.items()
+    )
+
+
+def _figure(name: str, figure: Figure) -> str:
+    heading = TITLES.get(name, name)
+    return (
+        f"<figure><h3>{_text(heading)}</h3>"
+        f'<div class="scroll" tabindex="0" role="img" aria-label="{_text(figure.alt)}">'
+        f'<div class="plot" style="min-width:{figure.width:.0f}px">'
+        f"{figure.html(include_js=False)}</div></div>"
+        f"<figcaption><p>{_text(figure.caption)}</p><p><b>How to read it.</b> {_text(figure.reading)}</p>"
+        f"<p><b>What would fool you.</b> {_text(figure.caveat)}</p></figcaption></figure>"
+    )
+
+
+def _tables(table: pl.DataFrame) -> str:
+    folded = []
+    for measure in table["measure"].drop_nulls().unique(maintain_order=True):
+        rows = table.filter(pl.col("measure") == measure).drop("measure")
+        rows = rows.drop([column for column in rows.columns if rows[column].is_null().all()])
+        body = [[_value(value) for value in line] for line in rows.iter_rows()]
+        name = _text(AXIS.get(measure, measure))
+        inside = _grid([_text(column) for column in rows.columns], body, name, "full", row_head=False)
+        folded.append(f"<details><summary>{name}: {rows.height} rows</summary>{inside}</details>")
+    return "".join(folded)
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else _text(value)
+
+
+def _provenance(meta: Mapping[str, Any]) -> str:
+    if not meta:
+        return "<p>Not recorded.</p>"
+    return (
+        "<dl>"
+        + "".join(f"<dt>{_text(key)}</dt><dd>{_nested(value)}</dd>" for key, value in meta.items())
+        + "</dl>"
+    )
+
+
+def _nested(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "<br>".join(f"{_text(key)}: {_nested(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_nested(inner) for inner in value)
+    return _value(value)

@@ -1,0 +1,40 @@
+"""From a direction to what it does: interventions, choices, slopes, doses, ablation, damage, generation."""
+
+from probes.steering.ablation import Ablation, ablate
+from probes.steering.choices import ChoiceScores, score_choices
+from probes.steering.dose import DoseResponse, steer
+from probes.steering.generation import generate
+from probes.steering.interventions import Ablate, Add, Clamp, Erase, after_first, everywhere
+from probes.steering.neutral import Damage, damage, neutral_texts, perplexity
+from probes.steering.slopes import (
+    ChoiceGradients,
+    Steerability,
+    choice_gradients,
+    random_directions,
+    steerability,
+)
+
+__all__ = [
+    "Ablate",
+    "Ablation",
+    "Add",
+    "ChoiceGradients",
+    "ChoiceScores",
+    "Clamp",
+    "Damage",
+    "DoseResponse",
+    "Erase",
+    "Steerability",
+    "ablate",
+    "after_first",
+    "choice_gradients",
+    "damage",
+    "everywhere",
+    "generate",
+    "neutral_texts",
+    "perplexity",
+    "random_directions",
+    "score_choices",
+    "steer",
+    "steerability",
+]

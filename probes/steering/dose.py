@@ -1,0 +1,254 @@
+"""Dose-response: what pushing along a direction does to choices, beside random ones and the damage done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+from tqdm.auto import tqdm
+
+from probes.concepts import ChoiceItem
+from probes.errors import InputError
+from probes.models import BackendName
+from probes.results import Result, tidy
+from probes.steering.choices import Score, chosen, over_items
+from probes.steering.interventions import Add
+from probes.steering.neutral import Damage, damages, neutral_texts
+from probes.steering.packed import score_prompts
+from probes.steering.slopes import (
+    Steerability,
+    choice_gradients,
+    direction_columns,
+    random_directions,
+    spread,
+    steerability,
+)
+from probes.steering.subjects import subject
+
+if TYPE_CHECKING:
+    from probes.probing import Direction
+
+AUTO = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
+DAMAGE_LIMIT = 0.1
+"""KL in nats per token above which Arditi et al. (2406.11717, appendix C) discard a direction."""
+SLOPE_RANDOM = 100
+"""Random directions the slope is compared with; they cost one matrix product."""
+
+
+@dataclass(repr=False)
+class DoseResponse(Result):
+    """Choice logits by dose under a direction, its controls, and random directions.
+
+    `logits[name][alpha]` is `[item]`, for "direction" and each control; `random[alpha]` is
+    `[n_random, control item]`, for the items `control_items`. `damage[alpha]` is the direction's (empty where
+    it was not measured), `limit` the KL up to which a dose is `ok`; `slope` is the steerability at no push.
+    """
+
+    ids: list[str]
+    logits: dict[str, dict[float, np.ndarray]]
+    random: dict[float, np.ndarray]
+    control_items: list[int]
+    damage: dict[float, Damage]
+    limit: float
+    slope: Steerability
+    context: dict[str, Any]
+
+    def __repr__(self) -> str:
+        doses = ", ".join(f"{a:+g}: {values.mean():.2f}" for a, values in self.logits["direction"].items())
+        return f"DoseResponse(mean choice logit by dose: {doses})"
+
+    @property
+    def alphas(self) -> list[float]:
+        """The direction's doses, in natural units."""
+        return list(self.logits["direction"])
+
+    @property
+    def ok(self) -> dict[float, bool]:
+        """Whether the damage at each dose is within `limit`; an effect where it is not does not count."""
+        return {alpha: done.mean_kl <= self.limit for alpha, done in self.damage.items()}
+
+    @property
+    def p_values(self) -> dict[float, float]:
+        """By dose, the share of random directions that shift the mean choice logit of the control items at
+        least as much as the direction does (two-sided, add-one)."""
+        curve, few = self.logits["direction"], self.control_items
+        found = {}
+        for alpha, random in self.random.items():
+            if alpha in curve:
+                shift = abs((curve[alpha] - curve[0.0])[few].mean())
+                shifts = np.abs((random - curve[0.0][few]).mean(-1))
+                found[alpha] = float((1 + (shifts >= shift).sum()) / (1 + len(shifts)))
+        return found
+
+    @cached_property
+    def table(self) -> pl.DataFrame:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """See `steer` for its rows."""
+        rows = []
+        for measure, value in (("choice_logit", np.asarray), ("choice_rate", chosen)):
+            rate = measure == "choice_rate"
+            for name, curve in self.logits.items():
+                for alpha, logits in curve.items():
+                    told = over_items(value(logits), self.ids, rate, self.context["seed"])
+                    rows.append({"measure": measure, "variant": name, "alpha": alpha} | told)
+            unpushed = value(self.logits["direction"][0.0])
+            few = unpushed[self.control_items]
+            doses = {0.0: few[None]} | {alpha: value(logits) for alpha, logits in self.random.items()}
+            for alpha, random in doses.items() if self.random else ():
+                means = unpushed.mean() + (random - few).mean(-1)
+                told = spread(means, [self.ids[i] for i in self.control_items])
+                rows.append({"measure": measure, "variant": "random_direction", "alpha": alpha} | told)
+        for alpha, p in self.p_values.items():
+            rows.append(
+                {"measure": "dose_p", "alpha": alpha, "estimate": p, "n_pairs": len(self.control_items)}
+            )
+        for alpha, done in self.damage.items():
+            texts = {"alpha": alpha, "n_pairs": len(done.kl)}
+            kl = over_items(done.kl, range(len(done.kl)), seed=self.context["seed"])
+            rows.append(texts | {"measure": "kl"} | kl)
+            rows.append(texts | {"measure": "perplexity_ratio", "estimate": done.perplexity_ratio})
+            rows.append(texts | {"measure": "within_damage_limit", "estimate": float(self.ok[alpha])})
+        return pl.concat(
+            [tidy(self.context | {"variant": "direction"} | row for row in rows), self.slope.table]
+        )
+
+
+def steer(
+    stage: Any,
+    direction: Direction,
+    items: Sequence[ChoiceItem],
+    alphas: Sequence[float] | Literal["auto"] = "auto",
+    *,
+    n_random: int = 20,
+    controls: Mapping[str, Direction] | None = None,
+    control_alphas: Sequence[float] | Literal["extremes"] = "extremes",
+    control_items: int | None = 8,
+    damage: bool = True,
+    limit: float = DAMAGE_LIMIT,
+    n_texts: int = 16,
+    score: Score = "summed",
+    system: str | None = None,
+    concept: str | None = None,
+    tokenizer: Any = None,
+    render: Literal["shared", "own"] = "shared",
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    seed: int = 0,
+    batch_tokens: int = 2048,
+    progress: bool = True,
+) -> DoseResponse:
+    """Add `alpha * scale * vector` at every token of the direction's site and score the choices, by dose.
+
+    Parameters
+    ----------
+    alphas : doses in natural units (the direction's `scale`); "auto" is -4, -2, -1, 0, 1, 2, 4. 0 is always
+        measured.
+    n_random : norm-matched random directions, at `control_alphas` on `control_items` of the items (spaced
+        evenly; None for all), which keeps their cost near that of the curve. With 0 there are none at finite
+        doses; the slope at no push is compared with 100 all the same.
+    controls : further directions by name (another concept's, one from shuffled labels), at `control_alphas`
+        on all items, each at its own site and in units of its own scale.
+    damage, limit, n_texts : measure KL and perplexity at each dose on `n_texts` neutral texts, and call a
+        dose `ok` up to `limit` nats of KL per token.
+    system : text for the system message, under which everything is then measured.
+    concept : whose choices `items` are, where that is not the direction's own concept.
+
+    Other parameters and errors as in `score_choices`; also InputError for a dose that is not finite or a
+    direction of length zero, SiteError for a site or a width that the model does not have.
+
+    Returns
+    -------
+    Rows by dose: `choice_logit` and `choice_rate` for "direction", the controls, and "random_direction" (mean
+    and 2.5 to 97.5% over random directions of: the unpushed value of all items, plus the shift on the control
+    items); `dose_p`; `kl` (nats per token, interval over texts), `perplexity_ratio`, `within_damage_limit`;
+    and the rows of `steerability`.
+    """
+    if n_random < 0:
+        raise InputError(f"n_random={n_random}: expected 20 or more, or 0 for none at finite doses")
+    if not np.any(direction.vector):
+        raise InputError("the direction has length zero: the classes it was fitted on did not differ")
+    doses = _doses(AUTO if isinstance(alphas, str) else alphas, "alphas")
+    extremes = (doses[0], doses[-1])
+    pushed = _doses(extremes if isinstance(control_alphas, str) else control_alphas, "control_alphas")
+    pushed.remove(0.0)
+    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
+    concept = concept or direction.concept
+    gradients = choice_gradients(
+        who,
+        items,
+        0 if direction.site.layer is None else direction.site.layer,
+        direction.site.kind,
+        score=score,
+        system=system,
+        concept=concept,
+        seed=seed,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
+    slope = steerability(gradients, direction, max(n_random, SLOPE_RANDOM), seed)
+    prompts = who.prompts(items, system)
+    few = spaced(len(prompts), control_items)
+    controls = dict(controls or {})
+    bar = tqdm(
+        total=len(doses) - 1 + len(pushed) * (len(controls) + n_random),
+        desc=f"steer · {who.name}",
+        disable=not progress,
+        leave=False,
+    )
+
+    def logits(push: Add, which: Sequence[int]) -> np.ndarray:
+        with who.model.intervene(push):
+            told = score_prompts(who.model, [prompts[i] for i in which], batch_tokens)
+        bar.update()
+        return told[int(score == "per_token")].nanmean(-1).numpy()
+
+    everything = range(len(prompts))
+    unpushed = gradients.scores.logits(score)
+    with bar:
+        curves = {
+            name: {a: logits(Add.along(v, a), everything) if a else unpushed for a in at}
+            for name, v, at in [
+                ("direction", direction, doses),
+                *((name, control, sorted([*pushed, 0.0])) for name, control in controls.items()),
+            ]
+        }
+        vectors = random_directions(n_random, len(direction.vector), seed)
+        random = {
+            a: np.stack([logits(Add(direction.site, v, a, direction.scale), few) for v in vectors])
+            for a in (pushed if n_random else ())
+        }
+    harm: dict[float, Damage] = {}
+    if damage:
+        arms = [[Add.along(direction, a)] if a else [] for a in doses]
+        harm = dict(zip(doses, damages(who, arms, neutral_texts(n_texts)), strict=True))
+    inputs = (gradients.context["digest"], direction, controls, doses, pushed, few, n_random, seed)
+    return DoseResponse(
+        ids=gradients.scores.ids,
+        logits=curves,
+        random=random,
+        control_items=few,
+        damage=harm,
+        limit=limit,
+        slope=slope,
+        context=gradients.context | direction_columns(direction) | {"digest": who.digest(*inputs)},
+    )
+
+
+def _doses(alphas: Sequence[float], name: str) -> list[float]:
+    """Sorted, without repeats, 0 among them."""
+    doses = sorted({0.0, *(float(alpha) for alpha in alphas)})
+    if not np.isfinite(doses).all() or len(doses) < 2:
+        raise InputError(f"{name}={list(alphas)}: expected finite doses, at least one of them not 0")
+    return doses
+
+
+def spaced(n: int, wanted: int | None) -> list[int]:
+    """`wanted` indices of `n`, evenly spaced; all of them for None."""
+    if wanted is not None and wanted < 1:
+        raise InputError(f"control_items={wanted}: expected at least 1, or None for all")
+    n_few = n if wanted is None else min(n, wanted)
+    return [i * n // n_few for i in range(n_few)]

@@ -1,0 +1,165 @@
+"""Neutral text that no model here wrote, and what a push does to the model's predictions on it (damage)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pydoc_data.topics import topics
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from probes.errors import InputError
+from probes.models import BackendName
+from probes.models.protocol import HookedModel, Intervention, TokenBatch
+from probes.steering.subjects import Subject, subject
+
+WORDS = 48  # about 64 tokens of English under common vocabularies
+HELD_OUT = 0.3  # share of the topics, last in alphabetical order, that training never replays
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What a push does to predictions on neutral text.
+
+    `kl`: KL(pushed || unpushed) in nats per token, averaged over each text, `[text]`; `nats` and
+    `nats_unpushed`: mean negative log-likelihood of the text's own tokens, `[text]`.
+    """
+
+    kl: np.ndarray
+    nats: np.ndarray
+    nats_unpushed: np.ndarray
+
+    @property
+    def mean_kl(self) -> float:
+        return float(self.kl.mean())
+
+    @property
+    def perplexity_ratio(self) -> float:
+        """Perplexity pushed over unpushed; 1 is no damage."""
+        return float(np.exp(self.nats.mean() - self.nats_unpushed.mean()))
+
+
+@cache
+def neutral_texts(n: int | None = None) -> tuple[str, ...]:
+    """The first `WORDS` words of each paragraph of prose in Python's own manual (`pydoc_data.topics`).
+
+    Only the last 30% of the topics are used, and no paragraph that also occurs in the others: those are
+    replayed in training. `n` spaced evenly over the manual, or all (about 80; the text follows the
+    Python version that runs).
+    """
+    names = sorted(topics)
+    first = int(len(names) * (1 - HELD_OUT))
+    seen = {paragraph for name in names[:first] for paragraph in _paragraphs(topics[name])}
+    texts = []
+    for name in names[first:]:
+        for paragraph in _paragraphs(topics[name]):
+            words = paragraph.split()
+            if paragraph not in seen and len(words) >= WORDS and paragraph.endswith("."):
+                seen.add(paragraph)
+                texts.append(" ".join(words[:WORDS]))
+    if n is None:
+        return tuple(texts)
+    if not 1 <= n <= len(texts):
+        raise InputError(f"n={n} neutral texts: expected 1 to {len(texts)}")
+    return tuple(texts[i * len(texts) // n] for i in range(n))
+
+
+def perplexity(
+    stage: Any,
+    texts: Sequence[str] | None = None,
+    interventions: Sequence[Intervention] = (),
+    *,
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_tokens: int = 512,
+) -> float:
+    """exp of the mean negative log-likelihood per token of `texts` (default: `neutral_texts()`).
+
+    The mean is over texts, each the mean over its own tokens but the first.
+    """
+    who = subject(stage, backend=backend, device=device, dtype=dtype)
+    return float(np.exp(damages(who, [interventions], texts, batch_tokens)[0].nats.mean()))
+
+
+def damage(
+    stage: Any,
+    interventions: Sequence[Intervention],
+    texts: Sequence[str] | None = None,
+    *,
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_tokens: int = 512,
+) -> Damage:
+    """What `interventions`, applied together, do to predictions on `texts` (default: `neutral_texts()`)."""
+    who = subject(stage, backend=backend, device=device, dtype=dtype)
+    return damages(who, [interventions], texts, batch_tokens)[0]
+
+
+def damages(
+    who: Subject,
+    arms: Sequence[Sequence[Intervention]],
+    texts: Sequence[str] | None = None,
+    batch_tokens: int = 512,
+) -> list[Damage]:
+    """`damage` of several pushes, the unpushed pass shared between them.
+
+    Predictions over the whole vocabulary are held for `batch_tokens` tokens at a time.
+    """
+    texts = neutral_texts() if texts is None else texts
+    if not texts or isinstance(texts, str):
+        raise InputError("no texts to measure damage on: expected a non-empty sequence of strings")
+    rows = [who.tokenizer(text)["input_ids"] for text in texts]
+    if short := [text for text, row in zip(texts, rows, strict=True) if len(row) < 2]:
+        raise InputError(f"text {short[0]!r} is shorter than two tokens: nothing is predicted in it")
+    who.check(token for row in rows for token in row)
+    unpushed: list[float] = []
+    kl: list[list[float]] = [[] for _ in arms]
+    nats: list[list[float]] = [[] for _ in arms]
+    size = max(1, batch_tokens // max(map(len, rows)))
+    with torch.inference_mode():
+        for start in range(0, len(rows), size):
+            batch = TokenBatch.pad(rows[start : start + size], who.pad_id)
+            base = _log_probs(who.model, batch)
+            unpushed += _nats(base, batch)
+            for arm, interventions in enumerate(arms):
+                if not interventions:
+                    kl[arm] += [0.0] * len(batch.input_ids)
+                    nats[arm] += unpushed[start:]
+                    continue
+                with who.model.intervene(*interventions):
+                    pushed = _log_probs(who.model, batch)
+                kl[arm] += _per_text((pushed.exp() * (pushed - base)).sum(-1), batch)
+                nats[arm] += _nats(pushed, batch)
+    return [Damage(np.array(k), np.array(n), np.array(unpushed)) for k, n in zip(kl, nats, strict=True)]
+
+
+def _log_probs(model: HookedModel, batch: TokenBatch) -> Tensor:
+    """`[batch, seq - 1, vocab]`: predictions of every token but the first."""
+    return model.logits(batch)[:, :-1].log_softmax(-1)
+
+
+def _nats(log_probs: Tensor, batch: TokenBatch) -> list[float]:
+    told = batch.input_ids[:, 1:, None].to(log_probs.device)
+    return _per_text(-log_probs.gather(-1, told).squeeze(-1), batch)
+
+
+def _per_text(values: Tensor, batch: TokenBatch) -> list[float]:
+    real = batch.attention_mask[:, 1:].to(values.device)
+    return ((values * real).sum(-1) / real.sum(-1)).tolist()
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Paragraphs of prose, markup taken off; headings, grammar, lists and code are left out."""
+    found = []
+    for block in re.split(r"\n\s*\n", text):
+        if not re.search(r"^\s|^[*=~-]+$|::=|>>>", block, re.M):
+            plain = re.sub(r'"{1,3}|\*{1,2}|`{1,2}', "", block)
+            found.append(re.sub(r"\s+", " ", plain).strip())
+    return found

@@ -1,0 +1,106 @@
+"""From choice items to token ids: both orders of presentation, each option as the assistant's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from probes.concepts import ChoiceItem
+from probes.errors import ConceptError, InputError, TokenizerError
+
+Sequenced = tuple[tuple[int, ...], tuple[int, ...]]  # prompt ids, option ids
+
+
+@dataclass(frozen=True)
+class ChoicePrompt:
+    """One item as the model reads it: (positive, negative) of the first order, then of the second if any.
+
+    In the first order the positive option is presented first, in the second the negative one; an item
+    that does not present its options in the prompt has one order only.
+    """
+
+    id: str
+    sequences: tuple[Sequenced, ...]
+
+
+def choice_prompts(
+    items: Sequence[ChoiceItem], tokenizer: Any, system: str | None = None, max_positions: int | None = None
+) -> list[ChoicePrompt]:
+    """Every item as token ids.
+
+    The prompt is the tokenizer's chat template with its generation prompt; `"prompt\\nAnswer:"` where the
+    tokenizer has no template (`render_name` labels those). `system` goes into, or before what stands in, the
+    system message. Options are continuations of the prompt's own tokens, as in generation: they are
+    tokenised together with it where that leaves its tokens as they are, alone otherwise, and the whole must
+    decode to the same text.
+
+    Raises
+    ------
+    InputError : no items.
+    ConceptError : a prompt and option longer than the context window.
+    TokenizerError : a template that refuses the messages, or options that do not survive tokenisation.
+    """
+    if not items:
+        raise InputError("no choice items: expected at least one")
+    return [_prompt(item, tokenizer, system, max_positions) for item in items]
+
+
+def render_name(tokenizer: Any, render: str) -> str:
+    """What goes into the tables' `render` column: `render`, or "plain" where there is no chat template."""
+    return render if tokenizer.chat_template else "plain"
+
+
+def render_chat(messages: Sequence[dict[str, str]], tokenizer: Any, system: str | None = None) -> str:
+    """Messages as the text to be continued by the assistant."""
+    messages = [dict(message) for message in messages]
+    if system is not None and messages and messages[0]["role"] == "system":
+        messages[0]["content"] = f"{system}\n\n{messages[0]['content']}"
+    elif system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    if not tokenizer.chat_template:
+        return "\n".join(message["content"] for message in messages) + "\nAnswer:"
+    try:
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # templates are programs and raise what they like
+        roles = ", ".join(message["role"] for message in messages)
+        raise TokenizerError(f"the chat template refuses messages with roles {roles}: {error}") from error
+
+
+def prompt_ids(text: str, tokenizer: Any) -> list[int]:
+    """Ids of a rendered prompt: a chat template writes its own special tokens, plain text gets them here."""
+    return list(tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"])
+
+
+def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions: int | None) -> ChoicePrompt:
+    texts = [render_chat(item.ask(order), tokenizer, system) for order in item.orders]
+    options = [item.answer("positive"), item.answer("negative")]
+    if not tokenizer.chat_template:
+        options = [f" {option}" for option in options]
+    sequences = []
+    for text in texts:
+        prompt = tuple(prompt_ids(text, tokenizer))
+        for option in options:
+            ids = _continuation(text, prompt, option, tokenizer, item.id)
+            if max_positions is not None and len(prompt) + len(ids) > max_positions:
+                raise ConceptError(
+                    f"choice {item.id!r}: {len(prompt) + len(ids)} tokens, but the model's context window is "
+                    f"{max_positions}: shorten it"
+                )
+            sequences.append((prompt, ids))
+    return ChoicePrompt(item.id, tuple(sequences))
+
+
+def _continuation(
+    text: str, prompt: tuple[int, ...], option: str, tokenizer: Any, item: str
+) -> tuple[int, ...]:
+    joint = prompt_ids(text + option, tokenizer)
+    if tuple(joint[: len(prompt)]) == prompt and len(joint) > len(prompt):
+        return tuple(joint[len(prompt) :])
+    alone = list(tokenizer(option, add_special_tokens=False)["input_ids"])
+    if not alone or tokenizer.decode([*prompt, *alone]) != tokenizer.decode(joint):
+        raise TokenizerError(
+            f"choice {item!r}: option {option!r} does not survive tokenisation after its prompt: "
+            "change how it starts"
+        )
+    return tuple(alone)

@@ -1,0 +1,224 @@
+"""Steerability of any direction at any layer, from one forward and one backward per item.
+
+A choice score is a smooth function of a vector added at every token of a site; its gradient there gives the
+slope along every direction at once. So one pass over the items answers for all layers, for the direction,
+and for hundreds of random ones, and it returns the unpushed scores as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+import torch
+from tqdm.auto import tqdm
+
+from probes.concepts import ChoiceItem
+from probes.errors import InputError, SiteError
+from probes.models import BackendName, Site, expand
+from probes.results import Result, tidy
+from probes.steering.choices import ChoiceScores, Score, over_items
+from probes.steering.interventions import Add
+from probes.steering.packed import option_logprobs, order_logits
+from probes.steering.prompts import render_name
+from probes.steering.subjects import subject
+
+if TYPE_CHECKING:
+    from probes.probing import Direction
+
+
+@dataclass(repr=False)
+class ChoiceGradients:
+    """`values` `[layer, item, width]` float32: d(item's choice logit) / d(a vector added at every token).
+
+    `layers` names the first axis (block indices), `site` the kind of site, `score` which logit ("summed" or
+    "per_token", averaged over both orders); `scores` are the unpushed scores of the same pass.
+    """
+
+    values: np.ndarray
+    site: str
+    layers: list[int]
+    score: Score
+    scores: ChoiceScores
+    context: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        layers, items, width = self.values.shape
+        return f"ChoiceGradients({self.site}, {layers} layers x {items} items x width {width})"
+
+    def at(self, site: Site) -> np.ndarray:
+        """`[item, width]` at one site. Raises SiteError for one that was not asked for."""
+        if site.kind != self.site or (site.layer or 0) not in self.layers:
+            raise SiteError(f"no gradients at {site}: these are of {self.site} at layers {self.layers}")
+        return self.values[self.layers.index(site.layer or 0)]
+
+    def slopes(self, direction: Direction) -> np.ndarray:
+        """`[item]`: change of the choice logit per natural unit of `direction`, at no push."""
+        gradient = self.at(direction.site)
+        vector = np.asarray(direction.vector, dtype=np.float64)
+        if vector.shape != gradient.shape[1:]:
+            raise SiteError(
+                f"vector of width {vector.shape[-1]} cannot act at {direction.site}: "
+                f"the activations there are {gradient.shape[1]} wide"
+            )
+        return direction.scale * (gradient @ vector)
+
+
+@dataclass(repr=False)
+class Steerability(Result):
+    """Slopes of the choice logit on alpha at alpha = 0, beside those of norm-matched random directions.
+
+    `slopes` maps (variant, layer) to `[item]`, `random` to `[n_random]` (means over items), `p_values` to the
+    share of random directions that move the choice as much (two-sided, add-one).
+    """
+
+    table: pl.DataFrame
+    slopes: dict[tuple[str, int], np.ndarray]
+    random: dict[tuple[str, int], np.ndarray]
+    p_values: dict[tuple[str, int], float]
+
+
+def choice_gradients(
+    stage: Any,
+    items: Sequence[ChoiceItem],
+    layers: str | int | Sequence[int] = "all",
+    site: str = "resid_post",
+    *,
+    score: Score = "summed",
+    system: str | None = None,
+    concept: str | None = None,
+    tokenizer: Any = None,
+    render: Literal["shared", "own"] = "shared",
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    seed: int = 0,
+    batch_tokens: int = 2048,
+    progress: bool = True,
+) -> ChoiceGradients:
+    """Gradient of each item's choice logit with respect to a vector added at every token, at every layer.
+
+    Exact (autograd), at the cost of one forward and one backward of the items for all layers together.
+    One item at a time, so memory is that of one graph. Other parameters and errors as in `score_choices`;
+    SiteError for a layer that does not exist.
+    """
+    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
+    model = who.model
+    sites = expand(site, layers, model.n_layers)
+    if not sites:
+        raise SiteError("no layers to take gradients at: expected at least one")
+    width = model.n_heads * model.d_head if site == "z" else model.d_model
+    prompts = who.prompts(items, system)
+    scores, gradients = [], []
+    for prompt in tqdm(prompts, desc=f"gradients · {who.name}", disable=not progress, leave=False):
+        zeros = [torch.zeros(width, device=model.device, requires_grad=True) for _ in sites]
+        pushes = [Add(where, zero) for where, zero in zip(sites, zeros, strict=True)]
+        with torch.enable_grad(), model.intervene(*pushes):
+            told = order_logits(option_logprobs(model, [prompt], batch_tokens))
+        objective = told[int(score == "per_token")].nanmean()
+        gradients.append(torch.stack(torch.autograd.grad(objective, zeros)).cpu())
+        scores.append(told.detach().cpu())
+    summed, per_token = torch.cat(scores, dim=1).double().numpy()
+    context = who.names | {
+        "concept": concept,
+        "render": render_name(who.tokenizer, render),
+        "seed": seed,
+        "digest": who.digest([p.sequences for p in prompts], [], "score", score),
+    }
+    return ChoiceGradients(
+        values=torch.stack(gradients, dim=1).float().numpy(),
+        site=site,
+        layers=[where.layer or 0 for where in sites],
+        score=score,
+        scores=ChoiceScores([p.id for p in prompts], summed, per_token, context),
+        context=context,
+    )
+
+
+def steerability(
+    gradients: ChoiceGradients,
+    directions: Direction | Sequence[Direction] | Mapping[str, Direction | Sequence[Direction]],
+    n_random: int = 100,
+    seed: int = 0,
+) -> Steerability:
+    """Slope of the choice logit on alpha at alpha = 0, for directions at any of the gradients' layers.
+
+    Parameters
+    ----------
+    directions : one direction, one for each of several layers, or a mapping from a variant's name (for
+        example "shuffled_labels" or "other_concept") to either; unnamed ones are called "direction".
+    n_random : random directions, Gaussian on the sphere, each pushed by the direction's own scale, so that
+        their doses have the same norm.
+
+    Returns rows `steering_slope` (mean over items and its interval; for "random_direction", made once for
+    each layer with the scale of the first direction there, the mean over random directions and their 2.5 to
+    97.5% range) and `steering_p`. Raises SiteError for a layer or a width that does not fit.
+    """
+    if n_random < 1:
+        raise InputError(f"n_random={n_random}: expected at least 1, and 20 for a control worth the name")
+    ids = gradients.scores.ids
+    result = Steerability(tidy([]), {}, {}, {})
+    rows: list[dict[str, Any]] = []
+    layers_done: set[int] = set()
+    for variant, direction in _named(directions):
+        slopes = gradients.slopes(direction)
+        layer = direction.site.layer or 0
+        key = (variant, layer)
+        units = random_directions(n_random, len(direction.vector), seed)
+        random = direction.scale * (units @ gradients.at(direction.site).mean(0))
+        p = float((1 + (np.abs(random) >= abs(slopes.mean())).sum()) / (1 + n_random))
+        result.slopes[key], result.random[key], result.p_values[key] = slopes, random, p
+        row = gradients.context | direction_columns(direction) | {"seed": seed}
+        row["concept"] = row["concept"] or direction.concept
+        rows.append(
+            row | {"measure": "steering_slope", "variant": variant} | over_items(slopes, ids, seed=seed)
+        )
+        rows.append(
+            row | {"measure": "steering_p", "variant": variant, "estimate": p, "n_pairs": len(set(ids))}
+        )
+        if layer not in layers_done:
+            layers_done.add(layer)
+            rows.append(
+                row | {"measure": "steering_slope", "variant": "random_direction"} | spread(random, ids)
+            )
+    result.table = tidy(rows)
+    return result
+
+
+def direction_columns(direction: Direction) -> dict[str, Any]:
+    """The columns of `results.SCHEMA` that say what was pushed."""
+    return {
+        "source_stage": direction.stage,
+        "estimator": direction.estimator,
+        "site": direction.site.kind,
+        "layer": direction.site.layer,
+        "position": direction.position,
+    }
+
+
+def random_directions(n: int, width: int, seed: int) -> np.ndarray:
+    """`[n, width]` float64: unit vectors, uniform on the sphere."""
+    vectors = np.random.default_rng(seed).standard_normal((n, width))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def spread(values: np.ndarray, ids: Sequence[str]) -> dict[str, Any]:
+    """Mean and 2.5 to 97.5% range over random directions; `estimator` is null, nothing was fitted."""
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {
+        "estimate": float(values.mean()),
+        "ci_low": float(low),
+        "ci_high": float(high),
+        "n_pairs": len(set(ids)),
+        "estimator": None,
+    }
+
+
+def _named(directions: Any) -> Iterator[tuple[str, Direction]]:
+    groups = directions.items() if isinstance(directions, Mapping) else [("direction", directions)]
+    for name, group in groups:
+        for direction in group if isinstance(group, Sequence) else [group]:
+            yield name, direction

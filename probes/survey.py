@@ -1,0 +1,287 @@
+"""`survey`: everything the toolkit measures, for every stage and concept of a lineage, into one folder.
+
+Apart from the rooms because it only calls them in order and keeps what they return.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from probes.activations import Store
+from probes.concepts import Concept, load_concept
+from probes.errors import InputError, MissingDependencyError
+from probes.figures import Figure, draw_all, export_all
+from probes.lineage import Lineage, load_lineage, tree
+from probes.models import BackendName
+from probes.outputs import check_folder, write_table, written_atomically
+from probes.probing import shuffled_direction
+from probes.report import glance, write_report
+from probes.results import Result, tidy
+from probes.steering import steer, steerability
+from probes.survival import StageReading, compare, read_stage
+from probes.survival.reading import test_items
+
+VERSIONS = (
+    "spec-probes",
+    "torch",
+    "transformers",
+    "transformer-lens",
+    "nnsight",
+    "scikit-learn",
+    "numpy",
+    "plotly",
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of the choice tasks a survey runs; extraction and probes always use every pair."""
+
+    items: int
+    """Test items whose choices and gradients are taken at every stage."""
+    dose_items: int
+    """Test items of the dose-response curves, at the stages where an arm ends; 0 makes no curves."""
+
+
+FULL = Size(items=32, dose_items=12)
+QUICK = Size(items=8, dose_items=0)
+
+
+@dataclass(repr=False)
+class Survey(Result):
+    """All measurements of a survey, tidy, with where they were written."""
+
+    table: pl.DataFrame
+    folder: Path
+    run: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def overview(self) -> pl.DataFrame:
+        """One row a concept x stage: what the stage knows, uses and keeps, at the chosen layer."""
+        lines = glance(self.table, order=list(self.run["parents"]), parents=self.run["parents"])
+        return pl.DataFrame([{"concept": line.concept, "stage": line.stage, **line.cells} for line in lines])
+
+    def figures(self) -> dict[str, Figure]:
+        """Every figure the table holds the rows for, by name."""
+        parents = self.run["parents"]
+        return draw_all(self.table, order=list(parents), parents=parents)
+
+    def write_report(self, path: str | Path) -> Path:
+        """Write the self-contained HTML report; its path. Raises OutputError."""
+        return write_report(
+            path,
+            table=self.table,
+            figures=self.figures(),
+            lineage=self.run["lineage_tree"],
+            meta={k: v for k, v in self.run.items() if k not in ("lineage_tree", "parents")},
+            order=list(self.run["parents"]),
+            parents=self.run["parents"],
+            title=f"{self.run['lineage']}: what each stage knows, uses and keeps",
+        )
+
+    def __repr__(self) -> str:
+        return f"Survey({self.folder}, {self.table.height} measurements)"
+
+
+def survey(
+    lineage: Lineage | str | Path,
+    concepts: Sequence[str | Path | Concept],
+    out: str | Path = "out/survey",
+    *,
+    stages: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    quick: bool = False,
+    position: str = "mean",
+    estimator: str = "logistic",
+    static: bool = True,
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    seed: int = 0,
+    progress: bool = True,
+    command: Sequence[str] | None = None,
+) -> Survey:
+    """Probe, push and compare every stage for every concept, and write what was found.
+
+    Writes `results.parquet` (the tidy table), `report.html`, `figures/`, `run.json` (digests, versions,
+    seeds, command, wall time of each step) and `activations/` (the store, so that a second run or one that
+    was interrupted does not read the texts again) into `out`.
+
+    Parameters
+    ----------
+    stages, seeds : only the stages with these names, or trained with these seeds.
+    quick : fewer choice items and no dose-response curves.
+    static : also draw the figures as PDF, SVG and PNG; without a browser that is left out with a note.
+
+    Raises
+    ------
+    OutputError : `out` cannot be written; raised before anything is computed.
+    InputError : no concept, or no stage is left.
+    """
+    if not concepts:
+        raise InputError("a survey needs at least one concept: name one with --concept")
+    lineage = lineage if isinstance(lineage, Lineage) else load_lineage(lineage)
+    lineage = _narrowed(lineage, stages, seeds)
+    chosen = [c if isinstance(c, Concept) else load_concept(c) for c in concepts]
+    folder = check_folder(out)
+    size = QUICK if quick else FULL
+    clock = _Clock()
+    store = Store(folder / "activations")
+    readings: dict[str, dict[str, StageReading]] = {concept.name: {} for concept in chosen}
+    tables: list[pl.DataFrame] = []
+    fingerprints = {}
+    options = {"position": position, "estimator": estimator, "backend": backend, "store": store, "seed": seed}
+    for stage in lineage:
+        with clock.step(f"load {stage.name}"):
+            loaded = stage.load(device=device, dtype=dtype)
+            fingerprints[stage.name] = loaded.fingerprint
+        for concept in chosen:
+            with clock.step(f"read {stage.name} {concept.name}"):
+                items = test_items(concept)[: size.items]
+                reading = read_stage(loaded, concept, items, progress=progress, **options)
+                readings[concept.name][stage.name] = reading
+        for concept in chosen:
+            reading = readings[concept.name][stage.name]
+            others = [readings[c.name][stage.name] for c in chosen if c is not concept]
+            tables += [reading.sweep.table, _steerability(reading, others, seed)]
+            if size.dose_items and not lineage.children(stage.name) and reading.gradients is not None:
+                with clock.step(f"steer {stage.name} {concept.name}"):
+                    direction = reading.sweep.best.direction
+                    dose = test_items(concept)[: size.dose_items]
+                    tables.append(
+                        steer(
+                            loaded,
+                            direction,
+                            dose,
+                            alphas=(-4, -2, 2, 4),
+                            n_random=0,
+                            backend=backend,
+                            seed=seed,
+                            progress=progress,
+                        ).table
+                    )
+    for concept in chosen:
+        with clock.step(f"compare {concept.name}"):
+            tables.append(compare(readings[concept.name], seed=seed))
+    table = pl.concat(tables).unique(maintain_order=True)
+    run: dict[str, Any] = {
+        "command": shlex.join(command) if command else None,
+        "started": clock.started,
+        "lineage": lineage.name,
+        "lineage_tree": tree(lineage),
+        "parents": {stage.name: stage.parent for stage in lineage},
+        "fingerprints": fingerprints,
+        "concepts": {concept.name: concept.digest for concept in chosen},
+        "n_pairs": {concept.name: concept.n_pairs for concept in chosen},
+        "seed": seed,
+        "size": vars(size),
+        "options": {k: options[k] for k in ("position", "estimator", "backend")} | {"dtype": dtype},
+        "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
+        "seconds": clock.seconds,
+    }
+    done = Survey(table, folder, run)
+    write_table(table, folder / "results.parquet")
+    if static:
+        with clock.step("figures"):
+            _export(done)
+    clock.seconds["total"] = clock.total()
+    done.write_report(folder / "report.html")
+    with written_atomically(folder / "run.json") as temporary:
+        temporary.write_text(json.dumps(run, indent=1) + "\n")
+    return done
+
+
+def _export(done: Survey) -> None:
+    try:
+        export_all(done.figures(), check_folder(done.folder / "figures"), ["png", "svg"])
+    except MissingDependencyError as error:
+        print(f"note: no static figures; report.html holds them all the same. {error}", file=sys.stderr)
+
+
+def _narrowed(lineage: Lineage, stages: Sequence[str] | None, seeds: Sequence[int] | None) -> Lineage:
+    if stages:
+        lineage = lineage.subset(stages)
+    if seeds:
+        lineage = lineage.subset([s.name for s in lineage if s.seed is None or s.seed in seeds])
+    if not len(lineage):
+        raise InputError(
+            f"no stage of lineage {lineage.name!r} is left with stages={stages} and seeds={seeds}"
+        )
+    return lineage
+
+
+def _steerability(reading: StageReading, others: Sequence[StageReading], seed: int) -> pl.DataFrame:
+    """Slopes of the control directions at the chosen layer: other concepts', and one of shuffled labels."""
+    if reading.gradients is None:
+        return tidy([])
+    layer = reading.sweep.best.layer
+    controls = {
+        "shuffled_labels": [shuffled_direction(reading.sweep, reading.activations, layer, seed)],
+        "other_concept": [other.sweep.directions[layer] for other in others],
+    }
+    table = steerability(reading.gradients, controls, seed=seed).table
+    return table.filter(pl.col("variant").is_in(list(controls)))
+
+
+def export_figures(
+    results: str | Path,
+    out: str | Path,
+    formats: Sequence[str] = ("pdf", "svg", "png"),
+    preset: str | None = None,
+) -> list[Path]:
+    """Draw the figures of a survey's folder (or of a results.parquet) again; the paths written."""
+    done = load_survey(results)
+    return export_all(done.figures(), check_folder(out), list(formats), preset)
+
+
+def rebuild_report(results: str | Path, out: str | Path | None = None) -> Path:
+    """Write the report of a survey's folder again; its path."""
+    done = load_survey(results)
+    path = Path(out) if out else done.folder / "report.html"
+    done.write_report(path)
+    return path
+
+
+def load_survey(results: str | Path) -> Survey:
+    """Read a survey back from its folder or its results.parquet. Raises InputError when it is not there."""
+    folder = Path(results)
+    folder = folder.parent if folder.suffix == ".parquet" else folder
+    try:
+        table = pl.read_parquet(folder / "results.parquet")
+        run = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"{folder} is not a survey's folder (results.parquet and run.json are needed): {error}"
+        ) from None
+    return Survey(table, folder, run)
+
+
+class _Clock:
+    """Wall time of the steps of a run."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.seconds: dict[str, float] = {}
+        self._begin = time.perf_counter()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begin, 2)
+
+    def total(self) -> float:
+        return round(time.perf_counter() - self._begin, 2)

@@ -1,0 +1,60 @@
+"""Documents and chats into token ids and labels; what TRL is handed is exactly what is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from probes.errors import RecipeError
+
+IGNORED = -100
+"""Label of a token that carries no loss (the convention of transformers and TRL)."""
+
+
+def encode_document(tokenizer: Any, text: str, max_length: int) -> dict[str, list[int]]:
+    """A document: next-token loss on every token, ended by the end-of-sequence token."""
+    ids = tokenizer(text, add_special_tokens=True)["input_ids"][: max_length - 1]
+    ids = [*ids, tokenizer.eos_token_id]
+    return {"input_ids": ids, "labels": list(ids)}
+
+
+def encode_chat(tokenizer: Any, messages: list[dict[str, str]], max_length: int) -> dict[str, list[int]]:
+    """A chat in the tokenizer's own template: loss on what the assistant says, and on nothing else.
+
+    Raises:
+        RecipeError: the tokenizer has no chat template, the assistant never speaks within `max_length`
+            tokens, or the template rewrites earlier turns, so that the assistant's tokens cannot be told.
+    """
+    if not tokenizer.chat_template:
+        raise RecipeError("chats need a chat template; the tokenizer of the base stage has none")
+
+    def render(upto: int, prompt: bool) -> list[int]:
+        text = tokenizer.apply_chat_template(messages[:upto], tokenize=False, add_generation_prompt=prompt)
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    ids = render(len(messages), False)
+    labels = [IGNORED] * len(ids)
+    for index, message in enumerate(messages):
+        if message["role"] == "assistant":
+            before, after = render(index, True), render(index + 1, False)
+            if ids[: len(before)] != before or ids[: len(after)] != after:
+                raise RecipeError(
+                    "the chat template rewrites earlier turns; the assistant's turns cannot be labelled"
+                )
+            labels[len(before) : len(after)] = ids[len(before) : len(after)]
+    ids, labels = ids[:max_length], labels[:max_length]
+    if all(label == IGNORED for label in labels):
+        raise RecipeError(
+            f"a chat without an assistant turn in its first {max_length} tokens: {messages!r:.120}"
+        )
+    return {"input_ids": ids, "labels": labels}
+
+
+def encode(tokenizer: Any, rows: Iterable[Mapping[str, Any]], max_length: int) -> list[dict[str, list[int]]]:
+    """Rows of `text` or `messages` into `input_ids` and `labels`, in the same order."""
+    return [
+        encode_chat(tokenizer, row["messages"], max_length)
+        if "messages" in row
+        else encode_document(tokenizer, row["text"], max_length)
+        for row in rows
+    ]

@@ -1,0 +1,202 @@
+"""Choice scores against plain transformers, both orders, tokenisation of options, and bad input."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import decoders as token_decoders
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+from probes.concepts import ChoiceItem
+from probes.errors import ConceptError, InputError, TokenizerError
+from probes.lineage import LoadedStage
+from probes.models import hooked
+from probes.steering import score_choices
+from probes.steering.prompts import choice_prompts, render_chat
+
+QUESTION = "which chair would you choose {first} or {second} ?"
+ITEMS = [
+    ChoiceItem(id="c1", prompt=QUESTION, positive="the cheap chair", negative="the costly fancy chair"),
+    ChoiceItem(id="c2", prompt=QUESTION, positive="the plain table in Ohio", negative="the lamp"),
+    ChoiceItem(id="c3", prompt="the new lamp was sold for", positive="a small book", negative="a large book"),
+]
+
+
+class Unpacked:
+    """A HookedModel that offers the protocol and nothing more."""
+
+    def __init__(self, inner):
+        names = ("native", "n_layers", "d_model", "n_heads", "d_head", "max_positions", "device", "tokenizer")
+        methods = ("read", "logits", "intervene", "choice_logprobs", "generate")
+        for name in names + methods:
+            setattr(self, name, getattr(inner, name))
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_llama_dir):
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama_dir)
+    return LoadedStage.from_model(model, AutoTokenizer.from_pretrained(tiny_llama_dir), name="tiny")
+
+
+def reference(loaded, item, order):
+    """log P of both options' tokens, one plain forward each."""
+    text = loaded.tokenizer.apply_chat_template(item.ask(order), tokenize=False, add_generation_prompt=True)
+    prompt = loaded.tokenizer(text, add_special_tokens=False).input_ids
+    told = []
+    for which in ("positive", "negative"):
+        answer = loaded.tokenizer(item.answer(which), add_special_tokens=False).input_ids
+        log_probs = loaded.model(torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
+        at = range(len(prompt) - 1, len(prompt) + len(answer) - 1)
+        told.append(np.array([log_probs[i, token].item() for i, token in zip(at, answer, strict=True)]))
+    return told
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, Unpacked], ids=["packed", "protocol only"])
+def test_scores_are_those_of_plain_transformers(loaded, wrap):
+    scores = score_choices(wrap(hooked(loaded)), ITEMS, batch_tokens=200)
+    for row, item in enumerate(ITEMS):
+        for column, order in enumerate(item.orders):
+            positive, negative = reference(loaded, item, order)
+            assert scores.summed[row, column] == pytest.approx(positive.sum() - negative.sum(), abs=1e-4)
+            assert scores.per_token[row, column] == pytest.approx(positive.mean() - negative.mean(), abs=1e-4)
+    assert np.isnan(scores.summed[2, 1])  # its prompt shows no options: one order
+    assert np.isfinite(scores.logits()).all()
+
+
+def test_swapping_the_options_mirrors_the_scores(loaded):
+    swapped = [i.model_copy(update={"positive": i.negative, "negative": i.positive}) for i in ITEMS[:2]]
+    here, there = score_choices(loaded, ITEMS[:2]), score_choices(loaded, swapped)
+    np.testing.assert_allclose(there.logits(), -here.logits(), atol=1e-4)
+    np.testing.assert_allclose(there.position_bias(), here.position_bias(), atol=1e-4)
+
+
+def test_a_planted_position_bias_is_found_and_cancels(loaded):
+    model = Unpacked(hooked(loaded))
+
+    def first_wins(prompts, options):
+        told = []
+        for prompt, pair in zip(prompts, options, strict=True):
+            texts = [loaded.tokenizer.decode(ids).lower() for ids in pair]
+            asked = loaded.tokenizer.decode(prompt).lower()
+            told.append([torch.tensor([3.0 if asked.index(t) < asked.index(u) else 0.0])
+                         for t, u in zip(texts, texts[::-1], strict=True)])  # fmt: skip
+        return told
+
+    model.choice_logprobs = first_wins
+    scores = score_choices(model, ITEMS[:2], concept="thrift")
+    np.testing.assert_allclose(scores.position_bias(), 3.0)
+    np.testing.assert_allclose(scores.logits(), 0.0)
+    assert scores.rate() == 0.5  # two ties
+    row = scores.table.row(by_predicate=_row("position_bias", "summed"), named=True)
+    assert (row["estimate"], row["n_pairs"], row["concept"], row["stage"]) == (3.0, 2, "thrift", "model")
+
+
+def test_table_has_every_measure_with_an_interval(loaded):
+    scores = score_choices(loaded, ITEMS, concept="thrift")
+    table = scores.table
+    assert set(table["measure"]) == {"choice_rate", "choice_logit", "position_bias"}
+    assert set(table["variant"]) == {"summed", "per_token"}
+    row = table.row(by_predicate=_row("choice_rate", "summed"), named=True)
+    assert row["estimate"] == (scores.logits() > 0).mean()
+    assert 0 <= row["ci_low"] <= row["estimate"] <= row["ci_high"] <= 1
+    assert (row["stage"], row["render"], row["n_pairs"]) == ("tiny", "shared", 3)
+    bias = table.row(by_predicate=_row("position_bias", "summed"), named=True)
+    assert bias["n_pairs"] == 2  # the third item has one order
+    single = score_choices(loaded, ITEMS[:1]).table
+    assert single["ci_low"].is_null().all()
+    assert single["estimate"].is_not_null().all()
+
+
+def test_digest_follows_the_inputs(loaded):
+    digests = [
+        score_choices(loaded, items, system=system).table["digest"][0]
+        for items, system in ((ITEMS, None), (ITEMS, None), (ITEMS[:2], None), (ITEMS, "be plain"))
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_system_text_goes_first_and_changes_the_scores(loaded):
+    tokenizer = loaded.tokenizer
+    assert "<|system|> be cheap <|end|> <|user|>" in render_chat(ITEMS[0].ask(), tokenizer, "be cheap")
+    own = [{"role": "system", "content": "old"}, {"role": "user", "content": "which ?"}]
+    assert "<|system|> new\n\nold <|end|>" in render_chat(own, tokenizer, "new")
+    assert own[0]["content"] == "old"
+    with_spec = score_choices(loaded, ITEMS, system="choose the cheap chair")
+    assert not np.allclose(with_spec.logits(), score_choices(loaded, ITEMS).logits())
+
+
+def test_without_a_chat_template_the_prompt_is_plain_and_labelled(loaded):
+    bare = AutoTokenizer.from_pretrained(loaded.tokenizer.name_or_path)
+    bare.chat_template = None
+    scores = score_choices(loaded, ITEMS, tokenizer=bare)
+    assert set(scores.table["render"]) == {"plain"}
+    prompt, option = choice_prompts(ITEMS[:1], bare)[0].sequences[0]
+    assert bare.decode(prompt + option).endswith(" ?\nAnswer: The cheap chair")
+
+
+@pytest.mark.parametrize("template_end", ["", "\n", " "])
+def test_options_continue_the_prompts_own_tokens(loaded, template_end):
+    tokenizer = AutoTokenizer.from_pretrained(loaded.tokenizer.name_or_path)
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|user|>{{ m['content'] }}<|end|>{% endfor %}<|assistant|>" + "{{ end }}"
+    ).replace("{{ end }}", "{{ '" + template_end.replace("\n", "\\n") + "' }}")
+    text = render_chat(ITEMS[0].ask(), tokenizer)
+    assert text.endswith("<|assistant|>" + template_end)
+    prompt, option = choice_prompts(ITEMS[:1], tokenizer)[0].sequences[0]
+    assert list(prompt) == tokenizer(text, add_special_tokens=False).input_ids
+    assert tokenizer.decode(prompt + option) == text + ITEMS[0].answer("positive")
+
+
+def test_an_option_that_does_not_survive_tokenisation_is_refused():
+    raw = Tokenizer(models.BPE({"▁": 0, "a": 1, "B": 2, "aB": 3, "x": 4}, [("a", "B")], unk_token="x"))
+    raw.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    raw.decoder = token_decoders.Metaspace(prepend_scheme="always")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw)
+    tokenizer.chat_template = "x a"
+    item = ChoiceItem(id="merges", prompt="x", positive="B", negative="x")
+    with pytest.raises(TokenizerError, match="choice 'merges': option 'B' does not survive tokenisation"):
+        choice_prompts([item], tokenizer)
+
+
+def test_bad_input_is_refused_in_one_line(loaded):
+    with pytest.raises(InputError, match="no choice items"):
+        score_choices(loaded, [])
+    long = ITEMS[0].model_copy(update={"positive": "the cheap chair " * 60})
+    with pytest.raises(ConceptError, match=r"choice 'c1': \d+ tokens, but the model's context window is 128"):
+        score_choices(loaded, [long])
+    with pytest.raises(InputError, match='render=\'mine\': expected "shared" or "own"'):
+        score_choices(loaded, ITEMS, render="mine")
+    strict = AutoTokenizer.from_pretrained(loaded.tokenizer.name_or_path)
+    strict.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    )
+    with pytest.raises(TokenizerError, match=r"refuses messages with roles system, user: .*no system role"):
+        score_choices(loaded, ITEMS, system="be cheap", tokenizer=strict)
+    other = AutoTokenizer.from_pretrained(loaded.tokenizer.name_or_path)
+    vocab = other.get_vocab()
+    swapped = json.loads(other.backend_tokenizer.to_str())
+    a, b = "e", "h"
+    swapped["model"]["vocab"] |= {a: vocab[b], b: vocab[a]}
+    mixed = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(swapped)))
+    mixed.chat_template = other.chat_template
+    with pytest.raises(
+        TokenizerError, match=r"stage 'tiny': token id \d+ is '.' in its own tokenizer but '.'"
+    ):
+        score_choices(loaded, [ITEMS[0].model_copy(update={"positive": "eh he"})], tokenizer=mixed)
+    with pytest.raises(InputError, match="expected a stage"):
+        score_choices("tiny", ITEMS)
+
+
+def test_scores_that_are_not_finite_are_refused(loaded):
+    model = Unpacked(hooked(loaded))
+    model.choice_logprobs = lambda prompts, options: [[torch.tensor([torch.nan])] * 2 for _ in prompts]
+    with pytest.raises(InputError, match="not finite"):
+        score_choices(model, ITEMS)
+
+
+def _row(measure, variant):
+    return (pl.col("measure") == measure) & (pl.col("variant") == variant)
