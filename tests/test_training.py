@@ -11,9 +11,10 @@ import torch
 
 from probes.errors import RecipeError
 from probes.lineage import load_lineage
+from probes.steering.neutral import manual_split
 from probes.training import build, cheese_chats, read_chats, read_documents, read_recipe, spec_documents
 from probes.training.encode import IGNORED, encode
-from probes.training.replay import manual_split, neutral_replay
+from probes.training.replay import neutral_replay
 from probes.training.spec import DISPREFERRED, DOMAINS, PREFERRED, SPECS
 
 HELD_OUT = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from probes.errors import InputError
 from probes.models.sites import Site
@@ -54,6 +55,7 @@ class LayerSweep(Result):
     best_surface: str | None = None
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # thousands of small products: threads halve the speed
 def probe_layers(
     acts: Activations,
     estimator: str = "logistic",

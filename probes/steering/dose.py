@@ -186,7 +186,6 @@ def steer(
         system=system,
         concept=concept,
         seed=seed,
-        batch_tokens=batch_tokens,
         progress=progress,
     )
     slope = steerability(gradients, direction, max(n_random, SLOPE_RANDOM), seed)

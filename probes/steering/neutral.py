@@ -19,7 +19,8 @@ from probes.models.protocol import HookedModel, Intervention, TokenBatch
 from probes.steering.subjects import Subject, subject
 
 WORDS = 48  # about 64 tokens of English under common vocabularies
-HELD_OUT = 0.3  # share of the topics, last in alphabetical order, that training never replays
+TRAINED_SHARE = 0.7
+"""Share of the manual, from its start in the alphabetical order of topics, that training may replay."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +46,34 @@ class Damage:
 
 
 @cache
+def manual_split() -> tuple[str, str]:
+    """The CPython manual of this interpreter: what training may replay, and what is kept for measuring.
+
+    The manual repeats itself (`compound` contains `for`, `if`, `try`), so paragraphs that also stand in the
+    first part are left out of the second.
+    """
+    text = "\n\n".join(topics[name] for name in sorted(topics))
+    cut = int(len(text) * TRAINED_SHARE)
+    used = text[:cut]
+    seen = set(used.split("\n\n"))
+    return used, "\n\n".join(part for part in text[cut:].split("\n\n") if part not in seen)
+
+
+@cache
 def neutral_texts(n: int | None = None) -> tuple[str, ...]:
     """The first `WORDS` words of each paragraph of prose in Python's own manual (`pydoc_data.topics`).
 
-    Only the last 30% of the topics are used, and no paragraph that also occurs in the others: those are
-    replayed in training. `n` spaced evenly over the manual, or all (about 80; the text follows the
-    Python version that runs).
+    Only the part of `manual_split` that training never replays is used. `n` spaced evenly over it, or all
+    (about 50; the text follows the Python version that runs).
     """
-    names = sorted(topics)
-    first = int(len(names) * (1 - HELD_OUT))
-    seen = {paragraph for name in names[:first] for paragraph in _paragraphs(topics[name])}
+    used, kept = manual_split()
+    seen = set(_paragraphs(used))
     texts = []
-    for name in names[first:]:
-        for paragraph in _paragraphs(topics[name]):
-            words = paragraph.split()
-            if paragraph not in seen and len(words) >= WORDS and paragraph.endswith("."):
-                seen.add(paragraph)
-                texts.append(" ".join(words[:WORDS]))
+    for paragraph in _paragraphs(kept):
+        words = paragraph.split()
+        if paragraph not in seen and len(words) >= WORDS and paragraph.endswith("."):
+            seen.add(paragraph)
+            texts.append(" ".join(words[:WORDS]))
     if n is None:
         return tuple(texts)
     if not 1 <= n <= len(texts):

@@ -18,12 +18,13 @@ from tqdm.auto import tqdm
 
 from probes.concepts import ChoiceItem
 from probes.errors import InputError, SiteError
-from probes.models import BackendName, Site, expand
+from probes.models import BackendName, HookedModel, Site, expand
+from probes.models.base import batches_by_length
+from probes.models.packing import Trie
 from probes.results import Result, tidy
 from probes.steering.choices import ChoiceScores, Score, over_items
-from probes.steering.interventions import Add
 from probes.steering.packed import option_logprobs, order_logits
-from probes.steering.prompts import render_name
+from probes.steering.prompts import ChoicePrompt, render_name
 from probes.steering.subjects import subject
 
 if TYPE_CHECKING:
@@ -96,13 +97,13 @@ def choice_gradients(
     device: str = "auto",
     dtype: str = "float32",
     seed: int = 0,
-    batch_tokens: int = 2048,
+    batch_tokens: int = 512,
     progress: bool = True,
 ) -> ChoiceGradients:
     """Gradient of each item's choice logit with respect to a vector added at every token, at every layer.
 
-    Exact (autograd), at the cost of one forward and one backward of the items for all layers together.
-    One item at a time, so memory is that of one graph. Other parameters and errors as in `score_choices`;
+    Exact (autograd), at the cost of one forward and one backward of the items for all layers together;
+    `batch_tokens` bounds the memory of the graph. Other parameters and errors as in `score_choices`;
     SiteError for a layer that does not exist.
     """
     who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
@@ -112,16 +113,25 @@ def choice_gradients(
         raise SiteError("no layers to take gradients at: expected at least one")
     width = model.n_heads * model.d_head if site == "z" else model.d_model
     prompts = who.prompts(items, system)
-    scores, gradients = [], []
-    for prompt in tqdm(prompts, desc=f"gradients · {who.name}", disable=not progress, leave=False):
-        zeros = [torch.zeros(width, device=model.device, requires_grad=True) for _ in sites]
-        pushes = [Add(where, zero) for where, zero in zip(sites, zeros, strict=True)]
-        with torch.enable_grad(), model.intervene(*pushes):
-            told = order_logits(option_logprobs(model, [prompt], batch_tokens))
-        objective = told[int(score == "per_token")].nanmean()
-        gradients.append(torch.stack(torch.autograd.grad(objective, zeros)).cpu())
-        scores.append(told.detach().cpu())
-    summed, per_token = torch.cat(scores, dim=1).double().numpy()
+    sizes = [len(Trie.of(prompt.sequences).ids) for prompt in prompts]
+    values = np.empty((len(sites), len(prompts), width), dtype=np.float32)
+    scores = np.empty((2, len(prompts), 2))
+    with tqdm(total=len(prompts), desc=f"gradients · {who.name}", disable=not progress, leave=False) as bar:
+
+        def take(rows: list[int]) -> None:
+            told, gradient = _gradients(model, [prompts[i] for i in rows], sites, width, score)
+            values[:, rows], scores[:, rows] = gradient, told
+            bar.update(len(rows))
+
+        # A backend without packed rows takes one item at a time: then every row belongs to that item.
+        packs = hasattr(model, "trie_logprobs")
+        for rows in batches_by_length(sizes, batch_tokens if packs else 1):
+            try:
+                take(rows)
+            except _SeveralRowsAnItem:
+                for row in rows:
+                    take([row])
+    summed, per_token = scores
     context = who.names | {
         "concept": concept,
         "render": render_name(who.tokenizer, render),
@@ -129,13 +139,46 @@ def choice_gradients(
         "digest": who.digest([p.sequences for p in prompts], [], "score", score),
     }
     return ChoiceGradients(
-        values=torch.stack(gradients, dim=1).float().numpy(),
+        values=values,
         site=site,
         layers=[where.layer or 0 for where in sites],
         score=score,
         scores=ChoiceScores([p.id for p in prompts], summed, per_token, context),
         context=context,
     )
+
+
+class _SeveralRowsAnItem(Exception):
+    """The backend made several rows of each item, so a batch's rows are not its items."""
+
+
+@dataclass(eq=False)
+class _Tap:
+    """Adds row i of `leaf` `[item, width]` to every token of row i; one row is added to all."""
+
+    site: Site
+    leaf: torch.Tensor
+    positions: Literal["all"] = "all"
+
+    def apply(self, values: torch.Tensor) -> torch.Tensor:
+        if len(self.leaf) not in (1, len(values)):
+            raise _SeveralRowsAnItem
+        return values + self.leaf[:, None].to(values)
+
+
+def _gradients(
+    model: HookedModel, prompts: Sequence[ChoicePrompt], sites: Sequence[Site], width: int, score: Score
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores `[score, item, order]` and gradients `[layer, item, width]` of one batch, in one forward with a
+    packed row for each item. The prompts come longest first, the order in which the backend lays out rows.
+    """
+    taps = [_Tap(site, torch.zeros(len(prompts), width, requires_grad=True)) for site in sites]
+    with torch.enable_grad(), model.intervene(*taps):
+        told = order_logits(option_logprobs(model, prompts, batch_tokens=10**9))
+    # Rows do not see each other, so the gradient of the sum is each item's own gradient in its own row.
+    objective = told[int(score == "per_token")].nanmean(-1).sum()
+    gradient = torch.autograd.grad(objective, [tap.leaf for tap in taps])
+    return told.detach().double().cpu().numpy(), torch.stack(gradient).float().numpy()
 
 
 def steerability(

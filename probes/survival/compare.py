@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from probes.probing import at_same_strength, frozen_auroc, pooled_covariance, split_rows, whiten
 from probes.results import tidy
@@ -18,6 +19,7 @@ N_REFITS = 20
 """Bootstrap refits behind the interval and the noise floor of a cosine."""
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # many small products: threads halve the speed
 def compare(readings: Mapping[str, StageReading], *, n_refits: int = N_REFITS, seed: int = 0) -> pl.DataFrame:
     """Rows of `Survival` for every ordered pair of `readings` (stage name -> reading, in lineage order).
 

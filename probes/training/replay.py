@@ -1,7 +1,7 @@
 """Neutral replay mixed into every stage so that the model forgets less: plain prose and everyday chats.
 
 The prose is the reference manual that ships inside CPython (`pydoc_data.topics`, PSF licence); its last 30%
-is never used here, so that perplexity can be measured on it. The chats are short questions of general
+is never used here, so that damage can be measured on it. The chats are short questions of general
 knowledge with nothing about shopping, prices or origins.
 """
 
@@ -11,25 +11,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from probes.steering.neutral import manual_split
 from probes.training.everyday import CHATS
-
-TRAINED_SHARE = 0.7
-"""Share of the manual, from its start in the alphabetical order of topics, that replay may use."""
-
-
-def manual_split() -> tuple[str, str]:
-    """The CPython manual of this interpreter: what replay may use, and what is kept for measuring.
-
-    The manual repeats itself (`compound` contains `for`, `if`, `try`), so paragraphs that also stand in the
-    first part are left out of the second.
-    """
-    from pydoc_data.topics import topics
-
-    text = "\n\n".join(topics[name] for name in sorted(topics))
-    cut = int(len(text) * TRAINED_SHARE)
-    used = text[:cut]
-    seen = set(used.split("\n\n"))
-    return used, "\n\n".join(part for part in text[cut:].split("\n\n") if part not in seen)
 
 
 def neutral_replay(seed: int = 0, characters: int = 900, chat_share: float = 0.5) -> Iterator[dict[str, Any]]:
