@@ -55,7 +55,7 @@ def random_init(
             torch.manual_seed(RANDOM_INIT_SEED)
             untrained = type(loaded.model)(loaded.model.config)
         untrained.to(device=loaded.model.device, dtype=loaded.model.dtype)  # pyright: ignore
-        return hooked(LoadedStage.from_model(untrained, loaded.tokenizer, name="random_init"))
+        return hooked(LoadedStage("random_init", untrained, loaded.tokenizer, fingerprint=who["weights"]))
 
     read = partial(read_rows, model, rows, sites, positions, batch_tokens=batch_tokens, label=label)
     if store is not None:

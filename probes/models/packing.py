@@ -95,7 +95,8 @@ def packing_is_exact(model: Any, alone: Callable[..., list[list[Tensor]]]) -> bo
 
     False for families whose attention does not follow position ids and mask alone (ALiBi, recurrent layers).
     """
-    tokens = [i % model.n_tokens for i in range(1, 7)]
+    # Ordinary tokens: special ones come first in a vocabulary and can blow rounding up a thousandfold.
+    tokens = [(model.n_tokens // 2 + 7 * i) % model.n_tokens for i in range(6)]
     first, second, third = tokens[:2], tokens[2:4], tokens[4:]
     group = [(first, second), (first, third), ([*first, *third], second), (third, first)]
     try:
@@ -105,7 +106,7 @@ def packing_is_exact(model: Any, alone: Callable[..., list[list[Tensor]]]) -> bo
     except (TypeError, ValueError, RuntimeError, IndexError):
         return False
     exact = next(model.model.parameters()).dtype == torch.float32
-    return bool(torch.allclose(packed, plain, atol=1e-4 if exact else 5e-2, rtol=0))
+    return bool(torch.allclose(packed, plain, atol=5e-4 if exact else 5e-2, rtol=0))
 
 
 def _layout(tries: Sequence[Trie]) -> tuple[Tensor, Tensor, Tensor]:
