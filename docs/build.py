@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def signature(name: str) -> str:
     if isinstance(value, str):
         return f"{name} = {value!r}"
     try:
-        told = str(inspect.signature(value))
+        told = re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value)))
     except ValueError:
         told = ""
     return f"{name}{told}"

@@ -45,7 +45,12 @@ class Survival(Result):
 
     def matrix(self, measure: str = "auroc", variant: str = "frozen") -> pl.DataFrame:
         """Estimates as a table: a row for each source stage, a column for each stage it is tested at."""
-        rows = self.table.filter((pl.col("measure") == measure) & (pl.col("variant") == variant))
+        layers = {name: reading.sweep.best.layer for name, reading in self.readings.items()}
+        rows = self.table.filter(
+            (pl.col("measure") == measure)
+            & (pl.col("variant") == variant)
+            & (pl.col("layer") == pl.col("source_stage").replace_strict(layers, default=None))
+        )
         if rows.is_empty():
             told = sorted(set(self.table.select(pl.concat_str("measure", pl.lit(" "), "variant"))["measure"]))
             raise InputError(f"no rows {measure!r} {variant!r} here: expected one of {', '.join(told)}")
