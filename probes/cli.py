@@ -295,9 +295,7 @@ def parser() -> argparse.ArgumentParser:
         "--backend", default="transformers", choices=["transformers", "transformer_lens", "nnsight"]
     )
     model.add_argument("--seed", type=int, default=0, help="seed of resampling and random controls")
-    model.add_argument(
-        "--position", default="mean", help="last, mean, decision or span (default: mean; last for extract)"
-    )
+    model.add_argument("--position", default="mean", help="last, mean, decision or span (default: mean)")
     reading = argparse.ArgumentParser(add_help=False)
     reading.add_argument("--store", type=Path, help="folder that keeps activations")
     reading.add_argument(
@@ -338,7 +336,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
     p.add_argument("--layers", type=int, nargs="+", help="block indices (default: all)")
     p.add_argument("--out", required=True, type=Path, help="safetensors file to write")
-    p.set_defaults(position="last")
 
     p = verb(
         verbs,

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import probes
-from probes.cli import main
+from probes.cli import main, parser
 from probes.results import SCHEMA
 
 MANIFEST = """
@@ -53,6 +53,12 @@ def test_every_verb_has_help_with_an_example(capsys):
         assert stop.value.code == 0
         assert f"probes {' '.join(verb)}" in told.split("example:")[1]
         assert "--json" in told
+
+
+def test_every_verb_reads_the_same_position_unless_told():
+    survey = parser().parse_args(["survey", "x", "--concept", "c", "--out", "o"])
+    extract = parser().parse_args(["extract", "x", "y", "--concept", "c", "--out", "o"])
+    assert survey.position == extract.position == "mean"
 
 
 def test_lineage_show_and_check(capsys, tiny_lineage_dir):
