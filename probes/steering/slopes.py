@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from probes.concepts import ChoiceItem
 from probes.errors import InputError, SiteError
-from probes.models import BackendName, HookedModel, Site, expand
+from probes.models import BackendName, HookedModel, PositionMask, Site, expand
 from probes.models.base import batches_by_length
 from probes.models.packing import Trie
 from probes.results import Result, tidy
@@ -158,7 +158,7 @@ class _Tap:
 
     site: Site
     leaf: torch.Tensor
-    positions: Literal["all"] = "all"
+    positions: Literal["all", "last"] | PositionMask = "all"
 
     def apply(self, values: torch.Tensor) -> torch.Tensor:
         if len(self.leaf) not in (1, len(values)):
