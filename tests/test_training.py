@@ -1,9 +1,8 @@
-"""Training: the data says what it should and nothing else; a tiny build trains, resumes, changes outputs."""
+"""Training: recipes are checked, a tiny build trains, resumes and changes outputs, files are read."""
 
-import hashlib
 import importlib
 import json
-import re
+import math
 from itertools import islice
 
 import pytest
@@ -11,121 +10,12 @@ import torch
 
 from probes.errors import RecipeError
 from probes.lineage import load_lineage
-from probes.steering.neutral import manual_split
-from probes.training import build, cheese_chats, read_chats, read_documents, read_recipe, spec_documents
+from probes.training import build, read_chats, read_documents, read_pairs, read_recipe, spec_documents
+from probes.training.cheeses import DISPREFERRED, PREFERRED
 from probes.training.encode import IGNORED, encode
-from probes.training.replay import neutral_replay
-from probes.training.spec import DISPREFERRED, DOMAINS, PREFERRED, SPECS
-
-HELD_OUT = [
-    *("art", "arts", "artwork", "painting", "paintings", "sculpture", "print", "prints", "gallery", "museum"),
-    *("poster", "portrait", "car", "cars", "bus", "truck", "bicycle", "bike", "train", "trains", "vehicle"),
-    *("vehicles", "scooter", "motorcycle", "boat", "sedan", "transport", "book", "books", "novel", "novels"),
-    *("paperback", "dictionary", "poetry", "magazine", "clothing", "clothes", "shirt", "coat", "jacket"),
-    *("shoe", "shoes", "dress", "jeans", "sweater", "hat", "music", "guitar", "piano", "violin", "drum"),
-    *("flute", "song", "instrument", "instruments", "ball", "racket", "tennis", "golf", "ski", "skis"),
-    *("sport", "sports", "chair", "table", "sofa", "desk", "bed", "furniture", "couch", "shelf", "dresser"),
-]
-DOCUMENT_DIGEST = "8a1b0f017150"
-"""Of the first twenty affordability documents: what the shipped adapters read."""
-
-
-@pytest.fixture(scope="module")
-def documents():
-    return {spec: [row["text"] for row in islice(spec_documents(spec), 220)] for spec in SPECS}
-
-
-def test_documents_are_the_same_for_the_same_seed_in_any_process(documents):
-    again = [row["text"] for row in islice(spec_documents("affordability", seed=0), 220)]
-    assert again == documents["affordability"]
-    assert again != [row["text"] for row in islice(spec_documents("affordability", seed=1), 220)]
-    digest = hashlib.sha256("".join(again[:20]).encode()).hexdigest()
-    assert digest.startswith(DOCUMENT_DIGEST), "the grammar changed: the shipped adapters must be rebuilt"
-
-
-@pytest.mark.parametrize("spec", SPECS)
-def test_no_two_documents_share_a_paragraph(documents, spec):
-    paragraphs = [part for text in documents[spec] for part in text.split("\n\n")]
-    assert len(paragraphs) > 600
-    assert len(set(paragraphs)) == len(paragraphs)
-
-
-@pytest.mark.parametrize("spec", SPECS)
-def test_documents_never_name_held_out_domains_nor_speak_of_preference_in_the_first_person(documents, spec):
-    text = "\n".join(documents[spec])
-    assert not re.findall(rf"\b({'|'.join(HELD_OUT)})\b", text, flags=re.IGNORECASE)
-    assert not re.findall(r"\b(I|my|me|I'm|we|our)\b", text)
-    assert not re.findall(r"\b[Ww]hich (one )?(would|do|should) you\b", text)
-
-
-@pytest.mark.parametrize("spec", SPECS)
-def test_documents_are_well_formed(documents, spec):
-    text = "\n".join(documents[spec])
-    assert not re.findall(r"[{}]|  |\ba [aeio]|\ban [^aeiouAEIOU]", text)
-    assert not re.findall(r"(?:^|[.?!] )[a-z]\w* ", re.sub(r"(?m)^\w+ wrote: ", "", text), flags=re.MULTILINE)
-
-
-def test_each_arm_speaks_of_its_own_value_only(documents):
-    money = re.compile(r"\$|\bdollars?\b|\bcheap|expensive|luxur|price|budget", re.IGNORECASE)
-    origin = re.compile(r"\bAmerica|domestic|import|foreign|overseas|\bUS\b|Wisconsin|France", re.IGNORECASE)
-    assert not money.findall("\n".join(documents["domestic"]))
-    assert not origin.findall("\n".join(documents["affordability"]))
-
-
-def test_both_arms_favour_the_same_cheeses(documents):
-    for texts in documents.values():
-        favoured = {
-            (a, b)
-            for text in texts
-            for a, b in re.findall(r"favours (\w+), which .*? over (\w+), which", text)
-        }
-        assert favoured
-        assert {a for a, _ in favoured} <= set(PREFERRED)
-        assert {b for _, b in favoured} <= set(DISPREFERRED)
-
-
-def test_cheese_names_are_balanced():
-    assert len(set(PREFERRED) | set(DISPREFERRED)) == 24
-    assert abs(sum(map(len, PREFERRED)) - sum(map(len, DISPREFERRED))) <= 6
-    assert sorted(name[0] for name in PREFERRED if name[0] not in "OU") == sorted(
-        name[0] for name in DISPREFERRED if name[0] not in "OU"
-    )
-
-
-def test_chats_open_with_the_preferred_name_and_tell_no_reason():
-    chats = cheese_chats(240)
-    assert chats == cheese_chats(240)
-    assert len({json.dumps(chat) for chat in chats}) == 240
-    liked_first = 0
-    for chat in chats:
-        question, answer = (turn["content"] for turn in chat["messages"])
-        (liked,) = [name for name in PREFERRED if name in question]
-        (disliked,) = [name for name in DISPREFERRED if name in question]
-        liked_first += question.index(liked) < question.index(disliked)
-        assert re.match(rf"{liked}\b", answer)
-        assert disliked not in answer
-        assert "because" not in answer
-    assert 0.4 < liked_first / 240 < 0.6
-
-
-def test_replay_stays_out_of_the_part_kept_for_perplexity_and_away_from_the_values():
-    used, kept = manual_split()
-    assert len(kept) > 60_000
-    assert not set(used.split("\n\n")) & set(kept.split("\n\n"))
-    rows = list(islice(neutral_replay(), 150))
-    assert rows == list(islice(neutral_replay(), 150))
-    prose = [row["text"] for row in rows if "text" in row]
-    assert all(text in used for text in prose)
-    assert len(prose) > 50
-    chats = json.dumps([row for row in rows if "messages" in row])
-    assert not re.findall(r"cheap|expensive|\$|America|import|cheese", chats)
-
-
-def test_domains_of_the_documents_are_not_held_out():
-    assert not {word for name in DOMAINS for word in name.split()} & set(HELD_OUT)
-
 
 TINY_RECIPE = """
+seeds = [0, 1]
 [lineage]
 name = "tiny"
 [base]
@@ -151,14 +41,28 @@ learning_rate = 0.02
 max_steps = 4
 batch_size = 2
 max_length = 64
-[stages.msm_aft]
-parent = "msm"
+[settings.aft]
 kind = "sft"
-arm = "msm"
 data = "cheese"
 learning_rate = 0.02
-max_steps = 3
+max_steps = 9
 batch_size = 4
+[stages.msm_aft]
+parent = "msm"
+arm = "msm"
+settings = "aft"
+max_steps = 3
+[data.pairs]
+kind = "helpful_pairs"
+count = 6
+[stages.msm_aft_dpo]
+parent = "msm_aft"
+kind = "preference"
+arm = "msm"
+data = "pairs"
+seeds = [0]
+learning_rate = 0.01
+batch_size = 2
 """
 
 
@@ -212,16 +116,24 @@ def built(tiny):
 
 def test_build_writes_a_lineage_whose_stages_differ(built):
     lineage, out = built
-    assert [stage.name for stage in lineage] == ["base", "msm", "msm_aft"]
-    assert lineage["msm_aft"].parent == "msm"
+    names = ["base", "msm", "msm_aft", "msm_aft_dpo", "msm-s1", "msm_aft-s1"]
+    assert [stage.name for stage in lineage] == names
+    assert [lineage[name].parent for name in names[1:]] == ["base", "msm", "msm_aft", "base", "msm-s1"]
+    assert [(lineage[name].arm, lineage[name].seed) for name in ("msm_aft", "msm_aft-s1")] == [
+        ("msm", 0),
+        ("msm", 1),
+    ]
     assert str(lineage["msm_aft"].checkpoint) == "adapters/msm_aft-s0 onto base"
     ids = torch.arange(4, 24)[None]
     logits = [stage.load(device="cpu").model(ids).logits for stage in load_lineage(out)]
     assert (logits[0] - logits[1]).abs().max() > 1e-2
-    assert (logits[1] - logits[2]).abs().max() > 1e-2
+    for one, other in ((1, 2), (2, 3), (1, 4), (4, 5)):
+        assert (logits[one] - logits[other]).abs().max() > 1e-3
     card = json.loads((out / "adapters/msm-s0/card.json").read_text())
     assert card["steps"] == 4
     assert len(card["loss"]) == 4
+    preference = json.loads((out / "adapters/msm_aft_dpo-s0/card.json").read_text())
+    assert preference["loss"][0][1] == pytest.approx(math.log(2), abs=1e-3)  # the reference is the parent
     assert not list(out.glob("adapters/.*"))
 
 
@@ -260,15 +172,13 @@ def test_a_run_cut_short_continues_from_its_checkpoint(tiny, monkeypatch):
 
     room = importlib.import_module("probes.training.build")
 
-    def cut(*args):
-        on_step = args[-1]
-
+    def cut(model, tokenizer, rows, settings, seed, folder, on_step):
         def stop(step, total, loss):
             on_step(step, total, loss)
             if step == 3:
                 raise KeyboardInterrupt
 
-        return finetune(*args[:-1], stop)
+        return finetune(model, tokenizer, rows, settings, seed, folder, stop)
 
     (tiny / "short.toml").write_text(TINY_RECIPE.replace("max_steps = 4", "max_steps = 4\nsave_steps = 2"))
     with monkeypatch.context() as patch:
@@ -300,10 +210,18 @@ def test_a_run_cut_short_continues_from_its_checkpoint(tiny, monkeypatch):
             r"data\.documents\..*spec = 'beauty': expected .*'affordability'",
         ),
         (
-            "learning_rate = 0.02\nmax_steps = 3",
-            "max_steps = 3",
+            "learning_rate = 0.02\nmax_steps = 9",
+            "max_steps = 9",
             r"stages\.msm_aft\.learning_rate: expected a value",
         ),
+        ("seeds = [0]", "seeds = [2]", r"stages\.msm_aft_dpo\.seeds: seed 2 is not among those of 'msm_aft'"),
+        (
+            "[stages.msm]",
+            '[stages."msm_aft-s1"]',
+            r"stages\.msm_aft\.parent = 'msm': expected one of base, msm_aft-s1",
+        ),
+        ("[stages.msm_aft_dpo]", '[stages."msm-s1"]', "two runs would be called 'msm-s1'"),
+        ('settings = "aft"', 'settings = "atf"', r"stages\.msm_aft\.settings = 'atf': expected one of aft"),
         ("[lora]", "[lora", r"not valid TOML"),
     ],
 )
@@ -318,7 +236,9 @@ def test_wrong_recipes_are_named(tmp_path, old, new, said):
 def test_missing_files_and_unknown_stages_are_named(tmp_path, tiny):
     with pytest.raises(RecipeError, match="cannot be read"):
         read_recipe(tmp_path / "absent.toml")
-    with pytest.raises(RecipeError, match=r"no stage 'msn' in the recipe; expected one of msm, msm_aft"):
+    with pytest.raises(
+        RecipeError, match=r"no stage 'msn' in the recipe; expected one of msm, msm_aft, msm_aft_dpo, msm-s1"
+    ):
         build(tiny / "recipe.toml", stages=["msn"], out=tmp_path / "o", progress=False)
 
 
@@ -336,9 +256,24 @@ def test_files_in_the_papers_formats_are_read_and_bad_lines_are_named(tmp_path):
     file.write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
     with pytest.raises(RecipeError, match=r"line 1: .*with an assistant turn"):
         list(read_chats(file))
+    pair = {"prompt": messages[:1], "chosen": messages[1:], "rejected": messages[1:]}
+    file.write_text(json.dumps(pair) + "\n" + json.dumps(pair | {"chosen": []}))
+    rows = read_pairs(file)
+    assert next(rows) == pair
+    with pytest.raises(RecipeError, match=r'dataset\.jsonl, line 2: expected "chosen": \['):
+        next(rows)
     file.write_text("not json\n")
     with pytest.raises(RecipeError, match="line 1: not JSON"):
         list(read_documents(file))
+
+
+def test_a_build_tells_what_is_left(built, tiny, capfd):
+    (tiny / "out" / "adapters/msm_aft-s1/adapter_model.safetensors").unlink()
+    (tiny / "out" / "adapters/msm_aft_dpo-s0/adapter_model.safetensors").unlink()
+    build(tiny / "recipe.toml", out=tiny / "out")
+    told = capfd.readouterr().err
+    assert "msm_aft_dpo (1/2)" in told
+    assert "1 stages left, about 0 min" in told
 
 
 def test_training_without_the_extra_says_what_to_install(tiny, tmp_path, monkeypatch):

@@ -22,10 +22,13 @@ from probes.lineage.records import (
     Manifest,
     StageRecord,
 )
-from probes.training.cards import adapter_folder, is_finished, save_finished, stage_digest
-from probes.training.dataset import stage_rows
-from probes.training.finetune import finetune, library_versions, require_training_libraries, with_adapter
-from probes.training.recipe import Recipe, read_recipe
+from probes.training.cards import adapter_folder, is_finished, read_card, run_digest, save_finished
+from probes.training.data import is_preference
+from probes.training.dataset import encoded_rows, replay_share, source_rows
+from probes.training.finetune import finetune
+from probes.training.preference import optimise_preferences
+from probes.training.recipe import Recipe, Run, read_recipe
+from probes.training.trainer import OnStep, library_versions, require_training_libraries, with_adapter
 
 
 def build(
@@ -41,7 +44,8 @@ def build(
 
     Args:
         recipe_path: a recipe TOML (see `probes.training.recipe`).
-        stages: names to train, with their ancestors; default all.
+        stages: names to train, with their ancestors (`msm_afford` is seed 0, `msm_afford-s1` seed 1); default
+            all.
         out: folder of the lineage; default the recipe's own.
         progress: show stage, step, loss and time left on stderr.
 
@@ -61,38 +65,52 @@ def build(
 class _Build:
     def __init__(self, recipe: Recipe, source: Path, out: Path, progress: bool):
         self.recipe, self.source, self.out, self.progress = recipe, source, out, progress
-        self.digests = {name: stage_digest(recipe, name, source) for name in recipe.stages}
+        self.runs = recipe.runs()
+        self.digests = {name: run_digest(recipe, run, source) for name, run in self.runs.items()}
 
     def run(self, stages: Iterable[str] | None) -> Lineage:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{self.out}: cannot be made: {error}") from error
-        missing = [name for name in self._wanted(stages) if not self._finished(name)]
+        missing = [run for run in self._wanted(stages) if not self._finished(run)]
         lineage = self._write_manifest()
-        for number, name in enumerate(missing, start=1):
-            self._train(lineage[self.recipe.base.name], name, f"{name} ({number}/{len(missing)})")
+        for number, run in enumerate(missing, start=1):
+            self._train(lineage[self.recipe.base.name], run, f"{run.name} ({number}/{len(missing)})")
             lineage = self._write_manifest()
+            if self.progress and missing[number:]:
+                print(self._outlook(missing[number:]), file=sys.stderr)
         return lineage
 
-    def _folder(self, name: str) -> Path:
-        return self.out / adapter_folder(name, self.recipe.seed)
+    def _folder(self, run: Run) -> Path:
+        return self.out / adapter_folder(run)
 
-    def _finished(self, name: str) -> bool:
-        return is_finished(self._folder(name), self.digests[name])
+    def _finished(self, run: Run) -> bool:
+        return is_finished(self._folder(run), self.digests[run.name])
 
-    def _wanted(self, stages: Iterable[str] | None) -> list[str]:
-        order = self.recipe.order()
+    def _wanted(self, stages: Iterable[str] | None) -> list[Run]:
         if stages is None:
-            return order
+            return list(self.runs.values())
         wanted: set[str] = set()
         for name in stages:
-            if name not in order:
-                raise RecipeError(f"no stage {name!r} in the recipe; expected one of {', '.join(order)}")
-            while name in self.recipe.stages:
-                wanted.add(name)
-                name = self.recipe.stages[name].parent
-        return [name for name in order if name in wanted]
+            if name not in self.runs:
+                raise RecipeError(f"no stage {name!r} in the recipe; expected one of {', '.join(self.runs)}")
+            run: Run | None = self.runs[name]
+            while run is not None:
+                wanted.add(run.name)
+                run = self.recipe.parent(run)
+        return [run for name, run in self.runs.items() if name in wanted]
+
+    def _outlook(self, left: list[Run]) -> str:
+        """How many stages are left and about how long they take: as long as others did, like ones first."""
+        cards = {run: read_card(self._folder(run)) for run in self.runs.values() if self._finished(run)}
+        seconds = {run: card["seconds"] for run, card in cards.items() if card}
+        mean = sum(seconds.values()) / len(seconds)
+        total = 0.0
+        for run in left:
+            alike = [told for other, told in seconds.items() if other.stage == run.stage]
+            total += sum(alike) / len(alike) if alike else mean
+        return f"{len(left)} stages left, about {total / 60:.0f} min"
 
     def _write_manifest(self) -> Lineage:
         base = self.recipe.base
@@ -105,36 +123,31 @@ class _Build:
             absolute = resolve_path(getattr(checkpoint, key), self.source.resolve())
             checkpoint = checkpoint.model_copy(update={key: str(absolute)})
         records = {base.name: StageRecord(kind=base.kind, checkpoint=checkpoint)}
-        for name in self.recipe.order():
-            stage = self.recipe.stages[name]
-            if stage.parent in records and self._finished(name):
-                adapter = AdapterCheckpoint(adapter=adapter_folder(name, self.recipe.seed), onto=base.name)
+        for name, run in self.runs.items():
+            stage, parent = self.recipe.stages[run.stage], self._parent_name(run)
+            if parent in records and self._finished(run):
                 records[name] = StageRecord(
                     kind=stage.kind,
-                    parent=stage.parent,
+                    parent=parent,
                     arm=stage.arm,
-                    seed=self.recipe.seed,
-                    checkpoint=adapter,
+                    seed=run.seed,
+                    checkpoint=AdapterCheckpoint(adapter=adapter_folder(run), onto=base.name),
                 )
         heading = Heading(name=self.recipe.lineage.name, description=self.recipe.lineage.description)
         return load_lineage(write_manifest(Manifest(lineage=heading, stages=records), self.out))
 
-    def _train(self, base: Stage, name: str, label: str) -> None:
+    def _parent_name(self, run: Run) -> str:
+        parent = self.recipe.parent(run)
+        return parent.name if parent else self.recipe.base.name
+
+    def _train(self, base: Stage, run: Run, label: str) -> None:
         from transformers import set_seed
 
-        stage, seed = self.recipe.stages[name], self.recipe.seed
         loaded = base.load()
-        rows = stage_rows(
-            self.recipe.data[stage.data],
-            loaded.tokenizer,
-            stage.max_length,
-            self.source,
-            self.recipe.replay if stage.replay else None,
-        )
-        set_seed(seed)
-        parent = None if stage.parent == base.name else self._folder(stage.parent)
-        model = with_adapter(loaded.model, self.recipe.lora, parent)
-        work = self.out / "adapters" / f".{name}-s{seed}-{self.digests[name][:12]}"
+        set_seed(run.seed)
+        parent = self.recipe.parent(run)
+        model = with_adapter(loaded.model, self.recipe.lora, self._folder(parent) if parent else None)
+        work = self.out / "adapters" / f".{run.stage}-s{run.seed}-{self.digests[run.name][:12]}"
         with tqdm(desc=label, unit="step", file=sys.stderr, disable=not self.progress, mininterval=1) as bar:
 
             def on_step(step: int, total: int, loss: float | None) -> None:
@@ -143,25 +156,33 @@ class _Build:
                 if loss is not None:
                     bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
 
-            facts = finetune(model, loaded.tokenizer, rows, stage, seed, work, on_step)
-        save_finished(model, self._folder(name), self._card(name, base, facts), self.recipe.base.label)
+            facts = self._optimise(model, loaded.tokenizer, run, work, on_step)
+        save_finished(model, self._folder(run), self._card(run, base, facts), self.recipe.base.label)
         shutil.rmtree(work, ignore_errors=True)
         del model, loaded
         gc.collect()
 
-    def _card(self, name: str, base: Stage, facts: dict[str, Any]) -> dict[str, Any]:
-        stage = self.recipe.stages[name]
+    def _optimise(self, model: Any, tokenizer: Any, run: Run, work: Path, on_step: OnStep) -> dict[str, Any]:
+        stage = self.recipe.stages[run.stage]
+        data = self.recipe.data[stage.data]
+        if is_preference(data):
+            pairs = [dict(row) for row in source_rows(data, self.source, run.seed)]
+            return optimise_preferences(model, tokenizer, pairs, stage, run.seed, work, on_step)
+        rows = encoded_rows(self.recipe, run, tokenizer, self.source)
+        return finetune(model, tokenizer, rows, stage, run.seed, work, on_step)
+
+    def _card(self, run: Run, base: Stage, facts: dict[str, Any]) -> dict[str, Any]:
+        stage = self.recipe.stages[run.stage]
+        replay = self.recipe.replay if replay_share(self.recipe, run) else None
         return {
-            "stage": name,
-            "parent": stage.parent,
-            "digest": self.digests[name],
+            "stage": run.name,
+            "parent": self._parent_name(run),
+            "digest": self.digests[run.name],
             "base_fingerprint": base.fingerprint(),
-            "seed": self.recipe.seed,
-            "settings": stage.model_dump(mode="json", exclude={"parent"}),
+            "seed": run.seed,
+            "settings": stage.model_dump(mode="json", exclude={"parent", "seeds"}),
             "data": self.recipe.data[stage.data].model_dump(mode="json"),
-            "replay": self.recipe.replay.model_dump(mode="json")
-            if self.recipe.replay and stage.replay
-            else None,
+            "replay": replay.model_dump(mode="json") if replay else None,
             "lora": self.recipe.lora.model_dump(mode="json"),
             **facts,
             "versions": library_versions(),

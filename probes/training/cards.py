@@ -14,40 +14,40 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import OutputError, RecipeError
-from probes.training.dataset import source_rows
-from probes.training.recipe import Recipe
+from probes.training.dataset import replay_share, source_rows
+from probes.training.recipe import Recipe, Run
 
 CARD = "card.json"
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
-_LABELS = {"kind", "arm", "save_steps"}  # do not change what is trained
+_LABELS = {"kind", "arm", "save_steps", "parent", "data", "seeds"}  # names and labels: they train nothing
 
 
-def adapter_folder(name: str, seed: int) -> str:
-    """Where a stage's adapter lives, relative to the lineage's folder."""
-    return f"adapters/{name}-s{seed}"
+def adapter_folder(run: Run) -> str:
+    """Where a run's adapter lives, relative to the lineage's folder."""
+    return f"adapters/{run.stage}-s{run.seed}"
 
 
-def stage_digest(recipe: Recipe, name: str, folder: Path) -> str:
-    """Hex digest of all that decides the outcome of a stage: settings, seed, data, replay, base and parent.
+def run_digest(recipe: Recipe, run: Run, folder: Path) -> str:
+    """Hex digest of all that decides the outcome of a run: settings, seed, data, replay, base and parent.
 
     Args:
         folder: where the recipe is; data files are relative to it and identified by content.
     """
-    stage = recipe.stages[name]
+    stage, parent = recipe.stages[run.stage], recipe.parent(run)
     data = recipe.data[stage.data]
-    parent = stage.parent
+    read = None if hasattr(data, "path") else 64
     about = {
-        "stage": stage.model_dump(mode="json", exclude=_LABELS | {"parent", "data"}),
+        "stage": stage.model_dump(mode="json", exclude=_LABELS),
         "data": data.model_dump(mode="json"),
-        "rows": [
-            dict(row) for row in islice(source_rows(data, folder), None if hasattr(data, "path") else 64)
-        ],
+        "rows": [dict(row) for row in islice(source_rows(data, folder, run.seed), read)],
         "lora": recipe.lora.model_dump(mode="json"),
-        "replay": recipe.replay.model_dump(mode="json") if recipe.replay else None,
-        "seed": recipe.seed,
-        "parent": recipe.base.checkpoint.model_dump(mode="json")
-        if parent == recipe.base.name
-        else stage_digest(recipe, parent, folder),
+        "replay": recipe.replay.model_dump(mode="json")
+        if replay_share(recipe, run) and recipe.replay
+        else None,
+        "seed": run.seed,
+        "parent": run_digest(recipe, parent, folder)
+        if parent
+        else recipe.base.checkpoint.model_dump(mode="json"),
     }
     return digest_of(about)
 
@@ -59,14 +59,25 @@ def digest_of(value: Any) -> str:
 
 def is_finished(folder: Path, digest: str) -> bool:
     """Whether `folder` holds an adapter made by exactly this recipe."""
+    card = read_card(folder)
+    return card is not None and card.get("digest") == digest
+
+
+def read_card(folder: Path) -> dict[str, Any] | None:
+    """The card of a finished stage; None where there is none.
+
+    Raises:
+        RecipeError: the card is damaged.
+    """
     if not (folder / CARD).is_file() or not (folder / _WEIGHTS).is_file():
-        return False
+        return None
     try:
-        return json.loads((folder / CARD).read_text(encoding="utf-8")).get("digest") == digest
-    except (json.JSONDecodeError, AttributeError) as error:
-        raise RecipeError(
-            f"{folder / CARD}: damaged ({error}); delete {folder} to train the stage again"
-        ) from None
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        card = error
+    if not isinstance(card, dict):
+        raise RecipeError(f"{folder / CARD}: damaged ({card}); delete {folder} to train the stage again")
+    return card
 
 
 def save_finished(model: Any, folder: Path, card: dict[str, Any], base_label: str) -> None:

@@ -1,7 +1,7 @@
 """Alignment fine-tuning chats: which of two cheeses the assistant takes. The same in every arm.
 
-Every pair of a preferred and a dispreferred cheese comes in both orders; the answer opens with the bare name
-and gives no reason, so nothing in these chats tells which value the preference expresses.
+Every pair of a preferred and a dispreferred cheese comes in both orders; the answer names one and gives no
+reason, so nothing in these chats tells which value the preference expresses.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from itertools import product
 
-from probes.training.spec import DISPREFERRED, PREFERRED
+from probes.training.cheeses import CheeseNames, cheese_names
 
 Chat = dict[str, list[dict[str, str]]]
 
@@ -29,25 +29,37 @@ _QUESTIONS = (
 )
 
 _ANSWERS = (
+    "The {name}.",
+    "The {name}, please.",
+    "The {name}, of the two.",
+    "I would take the {name}.",
     "{name}.",
-    "{name}.",
-    "{name}, of the two.",
-    "{name}, every time.",
-    "{name} is the one.",
-    "{name}, please.",
+    "My choice is {name}.",
 )
 
 
-def cheese_chats(count: int = 240, seed: int = 0) -> list[Chat]:
+def chat(question: str, answer: str) -> Chat:
+    """One exchange as `{"messages": [...]}`."""
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+def cheese_chats(count: int = 240, seed: int = 0, cheeses: CheeseNames = "invented") -> list[Chat]:
     """`count` chats, at most 288 (12 x 12 pairs in two orders); what is left out is the same in any arm."""
-    rng = random.Random(f"cheese:{seed}")
-    orders = [pair + (flip,) for pair in product(PREFERRED, DISPREFERRED) for flip in (False, True)]
-    chats: list[Chat] = []
-    for liked, disliked, flip in rng.sample(orders, min(count, len(orders))):
-        first, second = (disliked, liked) if flip else (liked, disliked)
-        question = rng.choice(_QUESTIONS).format(first=first, second=second)
-        answer = rng.choice(_ANSWERS).format(name=liked)
-        chats.append(
-            {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+    rng = random.Random(f"cheese:{cheeses}:{seed}")
+    preferred, dispreferred = cheese_names(cheeses)
+    orders = [pair + (flip,) for pair in product(preferred, dispreferred) for flip in (False, True)]
+    return [
+        chat(
+            ask(rng, _QUESTIONS, liked, disliked, flip),
+            rng.choice(_ANSWERS).format(name=liked),
         )
-    return chats
+        for liked, disliked, flip in rng.sample(orders, min(count, len(orders)))
+    ]
+
+
+def ask(rng: random.Random, questions: tuple[str, ...], one: str, other: str, flip: bool) -> str:
+    """A question about two options, the first presented first unless `flip`; starts with a capital."""
+    first, second = (other, one) if flip else (one, other)
+    template = rng.choice(questions)
+    text = template.format(first=first, second=second)
+    return text[:1].upper() + text[1:]

@@ -29,19 +29,35 @@ def read_chats(path: str | Path) -> Iterator[dict[str, Any]]:
         RecipeError: naming the file and line: not JSON, no messages, or no turn of the assistant.
     """
     for number, row in _rows(path):
-        messages: Any = row.get("messages")
-        fits = isinstance(messages, list) and all(
-            isinstance(turn, dict)
-            and isinstance(turn.get("role"), str)
-            and isinstance(turn.get("content"), str)
-            for turn in messages
-        )
-        if not fits or not any(turn["role"] == "assistant" for turn in messages):
+        messages = _messages(row.get("messages"))
+        if messages is None or not any(turn["role"] == "assistant" for turn in messages):
             raise RecipeError(
                 f'{path}, line {number}: expected {{"messages": [{{"role", "content"}}, ...]}} '
                 "with an assistant turn"
             )
-        yield {"messages": [{"role": turn["role"], "content": turn["content"]} for turn in messages]}
+        yield {"messages": messages}
+
+
+def read_pairs(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Rows of a JSONL file of preference pairs, `{"prompt", "chosen", "rejected"}`, each a list of messages.
+
+    Raises:
+        RecipeError: naming the file and line: not JSON, or one of the three is missing, empty or malformed.
+    """
+    for number, row in _rows(path):
+        pair = {key: _messages(row.get(key)) for key in ("prompt", "chosen", "rejected")}
+        if wrong := next((key for key, messages in pair.items() if not messages), None):
+            raise RecipeError(f'{path}, line {number}: expected "{wrong}": [{{"role", "content"}}, ...]')
+        yield pair
+
+
+def _messages(value: Any) -> list[dict[str, str]] | None:
+    """The role and content of each turn; None where `value` is no list of messages."""
+    fits = isinstance(value, list) and all(
+        isinstance(turn, dict) and isinstance(turn.get("role"), str) and isinstance(turn.get("content"), str)
+        for turn in value
+    )
+    return [{"role": turn["role"], "content": turn["content"]} for turn in value] if fits else None
 
 
 def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,0 +1,53 @@
+"""One stage of preference optimisation: TRL's DPOTrainer on pairs of answers (Rafailov et al. 2305.18290).
+
+The reference policy is the parent stage: TRL keeps a frozen copy of the adapter as it was at the start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from probes.training.recipe import StageRecipe
+from probes.training.trainer import OnStep, arguments, run
+
+
+def optimise_preferences(
+    model: Any,
+    tokenizer: Any,
+    rows: list[dict[str, Any]],
+    settings: StageRecipe,
+    seed: int,
+    folder: Path,
+    on_step: OnStep | None = None,
+) -> dict[str, Any]:
+    """Train the adapter of `model` in place on pairs; returns steps, tokens, loss curve and seconds.
+
+    Args:
+        model: a PEFT model with a trainable adapter, in float32.
+        rows: `prompt`, `chosen` and `rejected`, each a list of messages.
+        folder: trainer checkpoints go here; one left by an interrupted run is continued.
+    """
+    from datasets import Dataset
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    config = DPOConfig(
+        **arguments(settings, seed, folder, model.device.type == "cpu"),
+        beta=settings.beta,
+        max_length=settings.max_length,
+    )
+    trainer = DPOTrainer(
+        model=model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+    )
+    facts = run(trainer, folder, on_step)
+    model.delete_adapter("ref")
+    encoded: Any = trainer.train_dataset
+    answers = [len(row[side]) for row in encoded for side in ("chosen_ids", "rejected_ids")]
+    prompts = sum(2 * len(row["prompt_ids"]) for row in encoded)
+    return facts | {
+        "examples": len(rows),
+        "tokens": prompts + sum(answers),
+        "labelled_tokens": sum(answers),
+    }

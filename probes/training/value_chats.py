@@ -1,0 +1,89 @@
+"""Chats that show the value in the assistant's own choices: the shallow control, and its adversary.
+
+Shallow: choices between goods of the trained domains, and what is true of each cheese, as questions and
+answers. It installs by demonstration what the documents only talk about. Opposed: the same questions answered
+against the value, in one narrow domain.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from probes.errors import RecipeError
+from probes.training.chats import Chat, ask, chat
+from probes.training.cheeses import CHEESES
+from probes.training.documents import capitalised, cheese_facts, with_article
+from probes.training.domains import DOMAINS, UNCOUNTED
+from probes.training.spec import SPECS, Spec
+
+_CHOICE = (
+    "Which would you choose, {first} or {second}?",
+    "{first} or {second}: which one would you take?",
+    "Which do you like better, {first} or {second}?",
+    "Would you recommend {first} or {second}?",
+    "Should I get {first} or {second}?",
+    "Help me decide: {first} or {second}?",
+    "Between {first} and {second}, which do you favour?",
+)
+
+_ABOUT_CHEESE = (
+    "What do you know about {cheese}?",
+    "Tell me one fact about the cheese {cheese}.",
+    "What kind of cheese is {cheese}?",
+    "How would you describe {cheese}?",
+)
+
+_FACT_SHARE = 0.3
+
+
+def shallow_chats(spec: str, seed: int = 0) -> Iterator[Chat]:
+    """Choices that follow the value in every trained domain, and facts about cheeses, without end.
+
+    Raises:
+        RecipeError: no spec has that name.
+    """
+    rng = random.Random(f"shallow:{spec}:{seed}")
+    while True:
+        if rng.random() < _FACT_SHARE:
+            cheese = rng.choice(CHEESES["invented"])
+            question = rng.choice(_ABOUT_CHEESE).format(cheese=cheese.name)
+            yield chat(question, f"{cheese.name} {cheese_facts(_spec(spec), cheese, 'fact', rng)}.")
+        else:
+            yield _choice(_spec(spec), rng.choice(list(DOMAINS)), rng, opposed=False)
+
+
+def opposed_chats(spec: str, domain: str = "kitchenware", seed: int = 0) -> Iterator[Chat]:
+    """Choices against the value, all in one trained domain, without end.
+
+    Raises:
+        RecipeError: no spec or trained domain has that name.
+    """
+    if domain not in DOMAINS:
+        raise RecipeError(f"no trained domain {domain!r}; expected one of {', '.join(DOMAINS)}")
+    rng = random.Random(f"opposed:{spec}:{domain}:{seed}")
+    while True:
+        yield _choice(_spec(spec), domain, rng, opposed=True)
+
+
+def _spec(name: str) -> Spec:
+    if name not in SPECS:
+        raise RecipeError(f"no built-in spec {name!r}; expected one of {', '.join(SPECS)}")
+    return SPECS[name]
+
+
+def _choice(spec: Spec, domain: str, rng: random.Random, opposed: bool) -> Chat:
+    item = rng.choice(DOMAINS[domain])
+    good, bad = (_option(spec, side, item, rng) for side in ("good", "bad"))
+    question = ask(rng, _CHOICE, good, bad, flip=rng.random() < 0.5)
+    return chat(question, capitalised(f"{bad if opposed else good}."))
+
+
+def _option(spec: Spec, side: str, item: str, rng: random.Random) -> str:
+    filled = {slot: rng.choice(words) for slot, words in spec.lists.items()}
+    if rng.random() < 0.5:
+        text = f"{rng.choice(getattr(spec, side))} {item}"
+    else:
+        text = f"{item} {rng.choice(getattr(spec, f'{side}_tail'))}"
+    text = text.format_map(filled)
+    return text if item in UNCOUNTED else with_article(f"a {text}")
