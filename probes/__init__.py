@@ -44,6 +44,7 @@ _HOMES = {
     "Clamp": "probes.steering",
     "survival": "probes.survival",
     "shift_transfer": "probes.evidence",
+    "behaviour": "probes.evidence",
     "draw": "probes.figures",
     "write_report": "probes.report",
     "build": "probes.training",
@@ -68,6 +69,7 @@ __all__ = [
     "Site",
     "Stage",
     "__version__",
+    "behaviour",
     "build",
     "choice_gradients",
     "draw",
@@ -93,7 +95,7 @@ if TYPE_CHECKING:
     from probes.activations import Activations, extract, extract_many
     from probes.concepts import Concept, list_concepts, load_concept
     from probes.concepts.linting import lint
-    from probes.evidence import shift_transfer
+    from probes.evidence import behaviour, shift_transfer
     from probes.figures import draw
     from probes.lineage import Lineage, LoadedStage, Stage, load_lineage
     from probes.models import HookedModel, Site, hooked

@@ -157,6 +157,31 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb(
         commands,
+        "behaviour",
+        verbs.behaviour,
+        "what every stage chooses on files of choice items, its perplexity on neutral text, and contrasts",
+        "probes behaviour checkpoints/msm-mini --items checkpoints/msm-mini/items/*.jsonl "
+        "--contrast 'msm_afford_aft - aft' --out out/behaviour",
+        model,
+    )
+    p.add_argument("lineage")
+    p.add_argument("--items", type=Path, nargs="+", default=[], help="files like a concept's choices.jsonl")
+    p.add_argument(
+        "--texts", type=Path, nargs="+", default=[], help="files of plain text, one passage a line"
+    )
+    p.add_argument("--stages", nargs="+", help="only these stages")
+    p.add_argument(
+        "--contrast",
+        action="append",
+        default=[],
+        help="also this sum over stages, seeds pooled, like 'a - b'; may be repeated",
+    )
+    p.add_argument(
+        "--out", type=Path, help="folder for items.parquet (answers, resumed from) and behaviour.parquet"
+    )
+
+    p = verb(
+        commands,
         "figures",
         verbs.figures,
         "export the figures of a survey for a paper",

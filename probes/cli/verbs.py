@@ -143,6 +143,35 @@ def shifts(args: argparse.Namespace) -> None:
     _deliver(pl.concat(tables), args)
 
 
+def behaviour(args: argparse.Namespace) -> None:
+    from probes.concepts import read_choices
+    from probes.evidence import read_formula
+    from probes.evidence.answers import MANUAL, read_texts
+    from probes.steering import neutral_texts
+
+    contrasts = [read_formula(text) for text in args.contrast]
+    sets = {path.stem: read_choices(path) for path in args.items}
+    texts = {MANUAL: neutral_texts()} | {path.stem: read_texts(path) for path in args.texts}
+    if args.out:
+        check_folder(args.out)
+    done = probes.behaviour(
+        probes.load_lineage(args.lineage),
+        sets,
+        texts,
+        stages=args.stages,
+        keep=args.out / "items.parquet" if args.out else None,
+        backend=args.backend,
+        device=args.device,
+        dtype=args.dtype,
+        progress=not args.quiet,
+    )
+    told = pl.concat([done.table, done.rows(contrasts)])
+    if args.out:
+        write_table(told, args.out / "behaviour.parquet")
+    shown = pl.col("variant").is_in(["per_token", "nats"]) & (pl.col("measure") != "choice_logit")
+    _print(told if args.json else told.filter(shown).drop("seed"), args.json)
+
+
 def figures(args: argparse.Namespace) -> None:
     from probes.survey import export_figures
 

@@ -1,7 +1,7 @@
 """Concepts: labelled pairs, choice items, the formats they are read from, and the packaged library."""
 
 from probes.concepts.concept import Concept, Meta
-from probes.concepts.folder import read_folder, write_folder
+from probes.concepts.folder import read_choices, read_folder, write_folder
 from probes.concepts.library import list_concepts, load_concept
 from probes.concepts.readers import (
     FORMATS,
@@ -31,6 +31,7 @@ __all__ = [
     "load_concept",
     "read_caa",
     "read_chats",
+    "read_choices",
     "read_csv",
     "read_dataset",
     "read_documents",

@@ -61,6 +61,22 @@ def _read_header(folder: Path) -> Header:
         raise ConceptError(f"{path}: {error}") from None
 
 
+def read_choices(path: str | Path) -> tuple[ChoiceItem, ...]:
+    """The choice items of a file in the format of `choices.jsonl`.
+
+    Raises ConceptError: file, row, field, value, what was expected; also for no rows or a repeated id.
+    """
+    items = _read_records(Path(path), ChoiceItem)
+    if not items:
+        raise ConceptError(f"{path}: holds no choice items: expected one JSON object a line")
+    rows: dict[str, int] = {}
+    for row, item in enumerate(items, 1):
+        if before := rows.get(item.id):
+            raise ConceptError(f"{path}, row {row}, field 'id': {item.id!r} is also in row {before}")
+        rows[item.id] = row
+    return items
+
+
 def _read_records(path: Path, kind: type[Any]) -> tuple[Any, ...]:
     records = []
     for number, row in enumerate(read_jsonl(path), 1):

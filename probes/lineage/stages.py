@@ -49,6 +49,11 @@ class Stage:
     def __repr__(self) -> str:
         return f"Stage({self.name!r}, kind={self.kind!r}, checkpoint={str(self.checkpoint)!r})"
 
+    @property
+    def family(self) -> str:
+        """The name without its training seed: `aft` for `aft` and for `aft-s1`, trained with seed 1."""
+        return self.name if self.seed is None else self.name.removesuffix(f"-s{self.seed}")
+
     def to_dict(self) -> dict[str, Any]:
         """What the manifest says of the stage, as plain values for JSON."""
         return {

@@ -1,0 +1,114 @@
+"""Verdicts: every rung of the ladder, what is open, and the n that would settle it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control
+
+from probes.errors import InputError
+from probes.evidence.criteria import CRITERIA, Criteria
+from probes.evidence.verdict import LADDER, Finding, correct, judge, weigh
+from probes.statistics import Estimate, mean_interval
+
+TESTS = [name for tests, _ in LADDER for name in tests]
+
+
+def strong(test):
+    return weigh(test, Estimate(0.95, 0.9, 0.99, 60), p=0.001)
+
+
+def none(test):
+    null = 0.5 if test in ("decodable", "shift") else 0.0
+    return weigh(test, Estimate(null, null - 0.04, null + 0.01, 60), p=0.6)
+
+
+def vague(test):
+    null = 0.5 if test in ("decodable", "shift") else 0.0
+    return weigh(test, Estimate(null + 0.21, null - 0.05, null + 0.4, 12), p=0.2)
+
+
+def test_internal_needs_every_test_for_it():
+    verdict = judge([strong(test) for test in TESTS])
+    assert verdict.label == "internal"
+    assert verdict.of("against") == verdict.of("open") == []
+    assert verdict.n_to_settle is None
+    for left_out in TESTS:
+        assert judge([strong(test) for test in TESTS if test != left_out]).label == "inconclusive"
+
+
+@pytest.mark.parametrize("failed", TESTS)
+def test_the_first_test_that_counts_against_decides(failed):
+    verdict = judge([none(test) if test == failed else strong(test) for test in TESTS])
+    assert verdict.label == next(label for tests, label in LADDER if failed in tests)
+    assert verdict.decided_by == failed
+    assert [finding.test for finding in verdict.of("against")] == [failed]
+
+
+@pytest.mark.parametrize("unsure", TESTS)
+def test_an_open_test_leaves_it_inconclusive_and_says_what_n_would_settle_it(unsure):
+    verdict = judge([vague(test) if test == unsure else strong(test) for test in TESTS])
+    assert (verdict.label, verdict.decided_by) == ("inconclusive", unsure)
+    assert verdict.n_to_settle is not None
+    assert verdict.n_to_settle > 12
+    assert "would settle it" in str(verdict)
+
+
+def test_a_lower_rung_decides_before_a_higher_one():
+    assert judge([none("decodable"), *(strong(test) for test in TESTS[1:])]).label == "absent"
+    assert judge([vague("decodable"), none("beyond_surface")]).label == "inconclusive"
+    assert judge([strong("decodable"), none("beyond_surface"), vague("shift")]).label == "surface"
+
+
+def test_every_axis_of_a_test_must_hold():
+    found = [strong(test) for test in TESTS]
+    assert judge([*found, none("shift")]).label == "surface"
+
+
+def test_a_significant_effect_that_is_too_small_does_not_count():
+    tiny = weigh("decodable", Estimate(0.56, 0.53, 0.59, 900), p=0.001)
+    assert tiny.outcome == "against"
+    assert weigh("decodable", Estimate(0.66, 0.56, 0.75, 90), p=0.001).outcome == "open"
+    assert weigh("decodable", Estimate(0.9, 0.8, 0.95, 90), p=0.2).outcome == "open"
+
+
+def test_the_n_that_settles_has_the_power_it_says():
+    rng = np.random.default_rng(0)
+    effect, sd, n = 0.3, 1.0, 20
+    seen = rng.normal(0, 1, n)
+    seen = (seen - seen.mean()) / seen.std() * sd + effect
+    told = mean_interval(seen, np.arange(n))
+    finding = Finding("sufficient", told, 0.0, 0.05)
+    assert finding.outcome == "open"
+    needed = finding.n_to_settle
+    assert needed is not None
+    wins = 0
+    for trial in range(300):
+        values = rng.normal(effect, sd, needed)
+        wins += mean_interval(values, np.arange(needed), n_boot=200, seed=trial).low > 0
+    assert 0.68 < wins / 300 < 0.92
+
+
+def test_p_values_are_corrected_over_everything_judged_together():
+    p = {"a": 0.01, "b": 0.02, "c": 0.9}
+    findings = {key: [replace(strong("decodable"), p=value)] for key, value in p.items()}
+    told = correct(findings)
+    expected = false_discovery_control(list(p.values()))
+    assert [told[key][0].p for key in p] == pytest.approx(list(expected))
+
+
+def test_criteria_are_frozen_printed_and_checked():
+    assert "decodable" in str(CRITERIA)
+    assert Criteria(**CRITERIA.to_dict()) == CRITERIA
+    with pytest.raises(AttributeError):
+        CRITERIA.alpha = 0.5  # pyright: ignore[reportAttributeAccessIssue]
+    for wrong in ({"alpha": 0}, {"decodable": 1.5}, {"random_directions": 5}):
+        with pytest.raises(InputError, match="expected"):
+            Criteria(**wrong)
+
+
+def test_unknown_tests_are_refused():
+    with pytest.raises(InputError, match="no test 'vibes'"):
+        weigh("vibes", Estimate(1, 1, 1, 2))
+    with pytest.raises(InputError, match="no test 'vibes'"):
+        judge([Finding("vibes", Estimate(1, 1, 1, 2), 0, 0.1)])
