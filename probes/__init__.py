@@ -45,6 +45,9 @@ _HOMES = {
     "survival": "probes.survival",
     "shift_transfer": "probes.evidence",
     "behaviour": "probes.evidence",
+    "valuation_transfer": "probes.evidence",
+    "mediation": "probes.evidence",
+    "Criteria": "probes.evidence",
     "draw": "probes.figures",
     "write_report": "probes.report",
     "build": "probes.training",
@@ -57,6 +60,7 @@ __all__ = [
     "Add",
     "Clamp",
     "Concept",
+    "Criteria",
     "Direction",
     "Eraser",
     "HookedModel",
@@ -81,6 +85,7 @@ __all__ = [
     "list_concepts",
     "load_concept",
     "load_lineage",
+    "mediation",
     "probe_layers",
     "score_choices",
     "shift_transfer",
@@ -88,6 +93,7 @@ __all__ = [
     "steerability",
     "survey",
     "survival",
+    "valuation_transfer",
     "write_report",
 ]
 
@@ -95,7 +101,7 @@ if TYPE_CHECKING:
     from probes.activations import Activations, extract, extract_many
     from probes.concepts import Concept, list_concepts, load_concept
     from probes.concepts.linting import lint
-    from probes.evidence import behaviour, shift_transfer
+    from probes.evidence import Criteria, behaviour, mediation, shift_transfer, valuation_transfer
     from probes.figures import draw
     from probes.lineage import Lineage, LoadedStage, Stage, load_lineage
     from probes.models import HookedModel, Site, hooked

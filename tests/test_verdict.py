@@ -8,6 +8,7 @@ from scipy.stats import false_discovery_control
 
 from probes.errors import InputError
 from probes.evidence.criteria import CRITERIA, Criteria
+from probes.evidence.fate import judge_fate
 from probes.evidence.verdict import LADDER, Finding, correct, judge, weigh
 from probes.statistics import Estimate, mean_interval
 
@@ -112,3 +113,30 @@ def test_unknown_tests_are_refused():
         weigh("vibes", Estimate(1, 1, 1, 2))
     with pytest.raises(InputError, match="no test 'vibes'"):
         judge([Finding("vibes", Estimate(1, 1, 1, 2), 0, 0.1)])
+
+
+def about(value, half=0.03):
+    return Estimate(value, value - half, value + half, 80)
+
+
+@pytest.mark.parametrize(
+    ("refit", "drop", "gap", "aligned", "label"),
+    [
+        (0.95, 0.01, 0.01, 0.01, "persists"),
+        (0.95, 0.01, 0.45, 0.02, "rotated"),
+        (0.95, 0.01, 0.45, 0.44, "lost"),
+        (0.80, 0.16, 0.02, 0.02, "faded"),
+        (0.52, 0.45, 0.02, 0.02, "lost"),
+        (0.95, 0.01, 0.45, None, "inconclusive"),
+    ],
+)
+def test_fates_follow_from_what_is_lost_and_what_alignment_brings_back(refit, drop, gap, aligned, label):
+    told = judge_fate(about(refit), about(drop), about(gap), None if aligned is None else about(aligned))
+    assert told.label == label
+
+
+def test_a_fate_is_inconclusive_where_an_interval_spans_what_decides():
+    wide = about(0.1, 0.15)
+    assert judge_fate(about(0.95), about(0.0), wide, about(0.0)).label == "inconclusive"
+    assert judge_fate(about(0.95), wide, about(0.0), about(0.0)).label == "inconclusive"
+    assert judge_fate(about(0.65, 0.2), about(0.0), about(0.0)).decided_by == "decodable"
