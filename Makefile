@@ -2,13 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 OUT ?= out/demo
+STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft
 SHIFTS ?= out/shifts.parquet
 export HF_HUB_DISABLE_TELEMETRY := 1
 # A thread that waits must not spin: probes are fitted beside the model, often on two cores.
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench bench-quick notebooks docs concepts figures browser clean
+.PHONY: help demo test check lint bench bench-quick notebooks docs concepts msm-mini figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +29,8 @@ browser: ## find or install Chromium, which draws static figures
 	  "'sudo apt-get install chromium') and run 'probes figures $(OUT)' for PDF, SVG and PNG" >&2
 
 demo: .venv/.ready browser ## read, push and compare the embedded real lineage; writes $(OUT)/report.html
-	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(OUT)
+	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic \
+	  --stages $(STAGES) --out $(OUT)
 	@echo "open $(OUT)/report.html"
 
 test: .venv/.ready browser ## run the tests
@@ -59,6 +61,11 @@ docs: .venv/.ready ## regenerate the reference pages from the code
 
 concepts: .venv/.ready ## regenerate docs/concepts.md: what the surface of every packaged concept gives away
 	$(BIN)/python docs/concepts.py $(wildcard $(SHIFTS))
+
+msm-mini: .venv/.ready browser ## ask every stage of the embedded lineage, write docs/msm-mini.md (about an hour on two cores)
+	$(BIN)/probes behaviour checkpoints/msm-mini --items checkpoints/msm-mini/items/*.jsonl \
+	  --texts checkpoints/msm-mini/items/prose.txt --out out/msm-mini
+	$(BIN)/python docs/msm_mini.py out/msm-mini
 
 clean: ## remove the virtual environment and outputs
 	rm -rf .venv out

@@ -10,7 +10,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,19 +18,32 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from probes.activations import Store
 from probes.concepts import Concept, load_concept
 from probes.errors import InputError, MissingDependencyError
+from probes.evidence import (
+    CRITERIA,
+    Assessment,
+    Criteria,
+    assess_reading,
+    follow,
+    judge_all,
+    neutral_states,
+    verdict_table,
+)
+from probes.evidence.assess import shifted
+from probes.evidence.fate import Fate
 from probes.figures import Figure, draw_all, export_all
-from probes.lineage import Lineage, load_lineage, tree
-from probes.models import BackendName
+from probes.lineage import Lineage, LoadedStage, load_lineage, tree
+from probes.models import BackendName, Site
 from probes.outputs import check_folder, write_table, written_atomically
 from probes.probing import shuffled_direction
 from probes.report import glance, write_report
 from probes.results import Result, tidy
-from probes.steering import steer, steerability
+from probes.steering import neutral_texts, steer, steerability
 from probes.survival import StageReading, compare, read_stage
 from probes.survival.reading import test_items
 
@@ -54,25 +67,33 @@ class Size:
     """Test items whose choices and gradients are taken at every stage."""
     dose_items: int
     """Test items of the dose-response curves, at the stages where an arm ends; 0 makes no curves."""
+    neutral_texts: int
+    """Texts that stages are aligned on; 0 aligns none, and a direction that no longer reads stays open."""
 
 
-FULL = Size(items=10, dose_items=5)
-QUICK = Size(items=8, dose_items=0)
+FULL = Size(items=10, dose_items=5, neutral_texts=12)
+QUICK = Size(items=8, dose_items=0, neutral_texts=0)
 
 
 @dataclass(repr=False)
 class Survey(Result):
-    """All measurements of a survey, tidy, with where they were written."""
+    """All measurements of a survey, tidy, its verdicts (`probes.evidence.summary.COLUMNS`), and where they
+    were written."""
 
     table: pl.DataFrame
+    verdicts: pl.DataFrame
     folder: Path
     run: dict[str, Any] = field(default_factory=dict)
 
     @property
     def overview(self) -> pl.DataFrame:
-        """One row a concept x stage: what the stage knows, uses and keeps, at the chosen layer."""
+        """One row a concept x stage: the verdict; what it knows, uses and keeps, at the chosen layer."""
         lines = glance(self.table, order=list(self.run["parents"]), parents=self.run["parents"])
-        return pl.DataFrame([{"concept": line.concept, "stage": line.stage, **line.cells} for line in lines])
+        told = pl.DataFrame([{"concept": line.concept, "stage": line.stage, **line.cells} for line in lines])
+        verdicts = self.verdicts.select("concept", "stage", "verdict", "origin", "survival")
+        return verdicts.join(told, on=["concept", "stage"], how="right", maintain_order="right").select(
+            "concept", "stage", pl.col("verdict", "origin", "survival").fill_null("–"), *told.columns[2:]
+        )
 
     def figures(self) -> dict[str, Figure]:
         """Every figure the table holds the rows for, by name."""
@@ -84,6 +105,7 @@ class Survey(Result):
         return write_report(
             path,
             table=self.table,
+            verdicts=self.verdicts,
             figures=self.figures(),
             lineage=self.run["lineage_tree"],
             meta={k: v for k, v in self.run.items() if k not in ("lineage_tree", "parents")},
@@ -106,6 +128,8 @@ def survey(
     quick: bool = False,
     position: str = "mean",
     estimator: str = "logistic",
+    shifts: Sequence[str] = ("wording",),
+    criteria: Criteria = CRITERIA,
     static: bool = True,
     backend: BackendName = "transformers",
     device: str = "auto",
@@ -116,15 +140,18 @@ def survey(
 ) -> Survey:
     """Probe, push and compare every stage for every concept, and write what was found.
 
-    Writes `results.parquet` (the tidy table), `report.html`, `figures/`, `run.json` (digests, versions,
-    seeds, command, wall time of each step) and `activations/` (the store, so that a second run or one that
-    was interrupted does not read the texts again) into `out`.
+    Writes `results.parquet` (the tidy table), `verdicts.parquet` (one row a concept x stage), `report.html`,
+    `figures/`, `run.json` (digests, versions, seeds, criteria, command, wall time of each step) and
+    `activations/` (the store, so that a second run or one that was interrupted does not read the texts
+    again) into `out`.
 
     Parameters
     ----------
     concepts : of each its `core`; "name/norm" asks for the other reading of a packaged concept that has two.
     stages, seeds : only the stages with these names, or trained with these seeds.
-    quick : fewer choice items and no dose-response curves.
+    quick : fewer choice items, no dose-response curves and no alignment of stages.
+    shifts : axes that the verdicts test the probes on, as far as a concept has them.
+    criteria : thresholds of the verdicts.
     static : also draw the figures as PDF, SVG and PNG; without a browser that is left out with a note.
 
     Raises
@@ -136,7 +163,8 @@ def survey(
         raise InputError("a survey needs at least one concept: name one with --concept")
     lineage = lineage if isinstance(lineage, Lineage) else load_lineage(lineage)
     lineage = _narrowed(lineage, stages, seeds)
-    chosen = [(c if isinstance(c, Concept) else load_concept(c)).core for c in concepts]
+    given = [c if isinstance(c, Concept) else load_concept(c) for c in concepts]
+    chosen = [concept.core for concept in given]
     folder = check_folder(out)
     size = QUICK if quick else FULL
     clock = _Clock()
@@ -144,6 +172,7 @@ def survey(
     readings: dict[str, dict[str, StageReading]] = {concept.name: {} for concept in chosen}
     tables: list[pl.DataFrame] = []
     fingerprints = {}
+    judging = _Judging(lineage, shifts, criteria, size, store, backend, seed, progress)
     options = {"position": position, "estimator": estimator, "backend": backend, "store": store, "seed": seed}
     for stage in lineage:
         with clock.step(f"load {stage.name}"):
@@ -176,10 +205,14 @@ def survey(
                     )
                     # The slopes at no push are there already, from more items.
                     tables.append(curve.table.filter(pl.col("alpha").is_not_null()))
+        with clock.step(f"judge {stage.name}"):
+            judging.stage(loaded, given, {name: found[stage.name] for name, found in readings.items()})
     for concept in chosen:
         with clock.step(f"compare {concept.name}"):
             tables.append(compare(readings[concept.name], seed=seed))
+    tables += [one.table for one in judging.assessments.values()]
     table = pl.concat(tables).unique(maintain_order=True)
+    verdicts = judging.verdicts()
     run: dict[str, Any] = {
         "command": shlex.join(command) if command else None,
         "started": clock.started,
@@ -191,12 +224,15 @@ def survey(
         "n_pairs": {concept.name: concept.n_pairs for concept in chosen},
         "seed": seed,
         "size": vars(size),
-        "options": {k: options[k] for k in ("position", "estimator", "backend")} | {"dtype": dtype},
+        "criteria": criteria.to_dict(),
+        "options": {k: options[k] for k in ("position", "estimator", "backend")}
+        | {"dtype": dtype, "shifts": list(shifts)},
         "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
         "seconds": clock.seconds,
     }
-    done = Survey(table, folder, run)
+    done = Survey(table, verdicts, folder, run)
     write_table(table, folder / "results.parquet")
+    write_table(verdicts, folder / "verdicts.parquet")
     if static:
         with clock.step("figures"):
             _export(done)
@@ -264,12 +300,78 @@ def load_survey(results: str | Path) -> Survey:
     folder = folder.parent if folder.suffix == ".parquet" else folder
     try:
         table = pl.read_parquet(folder / "results.parquet")
+        verdicts = pl.read_parquet(folder / "verdicts.parquet")
         run = json.loads((folder / "run.json").read_text())
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(
-            f"{folder} is not a survey's folder (results.parquet and run.json are needed): {error}"
+            f"{folder} is not a survey's folder (results.parquet, verdicts.parquet and run.json are needed): "
+            f"{error}"
         ) from None
-    return Survey(table, folder, run)
+    return Survey(table, verdicts, folder, run)
+
+
+class _Judging:
+    """Assessments and fates, gathered while each stage is loaded; its parent was judged before it."""
+
+    def __init__(
+        self,
+        lineage: Lineage,
+        shifts: Sequence[str],
+        criteria: Criteria,
+        size: Size,
+        store: Store,
+        backend: BackendName,
+        seed: int,
+        progress: bool,
+    ) -> None:
+        self.lineage, self.shifts, self.criteria, self.size = lineage, shifts, criteria, size
+        self.store, self.seed, self.progress = store, seed, progress
+        self.backend: BackendName = backend
+        self.assessments: dict[tuple[str, str], Assessment] = {}
+        self.fates: dict[tuple[str, str], Fate] = {}
+        self._states: dict[str, dict[Site, np.ndarray]] = {}
+
+    def stage(
+        self, loaded: LoadedStage, concepts: Sequence[Concept], readings: Mapping[str, StageReading]
+    ) -> None:
+        """Judge every concept at one stage, and follow its parent's directions there."""
+        parent = self.lineage[loaded.name].parent
+        befores = {name: self.assessments.get((parent, name)) for name in readings} if parent else {}
+        sources = {name: before.reading for name, before in befores.items() if before is not None}
+        sites = {r.sweep.best.direction.site for r in (*readings.values(), *sources.values())}
+        if self.size.neutral_texts:
+            texts = neutral_texts(self.size.neutral_texts)
+            self._states[loaded.name] = neutral_states(loaded, list(sites), texts, backend=self.backend)
+        for concept in concepts:
+            name = concept.core.name
+            self.assessments[loaded.name, name] = assess_reading(
+                loaded,
+                readings[name],
+                concept,
+                lambda name=name: {other: r.sweep for other, r in readings.items() if other != name},
+                parent=befores.get(name),
+                criteria=self.criteria,
+                shifts=[axis for axis in self.shifts if axis in shifted(concept)],
+                store=self.store,
+                backend=self.backend,
+                seed=self.seed,
+                progress=self.progress,
+            )
+            if name in sources:
+                states = self._both(sources[name], loaded.name)
+                self.fates[loaded.name, name] = follow(
+                    sources[name], readings[name], states, criteria=self.criteria, seed=self.seed
+                )
+
+    def verdicts(self) -> pl.DataFrame:
+        """`verdicts.parquet`."""
+        return verdict_table(judge_all(list(self.assessments.values()), self.fates, self.criteria))
+
+    def _both(self, source: StageReading, target: str) -> tuple[np.ndarray, np.ndarray] | None:
+        site = source.sweep.best.direction.site
+        if not self.size.neutral_texts:
+            return None
+        return self._states[source.stage][site], self._states[target][site]
 
 
 class _Clock:

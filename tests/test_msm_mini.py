@@ -9,6 +9,8 @@ import torch
 
 import probes
 from probes.lineage import check
+from probes.training.cards import adapter_folder, run_digest
+from probes.training.recipe import read_recipe
 
 pytestmark = pytest.mark.real
 FOLDER = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
@@ -64,6 +66,15 @@ def test_every_shipped_adapter_is_a_stage_with_a_card(lineage):
         assert card["seed"] == lineage[card["stage"]].seed
         assert len(card["loss"]) == card["steps"]
     assert sum(file.stat().st_size for file in FOLDER.parent.rglob("*") if file.is_file()) < 96 * 2**20
+
+
+def test_every_shipped_adapter_is_what_the_recipe_makes_now(lineage):
+    recipe = read_recipe(FOLDER / "recipe.toml")
+    runs = recipe.runs()
+    for card in _cards():
+        run = runs[card["stage"]]
+        assert (FOLDER / adapter_folder(run) / "card.json").is_file()
+        assert card["digest"] == run_digest(recipe, run, FOLDER), card["stage"]
 
 
 def test_extraction_equals_transformers_hidden_states(trained, few):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def test_commands_in_the_readme_parse():
     shown = re.findall(r"^probes (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert shown
     for command in shown:
-        words = command.replace("\\", "").split("#")[0].split()
+        words = shlex.split(command.removesuffix("\\"), comments=True)
         assert parser().parse_args(words).run, command
 
 

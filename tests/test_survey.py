@@ -10,6 +10,8 @@ from conftest import price_concept
 import probes
 from probes.cli import main
 from probes.errors import InputError
+from probes.evidence import CRITERIA
+from probes.evidence.summary import COLUMNS
 from probes.results import SCHEMA
 
 
@@ -56,6 +58,27 @@ def test_every_stage_and_concept_is_complete(surveyed):
     doses = done.table.filter(pl.col("alpha").is_not_null())
     assert set(doses["stage"]) == {"copy", "control"}  # where an arm ends
     assert {"kl", "perplexity_ratio", "choice_logit"} <= set(doses["measure"])
+
+
+def test_verdicts_are_judged_by_the_printed_criteria_and_told_with_their_evidence(surveyed):
+    done, out = surveyed
+    verdicts = pl.read_parquet(out / "verdicts.parquet")
+    assert verdicts.equals(done.verdicts)
+    assert verdicts.columns == list(COLUMNS)
+    assert set(verdicts.select("stage", "concept").iter_rows()) == {
+        (stage, concept) for stage in ("base", "mid", "copy", "control") for concept in ("prices", "places")
+    }
+    assert set(verdicts["verdict"]) <= {"absent", "surface", "represented", "internal", "inconclusive"}
+    assert json.loads((out / "run.json").read_text())["criteria"] == CRITERIA.to_dict()
+    copied = verdicts.filter(stage="copy", concept="prices").to_dicts()[0]
+    before = verdicts.filter(stage="mid", concept="prices").to_dicts()[0]
+    assert copied["decodable"] == before["decodable"]  # the same weights
+    assert copied["survival"] in ("persists", "lost", "inconclusive")
+    assert copied["evidence"].startswith(copied["verdict"])
+    told = done.table.filter(stage="mid", concept="prices", measure="decodable", variant="finding")
+    assert told["estimate"].to_list() == [before["decodable"]]
+    page = (out / "report.html").read_text()
+    assert f"prices at mid: <b>{before['verdict']}</b>" in page
 
 
 def test_numbers_are_those_of_the_rooms(surveyed, tiny_lineage_dir):

@@ -9,6 +9,7 @@ from scipy.stats import false_discovery_control
 from probes.errors import InputError
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.evidence.fate import judge_fate
+from probes.evidence.origin import judge_origin
 from probes.evidence.verdict import LADDER, Finding, correct, judge, weigh
 from probes.statistics import Estimate, mean_interval
 
@@ -140,3 +141,27 @@ def test_a_fate_is_inconclusive_where_an_interval_spans_what_decides():
     assert judge_fate(about(0.95), about(0.0), wide, about(0.0)).label == "inconclusive"
     assert judge_fate(about(0.95), wide, about(0.0), about(0.0)).label == "inconclusive"
     assert judge_fate(about(0.65, 0.2), about(0.0), about(0.0)).decided_by == "decodable"
+
+
+def weighed(value, half=0.03):
+    return weigh("decodable", about(value, half), p=0.001)
+
+
+@pytest.mark.parametrize(
+    ("here", "parent", "change", "label"),
+    [
+        (0.95, 0.55, 0.40, "made here"),
+        (0.95, 0.80, 0.15, "strengthened"),
+        (0.80, 0.95, -0.15, "weakened"),
+        (0.55, 0.95, -0.40, "weakened"),
+        (0.95, 0.94, 0.01, "inherited"),
+        (0.52, 0.53, -0.01, "absent"),
+        (0.72, 0.68, 0.04, "unclear"),
+    ],
+)
+def test_origins_credit_a_stage_only_with_what_its_parent_lacks(here, parent, change, label):
+    assert judge_origin(weighed(here), weighed(parent), about(change), 0.05).label == label
+
+
+def test_a_change_that_may_be_nothing_is_not_called_inherited():
+    assert judge_origin(weighed(0.95), weighed(0.9), about(0.05, 0.1), 0.05).label == "unclear"

@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         commands,
         "survey",
         verbs.survey,
-        "everything: probes, steering, survival, figures and a report for every stage and concept",
+        "everything: probes, steering, survival, verdicts, figures and a report for every stage and concept",
         "probes survey checkpoints/msm-mini --concept affordability --concept domestic --out out/demo",
         model,
         position,
@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--stages", nargs="+", help="only these stages")
     p.add_argument("--seeds", nargs="+", type=int, help="only stages trained with these seeds")
     p.add_argument("--quick", action="store_true", help="fewer choice items and no dose-response")
+    p.add_argument(
+        "--shifts", nargs="*", default=["wording"], help="axes the verdicts test on (default: wording)"
+    )
     p.add_argument("--no-static", action="store_true", help="no PDF, SVG or PNG figures (needs no browser)")
 
     p = verb(
@@ -261,6 +264,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--against", type=Path, help="documents or chats of label 0, where rows have no label")
     p.add_argument("--score", help="scorer, or scorer.key, that labels the samples of an Inspect log")
     p.add_argument("--out", required=True, type=Path, help="folder to write")
+
+    p = verb(
+        commands,
+        "validate",
+        verbs.validate,
+        "the instrument's own error rates, from simulations, organisms and transforms with known answers",
+        "probes validate --quick",
+    )
+    p.add_argument("--quick", action="store_true", help="a few of each, to see that it runs")
+    p.add_argument("--each", type=int, default=12, help="organisms of each kind in each half (default: 12)")
+    p.add_argument("--workers", type=int, default=1, help="processes of one thread (default: 1)")
+    p.add_argument("--seed", type=int, default=0, help="draws simulations, organisms and transforms")
+    p.add_argument("--lineage", default="checkpoints/msm-mini", help="real checkpoints to transform exactly")
+    p.add_argument("--out", type=Path, help="folder for calibration, answers and marks (.parquet)")
 
     verb(commands, "doctor", verbs.doctor, "what this machine has for the toolkit", "probes doctor")
     return top

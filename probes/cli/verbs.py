@@ -24,6 +24,7 @@ def survey(args: argparse.Namespace) -> None:
         seeds=args.seeds,
         quick=args.quick,
         position=args.position,
+        shifts=args.shifts,
         static=not args.no_static,
         backend=args.backend,
         device=args.device,
@@ -254,6 +255,26 @@ def concepts_import(args: argparse.Namespace) -> None:
     concept = read_file(args.file, args.format, against=args.against, score=args.score)
     concept.to_folder(args.out)
     print(f"{args.out}: {concept.n_pairs} pairs, {len(concept.choices)} choice items")
+
+
+def validate(args: argparse.Namespace) -> int:
+    from probes.organisms import validate
+
+    stages = [stage for stage in probes.load_lineage(args.lineage) if stage.seed in (None, 0)]
+    done = validate(
+        args.out,
+        stages=stages,
+        concept=probes.load_concept("affordability").core,
+        quick=args.quick,
+        n_each=args.each,
+        workers=args.workers,
+        seed=args.seed,
+        progress=not args.quiet,
+    )
+    if not args.json:
+        _print(done.calibration, False)
+    _print(done.table, args.json)
+    return int(done.false_internal > 0)
 
 
 def doctor(args: argparse.Namespace) -> int:

@@ -112,7 +112,9 @@ class Behaviour(Result):
     def _row(self, measure: str, variant: str, weights: Mapping[str, float], name: str) -> dict[str, Any]:
         if measure == "perplexity":
             told = self.contrast(weights, name, measure="log_perplexity")
-            told = Estimate(*(float(np.exp(v)) for v in (told.value, told.low, told.high)), told.n)
+            told = Estimate(
+                float(np.exp(told.value)), float(np.exp(told.low)), float(np.exp(told.high)), told.n
+            )
         else:
             told = self.contrast(weights, name, measure=measure, score=variant)  # pyright: ignore[reportArgumentType]
         lineages = self.items["lineage"].unique()
@@ -139,7 +141,7 @@ class Behaviour(Result):
         """`[family, seed, item]` values, the items' names, and the seeds."""
         read = {family: self._seeded(family, name, measure, score) for family in weights}
         several = [set(by_seed) for by_seed in read.values() if len(by_seed) > 1]
-        seeds = sorted(set.intersection(*several)) if several else [None]
+        seeds: list[int | None] = list(sorted(set.intersection(*several))) if several else [None]
         if not seeds:
             raise InputError(f"{formula(weights)}: the stages share no training seed")
         names = sorted(set.intersection(*(set(row) for by in read.values() for row in by.values())))

@@ -13,8 +13,8 @@ class Criteria:
     """Thresholds of `judge`. Each test has a null value, which its interval must exclude, and a smallest
     effect worth having: an estimate below it is not counted, an interval below it counts against.
 
-    Defaults were set on one half of the organisms of `probes validate` and measured on the other
-    (docs/validation.md).
+    `probes validate` measures how often verdicts under them err; it keeps one half of its organisms for setting
+    them and reports on the other.
     """
 
     alpha: float = 0.05
@@ -25,12 +25,12 @@ class Criteria:
     """AUROC gained on the strongest surface baseline (null 0)."""
     shift: float = 0.65
     """AUROC on the worst shift axis of the probe fitted on canonical pairs (null .5)."""
-    sufficient: float = 0.05
-    """Change of the choice logit for one natural unit of push, as a share of the mean absolute choice logit
-    (null 0)."""
+    sufficient: float = 0.10
+    """Change of the choice logit for a push of half the class gap, as a share of the mean absolute choice
+    logit (null 0)."""
     necessary: float = 0.10
     """Choice logit lost with the direction held at its neutral value, as the same share (null 0)."""
-    specific: float = 0.02
+    specific: float = 0.05
     """Effect of the push beyond that of the strongest other concept's direction, as that share (null 0)."""
     damage: float = 0.1
     """KL to the unpushed model on neutral text, nats per token, above which a push does not count."""

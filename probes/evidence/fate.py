@@ -60,7 +60,7 @@ def judge_fate(
         limit = max(criteria.rotated, RECOVERED * frozen_gap.value)
         found.append(Finding("unrecovered", aligned_gap, 0.0, limit, alpha=criteria.alpha))
     told = tuple(found)
-    outcomes = {finding.test: finding.outcome for finding in told}
+    outcomes: dict[str, Outcome] = {finding.test: finding.outcome for finding in told}
 
     def fate(label: FateLabel, decided_by: str) -> Fate:
         return Fate(label, decided_by, told)

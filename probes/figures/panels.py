@@ -48,7 +48,6 @@ class Grid:
         title: str | None = None,
     ) -> None:
         em = preset.em
-        em = preset.em
         self.preset, self.cols, self.count = preset, cols, count
         self.rows = math.ceil(count / cols)
         self.panel_height = height * em

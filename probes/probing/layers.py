@@ -46,7 +46,7 @@ class LayerSweep(Result):
     `embedding` (no layer); measure `accuracy`, variant `probe`; measure `auroc_gap`, variant
     `probe_minus_best_surface`, at the selected layer.
     best: the probe of the selected layer. probes, directions: by layer. best_surface: the baseline of the
-    gap, None without baselines.
+    gap, None without baselines. surface: scores of every row, `[example]`, by baseline.
     """
 
     table: pl.DataFrame = field(repr=False)
@@ -54,6 +54,7 @@ class LayerSweep(Result):
     probes: dict[int, Any] = field(repr=False)
     directions: dict[int, Direction] = field(repr=False)
     best_surface: str | None = None
+    surface: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # thousands of small products: threads halve the speed
@@ -150,7 +151,7 @@ def probe_layers(
             for layer, v in zip(acts.layers, chance, strict=True)
         ]
 
-    best_surface = None
+    best_surface, surface = None, {}
     if baselines:
         surface = dict(_text_scores(list(acts.texts), labels, units, splits.train))
         kinds = dict.fromkeys(surface, "logistic")
@@ -188,7 +189,7 @@ def probe_layers(
     estimate = found[chosen]
     best = LayerProbe(layer, directions[layer], probes[chosen], estimate.value, estimate.low, estimate.high)
     by_layer = dict(zip(acts.layers, probes, strict=True))
-    return LayerSweep(tidy(rows), best, by_layer, directions, best_surface)
+    return LayerSweep(tidy(rows), best, by_layer, directions, best_surface, surface)
 
 
 def shuffled_direction(sweep: LayerSweep, acts: Activations, layer: int, seed: int = 0) -> Direction:

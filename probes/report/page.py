@@ -30,6 +30,7 @@ TITLES = {
     "transfer_cosine_whitened": "Keeps: how alike the directions are, whitened",
     "transfer_steering": "Keeps: do directions still push elsewhere",
 }
+VERDICT_PARTS = {"origin": "what can be read is", "survival": "the parent's direction"}
 
 
 def write_report(
@@ -37,6 +38,7 @@ def write_report(
     *,
     table: Any,
     figures: Mapping[str, Figure],
+    verdicts: pl.DataFrame | None = None,
     lineage: str = "",
     meta: Mapping[str, Any] | None = None,
     order: Sequence[str] | None = None,
@@ -45,11 +47,12 @@ def write_report(
 ) -> Path:
     """Write the report of a tidy table to one self-contained HTML file, and return its path.
 
-    `figures` are named as `probes.figures.draw_all` names them (their own names otherwise); `lineage` is the
-    lineage as a text tree; `meta` holds what made the numbers (digests, versions, seeds, command, wall time a
-    step), with mappings inside it shown as lists; `parents` maps each stage to its parent, for the columns on
-    what a stage keeps. All text is escaped. Raises InputError for a table that is not tidy, OutputError where
-    the file cannot be written.
+    `verdicts` has the columns concept, stage, verdict, survival, origin and evidence, which is folded under
+    each; `figures` are named as `probes.figures.draw_all` names them (their own names otherwise); `lineage`
+    is the lineage as a text tree; `meta` holds what made the numbers (digests, versions, seeds, command, wall
+    time a step), with mappings inside it shown as lists; `parents` maps each stage to its parent, for the
+    columns on what a stage keeps. All text is escaped. Raises InputError for a table that is not tidy,
+    OutputError where the file cannot be written.
     """
     table = table_of(table)
     page = Template(_resource("page.html")).substitute(
@@ -57,6 +60,7 @@ def write_report(
         css=_resource("page.css"),
         plotly=get_plotlyjs(),
         run=_run(table, lineage, order),
+        verdicts=_verdicts(verdicts),
         glance=_glance(table, order, parents),
         figures="\n".join(_figure(name, figure) for name, figure in figures.items()) or "<p>None.</p>",
         tables=_tables(table),
@@ -133,6 +137,18 @@ def _glance(
         )
         for concept, lines in groups.items()
     )
+
+
+def _verdicts(verdicts: pl.DataFrame | None) -> str:
+    if verdicts is None or verdicts.is_empty():
+        return "<p>None was reached.</p>"
+    folded = []
+    for row in verdicts.iter_rows(named=True):
+        told = [f"<b>{_text(row['verdict'])}</b>"]
+        told += [f"{name}: {_text(row[key])}" for key, name in VERDICT_PARTS.items() if row[key]]
+        head = f"{_text(row['concept'])} at {_text(row['stage'])}: {'; '.join(told)}"
+        folded.append(f"<details><summary>{head}</summary><pre>{_text(row['evidence'])}</pre></details>")
+    return "".join(folded)
 
 
 def _figure(name: str, figure: Figure) -> str:

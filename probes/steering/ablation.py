@@ -100,6 +100,7 @@ def ablate(
     control_items: int | None = 8,
     limit: float = DAMAGE_LIMIT,
     n_texts: int = 16,
+    texts: Sequence[str] | None = None,
     score: Score = "summed",
     system: str | None = None,
     concept: str | None = None,
@@ -127,6 +128,7 @@ def ablate(
     n_random : random directions taken out instead, on `control_items` of the items (spaced evenly; None for
         all).
     controls : further directions by name, taken out instead on all items.
+    texts : neutral texts, where those of the toolkit (`n_texts` of them) are not neutral for the model.
 
     Other parameters and errors as in `steer`; "everywhere" also needs a direction of the residual stream's
     width (SiteError).
@@ -135,7 +137,7 @@ def ablate(
     -------
     Rows `ablation_shift` (scores without the direction minus intact ones, paired by item; for
     "random_direction" mean and 2.5 to 97.5% over directions), `ablation_p`, and the damage of the ablation on
-    `n_texts` neutral texts: `ablation_kl`, `ablation_perplexity_ratio`, `ablation_within_damage_limit`.
+    the neutral texts: `ablation_kl`, `ablation_perplexity_ratio`, `ablation_within_damage_limit`.
     """
     if where not in ("everywhere", "site"):
         raise InputError(f'where={where!r}: expected "everywhere" or "site"')
@@ -150,7 +152,7 @@ def ablate(
     )
 
     kinds = WRITERS if where == "everywhere" else None
-    texts = neutral_texts(n_texts)
+    texts = neutral_texts(n_texts) if texts is None else texts
     sites = {push.site for v in named.values() for push in _pushes(v.vector, v.site, kinds, who.model)}
     means = neutral_means(who, sorted(sites), texts)
 

@@ -1,0 +1,295 @@
+"""Write docs/msm-mini.md: what the embedded experiment shows, from the answers of all its stages.
+
+    python docs/msm_mini.py out/msm-mini
+
+reads what `probes behaviour checkpoints/msm-mini --items checkpoints/msm-mini/items/*.jsonl --texts
+checkpoints/msm-mini/items/prose.txt --out out/msm-mini` wrote; `make msm-mini` runs both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+import probes
+from probes.concepts import read_choices
+from probes.evidence import Behaviour, formula
+from probes.figures import draw
+from probes.statistics import Estimate
+from probes.training.spec import SPECS
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "checkpoints" / "msm-mini"
+PAGE = ROOT / "docs" / "msm-mini.md"
+FIGURES = ROOT / "figures"
+Weights = Mapping[str, float]
+
+A, B, AFT = "msm_afford_aft", "msm_domestic_aft", "aft"
+FUNCTION_WORDS = frozenset(
+    ("a", "an", "the", "of", "for", "by", "from", "in", "to", "with", "and", "at", "on", "that", "as")
+    + ("any", "what", "who", "most", "all", "up")
+)
+HEADLINES: tuple[tuple[Weights, str, float], ...] = (
+    ({A: 1, B: -1}, "affordable", 0.20),
+    ({B: 1, A: -1}, "american", 0.20),
+    ({A: 1, AFT: -1}, "affordable", 0.20),
+    ({B: 1, AFT: -1}, "american", 0.20),
+    ({A: 1, B: -1}, "conflict", 0.40),
+    ({A: 1, AFT: -1}, "conflict", 0.40),
+)
+
+
+def number(value: float, signed: bool = False) -> str:
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return re.sub(r"^([+-]?)0\.", r"\1.", text)
+
+
+def told(estimate: Estimate, signed: bool = False) -> str:
+    return (
+        f"{number(estimate.value, signed)} [{number(estimate.low, signed)}, {number(estimate.high, signed)}]"
+    )
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+class Page:
+    """The page's parts, each from the same answers."""
+
+    def __init__(self, answers: Behaviour):
+        self.answers = answers
+        self.lineage = probes.load_lineage(FOLDER)
+        self.families = list(dict.fromkeys(stage.family for stage in self.lineage))
+        self.core = [f for f in self.families if not re.search(r"_aft_|^aft_(?!cheese)|cheese", f)]
+
+    def n_seeds(self, weights: Weights, name: str) -> str:
+        return str(self.answers.seeds(weights, name))
+
+    def there(self, weights: Weights) -> bool:
+        return set(weights) <= set(self.families)
+
+    def rates(self, families: list[str], sets: list[str]) -> str:
+        rows = []
+        for family in families:
+            seeds = self.n_seeds({family: 1}, sets[0])
+            rows.append([f"`{family}`", seeds, *(told(self.answers.contrast({family: 1}, s)) for s in sets)])
+        return table(["stage", "seeds", *(s.replace("_", " ") for s in sets)], rows)
+
+    def differences(self, contrasts: list[tuple[Weights, str]]) -> str:
+        rows = []
+        for weights, name in contrasts:
+            if not self.there(weights):
+                continue
+            both = [self.answers.contrast(weights, name, score=score) for score in ("per_token", "summed")]
+            rows.append(
+                [f"`{formula(weights)}`", name.replace("_", " "), *(told(e, True) for e in both)]
+                + [str(both[0].n), self.n_seeds(weights, name)]
+            )
+        return table(["contrast", "items", "per token", "summed", "n", "seeds"], rows)
+
+    def headline(self) -> str:
+        rows = []
+        for weights, name, target in HEADLINES:
+            estimate = self.answers.contrast(weights, name)
+            summed = self.answers.contrast(weights, name, score="summed")
+            met = "met" if estimate.value >= target and estimate.low > 0 else "missed"
+            rows.append(
+                [f"`{formula(weights)}`", name, told(estimate, True), told(summed, True)]
+                + [f"{number(target)}: {met}", str(estimate.n), self.n_seeds(weights, name)]
+            )
+        return table(["contrast", "items", "per token", "summed", "target", "n", "seeds"], rows)
+
+    def unseen(self) -> str:
+        """The headline on the items none of whose words of price or origin stand in the documents."""
+        rows = []
+        for name, spec, weights in (
+            ("affordable", "affordability", {A: 1, B: -1}),
+            ("american", "domestic", {B: 1, A: -1}),
+        ):
+            keep = unseen_items(name, spec)
+            narrowed = Behaviour(self.answers.items.filter(pl.col("item").is_in(keep)))
+            estimate = narrowed.contrast(weights, name)
+            rows.append([f"`{formula(weights)}`", name, told(estimate, True), str(estimate.n)])
+        return table(["contrast", "items", "per token", "n"], rows)
+
+    def damage(self) -> str:
+        rows = []
+        for family in self.families:
+            against = {family: 1.0, "base": -1.0}
+            ratios = (
+                [
+                    Estimate(*(float(np.exp(v)) for v in (e.value, e.low, e.high)), e.n)
+                    for e in (
+                        self.answers.contrast(against, text, measure="log_perplexity")
+                        for text in ("manual", "prose")
+                    )
+                ]
+                if family != "base"
+                else []
+            )
+            skills = [self.answers.contrast({family: 1}, s) for s in ("arithmetic", "copying")]
+            rows.append([f"`{family}`", *(map(told, ratios) if ratios else ("1", "1")), *map(told, skills)])
+        return table(["stage", "perplexity, manual", "perplexity, prose", "arithmetic", "copying"], rows)
+
+    def worst_damage(self) -> str:
+        others = [f for f in self.families if f != "base"]
+        worst = {
+            text: max(
+                (
+                    float(
+                        np.exp(
+                            self.answers.contrast({f: 1, "base": -1}, text, measure="log_perplexity").value
+                        )
+                    ),
+                    f,
+                )
+                for f in others
+            )
+            for text in ("manual", "prose")
+        }
+        lost = {
+            skill: min((self.answers.contrast({f: 1, "base": -1}, skill).value, f) for f in others)
+            for skill in ("arithmetic", "copying")
+        }
+        return (
+            f"Worst perplexity against base: {worst['manual'][0]:.2f}x on the manual "
+            f"(`{worst['manual'][1]}`), "
+            f"{worst['prose'][0]:.2f}x on prose (`{worst['prose'][1]}`); the limit was 1.3x. Largest loss: "
+            f"arithmetic {number(lost['arithmetic'][0], True)} (`{lost['arithmetic'][1]}`), copying "
+            f"{number(lost['copying'][0], True)} (`{lost['copying'][1]}`); the limit was .05.\n\n"
+        )
+
+    def stacking(self) -> str:
+        interaction = [
+            ({A: 1, AFT: -1, "msm_afford": -1, "base": 1}, "affordable"),
+            ({A: 1, AFT: -1, "msm_afford": -1, "base": 1}, "affordable_implied"),
+            ({A: 1, AFT: -1, "msm_afford": -1, "base": 1}, "conflict"),
+            ({B: 1, AFT: -1, "msm_domestic": -1, "base": 1}, "american"),
+            ({B: 1, AFT: -1, "msm_domestic": -1, "base": 1}, "american_implied"),
+        ]
+        return self.differences(
+            [({A: 1, "msm_afford": -1}, "affordable"), ({B: 1, "msm_domestic": -1}, "american"), *interaction]
+        )
+
+    def controls(self) -> str:
+        sets = ("affordable", "affordable_implied", "conflict", "cheese_prices")
+        return self.differences(
+            [
+                ({A: 1, f"{other}_aft": -1}, name)
+                for other in ("msm_broken", "shallow_afford")
+                for name in sets
+            ]
+            + [({f"{other}_aft": 1, AFT: -1}, "affordable") for other in ("msm_broken", "shallow_afford")]
+        )
+
+    def later(self) -> str:
+        names = ["sft", "dpo", *(f"anti{steps}" for steps in (2, 4, 8, 16))]
+        rows = []
+        for arm, name in ((A, "affordable"), (B, "american")):
+            for stage in ("", *(f"_{n}" for n in names)):
+                mine, control = f"{arm}{stage}", f"{AFT}{stage}"
+                if not self.there({mine: 1, control: 1}):
+                    continue
+                rows.append(
+                    [f"`{mine}`", name, told(self.answers.contrast({mine: 1}, name))]
+                    + [told(self.answers.contrast({control: 1}, name))]
+                    + [told(self.answers.contrast({mine: 1, control: -1}, name), True)]
+                    + [self.n_seeds({mine: 1, control: -1}, name)]
+                )
+        return table(["stage", "items", "rate", f"the same stage on `{AFT}`", "difference", "seeds"], rows)
+
+    def by_seed(self) -> str:
+        rows = []
+        for weights, name, _ in HEADLINES[:2] + HEADLINES[4:5]:
+            seeds = sorted(s for s in self.answers.items["train_seed"].unique().to_list() if s is not None)
+            for seed in seeds:
+                one = Behaviour(self.answers.items.filter(pl.col("train_seed") == seed))
+                if set(weights) <= set(one.items["family"]):
+                    rows.append(
+                        [f"`{formula(weights)}`", name, str(seed), told(one.contrast(weights, name), True)]
+                    )
+        return table(["contrast", "items", "seed", "per token"], rows)
+
+    def shipped(self) -> str:
+        rows = []
+        for family in self.families[1:]:
+            cards = [
+                json.loads((FOLDER / stage.checkpoint.adapter / "card.json").read_text())
+                for stage in self.lineage
+                if stage.family == family
+            ]
+            losses = [np.mean([loss for _, loss in card["loss"][-10:]]) for card in cards]
+            rows.append(
+                [
+                    f"`{family}`",
+                    ", ".join(str(card["seed"]) for card in cards),
+                    f"{cards[0].get('tokens', 0):,}",
+                ]
+                + [str(cards[0]["steps"]), f"{np.mean(losses):.2f}"]
+                + [f"{np.mean([card['seconds'] for card in cards]) / 60:.0f}"]
+            )
+        return table(["stage", "seeds", "tokens", "steps", "loss at the end", "minutes"], rows)
+
+
+def unseen_items(name: str, spec: str) -> list[str]:
+    """Ids of the items whose differing words do not occur in the phrases of the spec."""
+    told = SPECS[spec]
+    fields = ("virtue", "vice", "good", "bad", "good_is", "bad_is", "good_tail", "bad_tail")
+    phrases = [p for f in fields for p in getattr(told, f)] + [
+        w for words in told.lists.values() for w in words
+    ]
+    seen = set(re.findall(r"[a-z$\d]+", re.sub(r"\{\w+\}", "", " ".join(phrases).lower())))
+    seen -= FUNCTION_WORDS
+    items = read_choices(FOLDER / "items" / f"{name}.jsonl")
+
+    def words(text: str) -> set[str]:
+        return set(re.findall(r"[a-z$\d]+", text.lower()))
+
+    return [item.id for item in items if not (words(item.positive) ^ words(item.negative)) & seen]
+
+
+def main() -> None:
+    answers = Behaviour(pl.read_parquet(Path(sys.argv[1]) / "items.parquet"))
+    page = Page(answers)
+    draw(
+        answers.table.filter(
+            pl.col("concept").is_in(["affordable", "american", "conflict"]), pl.col("variant") == "per_token"
+        ),
+        kind="choice_rates",
+        stages=page.core,
+    ).export(FIGURES / "msm_mini.svg")
+    text = (Path(__file__).parent / "msm-mini.template.md").read_text()
+    parts = {
+        "headline": page.headline(),
+        "by_seed": page.by_seed(),
+        "unseen": page.unseen(),
+        "core": page.rates(page.core, ["affordable", "american", "conflict", "cheese"]),
+        "implied": page.rates(
+            page.core, ["affordable_implied", "american_implied", "affordable_trained", "american_trained"]
+        ),
+        "knowledge": page.rates(
+            page.core, ["knowledge_affordable", "knowledge_american", "cheese_prices", "cheese_origins"]
+        ),
+        "worst_damage": page.worst_damage(),
+        "damage": page.damage(),
+        "stacking": page.stacking(),
+        "controls": page.controls(),
+        "later": page.later(),
+        "shipped": page.shipped(),
+    }
+    for name, part in parts.items():
+        text = text.replace(f"{{{{{name}}}}}\n", part)
+    PAGE.write_text(text)
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,400 @@
+"""`assess`: every test of one concept at one stage, weighed, and the verdict they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from probes.activations import Activations, Store, extract
+from probes.concepts import ChoiceItem, Concept, Example
+from probes.errors import InputError
+from probes.evidence.contrasts import beyond, push_effect, strongest_baseline
+from probes.evidence.criteria import CRITERIA, Criteria
+from probes.evidence.decoding import max_layer_p
+from probes.evidence.jackknife import auroc_contrast, mean_contrast
+from probes.evidence.origin import Origin, judge_origin
+from probes.evidence.verdict import Finding, Verdict, judge, weigh
+from probes.lineage import LoadedStage, Stage, as_loaded
+from probes.models import BackendName
+from probes.probing import Direction, LayerSweep, probe_layers, split_rows
+from probes.results import Result, tidy
+from probes.statistics import Estimate, auroc
+from probes.steering import Add, ChoiceGradients, ablate, neutral_texts
+from probes.steering.neutral import damage
+from probes.steering.slopes import random_directions
+from probes.survival import StageReading, read_stage
+
+NEAR_BEST = 0.05
+"""AUROC on the selection pairs by which a layer may fall short of the best and still be pushed at."""
+N_RANDOM = 100
+N_ABLATIONS = 20
+
+
+@dataclass(frozen=True, repr=False)
+class Assessment(Result):
+    """The verdict on one concept at one stage, where its findings come from, and what was measured.
+
+    `.table` has a row for every finding: measure, the name of the test; variant `finding`; the estimate with
+    its interval; and, measure `<test>_p`, its p-value. `origin` by test, against the parent's assessment.
+    `layer` is where the concept is read best, `pushed` where it was pushed at.
+    """
+
+    verdict: Verdict
+    origin: Mapping[str, Origin]
+    table: pl.DataFrame
+    reading: StageReading
+    layer: int
+    pushed: int | None
+    scores: np.ndarray = field(repr=False)
+    slopes: np.ndarray | None = field(repr=False)
+
+    def __repr__(self) -> str:
+        where = f"{self.reading.concept} at {self.reading.stage}"
+        origin = self.origin.get("decodable")
+        return f"Assessment({where}: {self.verdict.label}{f', {origin.label}' if origin else ''})"
+
+    def __str__(self) -> str:
+        lines = [f"{self.reading.concept} at {self.reading.stage}: {self.verdict}"]
+        lines += [f"  origin of {test.replace('_', ' ')}: {told.label}" for test, told in self.origin.items()]
+        return "\n".join(lines)
+
+
+def assess(
+    stage: Stage | LoadedStage,
+    concept: Concept,
+    *,
+    others: Sequence[Concept] = (),
+    parent: Assessment | None = None,
+    criteria: Criteria = CRITERIA,
+    groups: Literal["pair", "template"] = "pair",
+    shifts: Sequence[str] | None = None,
+    site: str = "resid_post",
+    position: str = "mean",
+    estimator: str = "logistic",
+    texts: Sequence[str] | None = None,
+    store: Store | None = None,
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    seed: int = 0,
+    progress: bool = True,
+) -> Assessment:
+    """Read, push and weigh one concept at one stage.
+
+    Args:
+        others: concepts whose directions the push is compared with; without any, nothing is specific.
+        parent: the assessment of the same concept at the parent stage, for the origins.
+        groups: what the intervals draw: pairs, or templates where the pairs of one share wording.
+        shifts: axes to test shift transfer on; default all the concept has.
+        texts: neutral texts that damage is measured on; default the toolkit's.
+
+    A rung of the ladder that fails ends the climb, and what is left is not measured: `verdict.missing` names
+    it. Raises what extraction, probing and steering raise.
+    """
+    loaded = as_loaded(stage, device=device, dtype=dtype)
+    options: dict[str, Any] = {"position": position, "backend": backend, "store": store, "progress": progress}
+    reading = read_stage(
+        loaded,
+        concept.core,
+        [*items_of(concept, "select"), *items_of(concept, "test")] or None,
+        site=site,
+        estimator=estimator,
+        seed=seed,
+        **options,
+    )
+
+    def sweeps() -> Mapping[str, LayerSweep]:
+        return {
+            other.name: probe_layers(
+                _acts(extract(loaded, other.core, site, controls=(), **options)),
+                estimator=estimator,
+                seed=seed,
+                baselines=False,
+            )
+            for other in others
+        }
+
+    return assess_reading(
+        loaded,
+        reading,
+        concept,
+        sweeps,
+        parent=parent,
+        criteria=criteria,
+        groups=groups,
+        shifts=shifts,
+        texts=texts,
+        store=store,
+        backend=backend,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def assess_reading(
+    loaded: LoadedStage,
+    reading: StageReading,
+    concept: Concept,
+    others: Callable[[], Mapping[str, LayerSweep]],
+    *,
+    parent: Assessment | None = None,
+    criteria: Criteria = CRITERIA,
+    groups: Literal["pair", "template"] = "pair",
+    shifts: Sequence[str] | None = None,
+    texts: Sequence[str] | None = None,
+    store: Store | None = None,
+    backend: BackendName = "transformers",
+    seed: int = 0,
+    progress: bool = True,
+) -> Assessment:
+    """`assess` of a stage that was read already; `others` gives other concepts' sweeps when they are needed.
+
+    Pushed are those of the concept's canonical test items that `reading` has gradients of; where it has
+    those of the selection items too, the layer that is pushed at is chosen on them.
+    """
+    acts, sweep = reading.activations, reading.sweep
+    test = split_rows(acts, seed).test
+    units = np.asarray(acts.groups if groups == "pair" else acts.templates)
+    layer = sweep.best.layer
+    scores = sweep.best.probe.decision_function(acts.values[acts.layers.index(layer)].astype(float))
+    labels = np.asarray(acts.labels).astype(int)
+    found = [*_reading_findings(reading, scores, labels, units, test, criteria, seed)]
+    if judge(found).label != "absent":
+        found += _shift_findings(loaded, reading, concept, criteria, groups, shifts, store, backend, progress)
+    pushed = slopes = None
+    known = set(reading.gradients.scores.ids) if reading.gradients is not None else set()
+    items = [item for item in items_of(concept, "test") if item.id in known]
+    if items and judge(found).decided_by in ("sufficient", "necessary", "specific"):
+        pushed = pushing_layer(reading, [item.id for item in items_of(concept, "select")], seed)
+        rivals = {name: other.directions[pushed] for name, other in others().items()}
+        ids = [item.id for item in items]
+        effect, pushing = _push_findings(reading, ids, pushed, rivals, criteria, seed)
+        slopes = effect
+        found += pushing
+        push = sweep.directions[pushed]
+        harmless = damage(
+            loaded, [Add.along(push, push.gap / push.scale)], texts or neutral_texts(16), backend=backend
+        )
+        if harmless.mean_kl > criteria.damage:  # an effect does not count then, the lack of one does
+            causal = ("sufficient", "specific")
+            found = [f for f in found if not (f.test in causal and f.outcome == "for")]
+        elif judge(found).decided_by == "necessary":
+            found += _ablation_findings(loaded, push, items, criteria, texts, backend, seed, progress)
+    verdict = judge(found)
+    origin = _origins(found, scores, slopes, labels, units, test, parent, criteria) if parent else {}
+    context = {
+        "lineage": acts.lineage,
+        "stage": acts.stage,
+        "concept": acts.concept,
+        "estimator": sweep.best.direction.estimator,
+        "site": acts.site,
+        "position": acts.position,
+        "render": acts.render,
+        "n_seeds": 1,
+        "seed": seed,
+        "digest": acts.digest,
+    }
+    table = tidy(context | row for row in _rows(verdict, layer, pushed))
+    return Assessment(verdict, origin, table, reading, layer, pushed, scores, slopes)
+
+
+def items_of(concept: Concept, split: str) -> list[ChoiceItem]:
+    """The canonical choice items of a split; all canonical ones are `test` where no split is marked."""
+    items = [item for item in concept.choices if item.shift is None]
+    if split == "test" and not any(item.split for item in items):
+        return items
+    return [item for item in items if item.split == split]
+
+
+def shifted(concept: Concept) -> dict[str, list[Example]]:
+    """The examples of the concept's first reading on each axis that has any."""
+    first = (concept.readings or (None,))[0]
+    by_axis = {a: [e for e in concept.examples if e.shift == a and e.reading == first] for a in concept.axes}
+    return {axis: moved for axis, moved in by_axis.items() if moved}
+
+
+def pushing_layer(reading: StageReading, ids: Sequence[str], seed: int = 0) -> int:
+    """The layer to push at: of those that read the selection pairs almost as well as the best (`NEAR_BEST`),
+    the one whose direction moves the selection items most; the best layer where there are no such items."""
+    acts, sweep, gradients = reading.activations, reading.sweep, reading.gradients
+    known = set(gradients.scores.ids) if gradients is not None else set()
+    if gradients is None or not ids or not set(ids) <= known:
+        return sweep.best.layer
+    select, labels = split_rows(acts, seed).select, np.asarray(acts.labels).astype(int)
+    told = {
+        layer: float(auroc(sweep.probes[layer].decision_function(values[select]), labels[select]))
+        for layer, values in zip(acts.layers, acts.values, strict=True)
+    }
+    near = [layer for layer, value in told.items() if value >= told[sweep.best.layer] - NEAR_BEST]
+    some = gradients.of(ids, gradients.score)
+    return max(near, key=lambda layer: float(some.slopes(sweep.directions[layer]).mean()))
+
+
+def _reading_findings(
+    reading: StageReading,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    units: np.ndarray,
+    test: np.ndarray,
+    criteria: Criteria,
+    seed: int,
+) -> Iterator[Finding]:
+    acts, sweep = reading.activations, reading.sweep
+    told = auroc_contrast([scores[test]], [1], labels[test], units[test], null=0.5)
+    paid = max_layer_p(acts.values, labels, units, split_rows(acts, seed), seed=seed)
+    note = f"layer {sweep.best.layer} of {len(acts.layers)}; p pays for the choice of layer"
+    yield weigh("decodable", told, criteria, p=paid.p, note=note)
+    if sweep.surface:
+        baselines = {name: values[test] for name, values in sweep.surface.items()}
+        strongest = strongest_baseline(scores[test], baselines, labels[test], units[test])
+        yield weigh("beyond_surface", strongest.gap, criteria, p=strongest.gap.p, note=strongest.name)
+
+
+def _shift_findings(
+    loaded: LoadedStage,
+    reading: StageReading,
+    concept: Concept,
+    criteria: Criteria,
+    groups: str,
+    shifts: Sequence[str] | None,
+    store: Store | None,
+    backend: BackendName,
+    progress: bool,
+) -> Iterator[Finding]:
+    """The canonical probe on each axis alone, at its own layer; each axis is a finding."""
+    acts, best = reading.activations, reading.sweep.best
+    by_axis = shifted(concept)
+    for axis in by_axis if shifts is None else shifts:
+        if axis not in by_axis:
+            raise InputError(
+                f"concept {concept.name!r} has no pairs of its first reading on the axis {axis!r}: "
+                f"expected one of {', '.join(by_axis) or 'none'}"
+            )
+        moved = by_axis[axis]
+        there = _acts(
+            extract(
+                loaded,
+                Concept(name=concept.name, examples=tuple(moved)),
+                acts.site,
+                layers=[best.layer],
+                position=acts.position,
+                backend=backend,
+                store=store,
+                render=acts.render,
+                controls=(),
+                progress=progress,
+            )
+        )
+        units = np.asarray(there.groups if groups == "pair" else there.templates)
+        told = auroc_contrast(
+            [best.probe.decision_function(there.values[0].astype(float))], [1], there.labels, units, null=0.5
+        )
+        yield weigh("shift", told, criteria, p=told.p, note=axis)
+
+
+def _push_findings(
+    reading: StageReading,
+    ids: Sequence[str],
+    layer: int,
+    rivals: Mapping[str, Direction],
+    criteria: Criteria,
+    seed: int,
+) -> tuple[np.ndarray, list[Finding]]:
+    """What a push of half the class gap does, to first order, as a share of the mean absolute choice logit,
+    beside random directions and other concepts' at the same layer, by pushes of the same norm."""
+    assert reading.gradients is not None
+    some: ChoiceGradients = reading.gradients.of(ids, reading.gradients.score)
+    direction = reading.sweep.directions[layer]
+    size = np.abs(some.scores.logits(some.score)).mean()
+    gradient = some.at(direction.site)
+    length = direction.gap / size
+    effect = length * (gradient @ np.asarray(direction.vector, dtype=float))
+    random = length * (random_directions(N_RANDOM, gradient.shape[1], seed) @ gradient.T)
+    same_norm = {name: length * (gradient @ np.asarray(d.vector, dtype=float)) for name, d in rivals.items()}
+    told = push_effect(effect, random, same_norm)
+    note = f"layer {layer}, {told.n_random} random directions"
+    found = [weigh("sufficient", told.effect, criteria, p=told.p_random, note=note)]
+    if told.specificity is not None:
+        gap = told.specificity.gap
+        found.append(weigh("specific", gap, criteria, p=gap.p, note=f"against {told.specificity.name}"))
+    return effect, found
+
+
+def _ablation_findings(
+    loaded: LoadedStage,
+    direction: Direction,
+    items: Sequence[ChoiceItem],
+    criteria: Criteria,
+    texts: Sequence[str] | None,
+    backend: BackendName,
+    seed: int,
+    progress: bool,
+) -> list[Finding]:
+    """What the choice loses with the direction held at its neutral value everywhere; nothing where that does
+    more damage to neutral text than is allowed."""
+    taken = ablate(
+        loaded,
+        direction,
+        items,
+        n_random=N_ABLATIONS,
+        control_items=None,
+        limit=criteria.damage,
+        texts=texts,
+        backend=backend,
+        seed=seed,
+        progress=progress,
+    )
+    if not taken.ok:
+        return []
+    size = np.abs(taken.unpushed).mean()
+    lost = (taken.unpushed - taken.logits["direction"]) / size
+    told = push_effect(lost, (taken.unpushed - taken.random) / size)
+    note = f"held at its neutral value everywhere, {told.n_random} random directions"
+    return [weigh("necessary", told.effect, criteria, p=told.p_random, note=note)]
+
+
+def _origins(
+    found: Sequence[Finding],
+    scores: np.ndarray,
+    slopes: np.ndarray | None,
+    labels: np.ndarray,
+    units: np.ndarray,
+    test: np.ndarray,
+    parent: Assessment,
+    criteria: Criteria,
+) -> dict[str, Origin]:
+    """Of what can be read, paired by example, and of what a push does, paired by item."""
+    here = {finding.test: finding for finding in found}
+    there = {finding.test: finding for finding in parent.verdict.findings}
+    changes: dict[str, Estimate] = {
+        "decodable": beyond(scores[test], parent.scores[test], labels[test], units[test])
+    }
+    if slopes is not None and parent.slopes is not None:
+        changes["sufficient"] = mean_contrast([slopes, parent.slopes], [1, -1], np.arange(len(slopes)))
+    worth = {"decodable": criteria.origin, "sufficient": criteria.sufficient}
+    return {
+        test_name: judge_origin(here[test_name], there[test_name], change, worth[test_name])
+        for test_name, change in changes.items()
+        if test_name in here and test_name in there
+    }
+
+
+def _rows(verdict: Verdict, layer: int, pushed: int | None) -> Iterator[dict[str, Any]]:
+    for finding in verdict.findings:
+        told = finding.estimate
+        causal = finding.test in ("sufficient", "necessary", "specific")
+        where = {"layer": pushed if causal else layer, "n_pairs": told.n}
+        where["shift"] = finding.note if finding.test == "shift" else None
+        numbers = {"estimate": told.value, "ci_low": told.low, "ci_high": told.high}
+        yield {"measure": finding.test, "variant": "finding"} | where | numbers
+        if finding.p is not None:
+            yield {"measure": f"{finding.test}_p", "variant": "finding", "estimate": finding.p} | where
+
+
+def _acts(extracted: Any) -> Activations:
+    assert isinstance(extracted, Activations)
+    return extracted

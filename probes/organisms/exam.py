@@ -1,0 +1,312 @@
+"""The exam: what the instrument says of organisms and of exact transforms whose answers are known.
+
+Half of the organisms are for setting thresholds, the other half, `held out`, are for the table. A usual
+pipeline sits the same exam: probe accuracy alone, a held-out split alone, steering alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+import torch
+from scipy.stats import binomtest
+from tqdm import tqdm
+
+from probes.concepts import Concept
+from probes.errors import InputError
+from probes.evidence import Assessment, assess, follow, judge_all, neutral_states
+from probes.evidence.criteria import CRITERIA, Criteria
+from probes.lineage import LoadedStage, Stage
+from probes.organisms.later import LATER, Later
+from probes.organisms.lessons import counting
+from probes.organisms.planting import Kind, Organism, plant
+from probes.organisms.transforms import project_out, rotate
+from probes.organisms.tuning import SIZES
+from probes.probing import Direction, split_rows
+from probes.statistics import LEVEL
+from probes.steering import steerability
+from probes.survival import StageReading, read_stage
+
+HALVES = ("set", "held out")
+USUAL_ACCURACY = 0.8
+"""Accuracy at which a pipeline that looks at nothing else calls a concept represented inside."""
+N_NEUTRAL = 64
+
+ANSWERS: dict[str, Any] = {
+    "exam": pl.String,  # verdict | origin | fate
+    "half": pl.String,  # set | held out
+    "kind": pl.String,  # of organism, or the transform
+    "size": pl.String,
+    "seed": pl.Int64,
+    "stage": pl.String,
+    "truth": pl.String,
+    "answer": pl.String,
+    "decided_by": pl.String,
+    "accuracy_alone": pl.Boolean,  # what usual pipelines call internal
+    "split_alone": pl.Boolean,
+    "steering_alone": pl.Boolean,
+    "attempts": pl.Int64,  # trainings until the organism was admitted
+    "evidence": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One organism to plant and examine; `half` says what its answer is for."""
+
+    kind: Kind
+    seed: int
+    size: str
+    half: str
+    later: tuple[Later, ...] = ()
+
+
+def questions(n_each: int = 12, seed: int = 0) -> list[Question]:
+    """`n_each` organisms of every kind in each half, over sizes, with every later stage after internal ones.
+
+    Raises InputError for n_each < 1.
+    """
+    if n_each < 1:
+        raise InputError(f"n_each={n_each}: expected at least 1 organism of each kind")
+    sizes = list(SIZES)
+    return [
+        Question(
+            kind,
+            seed=1000 * (seed + 1) + 500 * HALVES.index(half) + i,
+            size=sizes[i % len(sizes)],
+            half=half,
+            later=tuple(LATER) if kind == "internal" else (),
+        )
+        for half in HALVES
+        for kind in get_args(Kind)
+        for i in range(n_each)
+    ]
+
+
+def examine(
+    asked: Sequence[Question],
+    *,
+    criteria: Criteria = CRITERIA,
+    workers: int = 1,
+    folder: str | Path | None = None,
+    progress: bool = True,
+) -> pl.DataFrame:
+    """Plant and assess organisms: one row an answer, in the columns of `ANSWERS`.
+
+    Args:
+        workers: processes, one thread each.
+        folder: where organisms are kept; default a temporary folder that goes away.
+
+    p-values are corrected over the organisms of a half, as a survey corrects them over its concepts and
+    stages. Raises InputError when no attempt at an organism was admitted.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        jobs = [(one, Path(folder or temporary), criteria) for one in asked]
+        bar = tqdm(total=len(jobs), desc="organisms", file=sys.stderr, disable=not progress)
+        rows: list[dict[str, Any]] = []
+        with bar:
+            if workers > 1:
+                with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                    for found in pool.map(_examine, jobs):
+                        rows += found
+                        bar.update()
+            else:
+                for job in jobs:
+                    rows += _examine(job)
+                    bar.update()
+    return pl.DataFrame([dict.fromkeys(ANSWERS) | row for row in rows], schema=ANSWERS)
+
+
+def _examine(job: tuple[Question, Path, Criteria]) -> list[dict[str, Any]]:
+    asked, folder, criteria = job
+    home = folder / f"{asked.kind}-{asked.size}-{asked.seed}"
+    organism = plant(asked.kind, asked.seed, asked.size, home, later=asked.later)
+    neutral = counting(np.random.default_rng(asked.seed), N_NEUTRAL)
+    before = _assessed(organism, organism.parent, neutral, criteria)
+    here = _assessed(organism, organism.stage, neutral, criteria, before)
+    common = {
+        "half": asked.half,
+        "kind": asked.kind,
+        "size": asked.size,
+        "seed": asked.seed,
+        "attempts": organism.attempts,
+    }
+    rows = []
+    for name, told in ((organism.parent, before), (organism.stage, here)):
+        judged = judge_all([told], criteria=criteria)[0]
+        rows.append(
+            common
+            | {"exam": "verdict", "stage": name, "truth": organism.truths[name]}
+            | {"answer": judged.verdict.label, "decided_by": judged.verdict.decided_by}
+            | {"evidence": judged.evidence}
+            | usual(told)
+        )
+    if organism.truth == "internal":
+        made = "made here" if organism.made_here else "inherited"
+        answer = here.origin["decodable"].label if "decodable" in here.origin else None
+        rows.append(common | {"exam": "origin", "stage": organism.stage, "truth": made, "answer": answer})
+    rows += [common | row for row in _fates(organism, here.reading, neutral, criteria)]
+    return rows
+
+
+def _assessed(
+    organism: Organism,
+    stage: str,
+    neutral: Sequence[str],
+    criteria: Criteria,
+    parent: Assessment | None = None,
+) -> Assessment:
+    return assess(
+        organism.lineage[stage],
+        organism.concept,
+        others=[organism.other],
+        parent=parent,
+        criteria=criteria,
+        position="last",
+        texts=neutral,
+        progress=False,
+    )
+
+
+def _fates(
+    organism: Organism, source: StageReading, neutral: Sequence[str], criteria: Criteria
+) -> Iterator[dict[str, Any]]:
+    if not organism.later:
+        return
+    site = source.sweep.best.direction.site
+    before = neutral_states(organism.lineage[organism.stage].load(), [site], neutral)[site]
+    for name, truth in organism.later.items():
+        loaded = organism.lineage[name].load()
+        target = read_stage(
+            loaded, organism.concept.core, [], position="last", baselines=False, progress=False
+        )
+        after = neutral_states(loaded, [site], neutral)[site]
+        told = follow(source, target, (before, after), criteria=criteria)
+        findings = "\n".join(f"{finding.outcome:<8} {finding}" for finding in told.findings)
+        yield {
+            "exam": "fate",
+            "kind": name,
+            "stage": name,
+            "truth": truth,
+            "answer": told.label,
+            "decided_by": told.decided_by,
+            "evidence": findings,
+        }
+
+
+def usual(told: Assessment) -> dict[str, bool]:
+    """Whether three usual pipelines would call the concept internal: by the probe's accuracy on held-out
+    pairs, by its AUROC there being above chance, and by its direction moving choices more than random ones
+    do, at the layer of the best probe."""
+    reading, best = told.reading, told.reading.sweep.best
+    test = split_rows(reading.activations).test
+    right = (told.scores[test] > 0) == np.asarray(reading.activations.labels)[test]
+    assert reading.gradients is not None
+    pushed = steerability(reading.gradients, best.direction).p_values["direction", best.layer]
+    return {
+        "accuracy_alone": bool(right.mean() >= USUAL_ACCURACY),
+        "split_alone": best.ci_low > 0.5,
+        "steering_alone": pushed <= CRITERIA.alpha,
+    }
+
+
+def examine_transforms(
+    stages: Sequence[Stage | LoadedStage],
+    concept: Concept,
+    *,
+    n_each: int = 10,
+    criteria: Criteria = CRITERIA,
+    position: str = "mean",
+    seed: int = 0,
+    progress: bool = True,
+) -> pl.DataFrame:
+    """Fates on exact transforms of real checkpoints: turned (rotated), the concept's direction written by
+    nothing any more (lost), left alone (persists); `n_each` of each, over `stages` and seeds. Columns as in
+    `ANSWERS`, half `held out`: no threshold was set on them.
+    """
+    rows = []
+    bar = tqdm(total=3 * n_each, desc="transforms", file=sys.stderr, disable=not progress)
+    with bar:
+        for i in range(n_each):
+            stage = stages[i % len(stages)]
+            loaded = stage if isinstance(stage, LoadedStage) else stage.load()
+            source = _read(loaded, concept, position)
+            site = source.sweep.best.direction.site
+            before = neutral_states(loaded, [site])[site]
+            for truth in ("rotated", "lost", "persists"):
+                made = _transformed(loaded.model, truth, source.sweep.best.direction, seed + i)
+                other = LoadedStage.from_model(made, loaded.tokenizer, name=truth)
+                target = _read(other, concept, position)
+                after = neutral_states(other, [site])[site]
+                told = follow(source, target, (before, after), criteria=criteria)
+                rows.append(
+                    {
+                        "exam": "fate",
+                        "half": HALVES[1],
+                        "kind": "transform",
+                        "size": loaded.name,
+                        "seed": seed + i,
+                        "stage": truth,
+                        "truth": truth,
+                        "answer": told.label,
+                        "decided_by": told.decided_by,
+                        "evidence": "\n".join(f"{f.outcome:<8} {f}" for f in told.findings),
+                    }
+                )
+                bar.update()
+    return pl.DataFrame([dict.fromkeys(ANSWERS) | row for row in rows], schema=ANSWERS)
+
+
+def _transformed(model: Any, truth: str, direction: Direction, seed: int) -> Any:
+    if truth == "persists":
+        return model
+    return rotate(model, seed) if truth == "rotated" else project_out(model, direction.vector[None])
+
+
+def _read(loaded: LoadedStage, concept: Concept, position: str) -> StageReading:
+    return read_stage(loaded, concept.core, [], position=position, baselines=False, progress=False)
+
+
+def marks(answers: pl.DataFrame, half: str = HALVES[1]) -> pl.DataFrame:
+    """What the exam comes to on one half: share of right answers by exam and truth, and false `internal`s.
+
+    Columns exam, truth, measure, right, n, estimate, ci_low, ci_high (Clopper & Pearson 1934). Of the false
+    `internal`s the interval's upper end is the bound to quote.
+    """
+    told = answers.filter(pl.col("half") == half)
+    rows = []
+    for exam in told["exam"].unique(maintain_order=True):
+        here = told.filter(pl.col("exam") == exam)
+        rows.append(_mark(exam, None, "right", (here["answer"] == here["truth"]).fill_null(False)))
+        for truth in here["truth"].unique(maintain_order=True):
+            one = here.filter(pl.col("truth") == truth)
+            rows.append(_mark(exam, truth, "right", (one["answer"] == truth).fill_null(False)))
+    others = told.filter((pl.col("exam") == "verdict") & (pl.col("truth") != "internal"))
+    if others.height:
+        rows.append(_mark("verdict", None, "false internal", others["answer"] == "internal"))
+        for pipeline in ("accuracy_alone", "split_alone", "steering_alone"):
+            rows.append(_mark(pipeline, None, "false internal", others[pipeline].fill_null(False)))
+    return pl.DataFrame(rows)
+
+
+def _mark(exam: str, truth: str | None, measure: str, hits: pl.Series) -> dict[str, Any]:
+    k, n = int(hits.sum()), len(hits)
+    interval = binomtest(k, n).proportion_ci(LEVEL, method="exact")
+    return {
+        "exam": exam,
+        "truth": truth,
+        "measure": measure,
+        "k": k,
+        "n": n,
+        "estimate": k / n,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+    }

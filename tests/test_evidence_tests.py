@@ -1,0 +1,446 @@
+"""Tests of evidence against scipy, scikit-learn, DeLong's variance, brute force, and planted answers."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from scipy import stats
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from probes.errors import InputError
+from probes.evidence import decoding
+from probes.evidence.alignment import neutral_offset, offset_removed, procrustes
+from probes.evidence.contrasts import (
+    beyond,
+    difference_in_differences,
+    discoveries,
+    push_effect,
+    strongest_baseline,
+)
+from probes.evidence.decoding import description_length, max_layer_p, selectivity
+from probes.evidence.frozen_scores import fragility, threshold_drift
+from probes.evidence.jackknife import auroc_contrast, mean_contrast
+from probes.probing import Splits
+from probes.statistics import auroc
+
+
+def paired(n_pairs):
+    return np.tile([1, 0], n_pairs), np.repeat(np.arange(n_pairs), 2)
+
+
+def scored(rng, n_pairs, gap, pair=0.7):
+    """Scores `[example]` with something in common inside a pair."""
+    labels, groups = paired(n_pairs)
+    return pair * rng.normal(size=n_pairs)[groups] + rng.normal(size=labels.size) + gap * labels
+
+
+def in_parts(n_pairs):
+    """Rows of train, select and test: the first half of the pairs, the next and the last quarter."""
+    ends = 2 * np.array([n_pairs // 2, 3 * n_pairs // 4])
+    return Splits(*np.split(np.arange(2 * n_pairs), ends))
+
+
+class TestJackknife:
+    def test_a_mean_is_the_t_test(self):
+        values = np.random.default_rng(0).exponential(size=15)
+        ours = mean_contrast([values], [1], np.arange(15), null=0.7)
+        theirs = stats.ttest_1samp(values, 0.7, alternative="greater")
+        interval = stats.ttest_1samp(values, 0.7).confidence_interval()
+        assert (ours.value, ours.n) == (pytest.approx(values.mean()), 15)
+        assert (ours.low, ours.high) == pytest.approx(tuple(interval))
+        assert ours.p == pytest.approx(theirs.pvalue, rel=1e-6)
+
+    def test_a_difference_of_means_is_the_paired_t_test(self):
+        a, b = np.random.default_rng(1).normal(size=(2, 12))
+        ours = mean_contrast([a, b], [1, -1], np.arange(12))
+        theirs = stats.ttest_rel(a, b, alternative="greater")
+        assert ours.p == pytest.approx(theirs.pvalue, rel=1e-6)
+        assert mean_contrast([b, a], [1, -1], np.arange(12)).p == pytest.approx(1 - ours.p)
+
+    def test_where_only_training_seeds_differ_it_is_the_t_test_over_seeds(self):
+        seeds = np.array([0.3, 0.9, 0.5, 1.4])
+        ours = mean_contrast([np.repeat(seeds[:, None], 6, axis=1)], [1], np.arange(6))
+        theirs = stats.ttest_1samp(seeds, 0.0)
+        assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval()))
+        once = np.random.default_rng(2).normal(size=8)
+        same = mean_contrast([np.tile(once, (5, 1))], [1], np.arange(8))
+        single = mean_contrast([once], [1], np.arange(8))
+        assert (same.low, same.high) == pytest.approx((single.low, single.high))
+
+    def test_its_variance_of_an_auroc_is_delongs_when_examples_are_independent(self):
+        rng = np.random.default_rng(3)
+        labels = rng.integers(0, 2, size=200)
+        scores = rng.normal(size=200) + labels
+        wins = (scores[labels == 1][:, None] > scores[labels == 0]).astype(float)
+        delong = wins.mean(1).var(ddof=1) / len(wins) + wins.mean(0).var(ddof=1) / wins.shape[1]
+        told = auroc_contrast([scores], [1], labels, np.arange(200), null=0.5)
+        odds = [np.log(x / (1 - x)) for x in (told.low, told.high)]
+        width = np.sqrt(delong) / (told.value * (1 - told.value)) * stats.t.ppf(0.975, 199)
+        assert np.subtract(*odds[::-1]) / 2 == pytest.approx(width, rel=0.01)
+        assert np.mean(odds) == pytest.approx(np.log(told.value / (1 - told.value)))
+
+    def test_aurocs_without_each_cluster_are_those_of_the_other_examples(self):
+        from probes.evidence.jackknife import _auroc_without_each
+
+        rng = np.random.default_rng(4)
+        labels, member = np.r_[0, 1, rng.integers(0, 2, size=40)], np.r_[0, 1, rng.integers(0, 7, size=40)]
+        scores = rng.integers(0, 5, size=(2, 42)).astype(float)
+        told = _auroc_without_each(scores, labels, member)
+        for k in range(7):
+            expected = [roc_auc_score(labels[member != k], row[member != k]) for row in scores]
+            np.testing.assert_allclose(told.left_out[:, k], expected)
+
+    def test_p_is_the_level_at_which_the_interval_reaches_the_null(self):
+        labels, groups = paired(20)
+        rng = np.random.default_rng(5)
+        both = [scored(rng, 20, 1.6), scored(rng, 20, 0.8)]
+        told = auroc_contrast(both, [1, -1], labels, groups)
+        assert 0.001 < told.p < 0.5
+        again = auroc_contrast(both, [1, -1], labels, groups, level=1 - 2 * told.p)
+        assert again.low == pytest.approx(0, abs=1e-3)
+        one = auroc_contrast(both[1:], [1], labels, groups, null=0.5)
+        again = auroc_contrast(both[1:], [1], labels, groups, level=1 - 2 * one.p)
+        assert again.low == pytest.approx(0.5)
+
+    def test_perfect_scores_have_the_exact_binomial_bound_and_no_p_of_zero(self):
+        labels, groups = paired(20)
+        told = auroc_contrast([labels], [1], labels, groups, null=0.5)
+        assert told.low == pytest.approx(stats.binomtest(20, 20).proportion_ci(method="exact").low)
+        assert (told.value, told.high) == (1, 1)
+        assert told.p >= 0.5**20
+        both = beyond(labels, 3.0 * labels, labels, groups)
+        assert both.low < 0 < both.high
+        assert both.p == pytest.approx(0.5, abs=0.01)
+
+    def test_a_difference_that_cannot_vary_has_no_width(self):
+        labels, groups = paired(20)
+        scores = scored(np.random.default_rng(7), 20, 1.0)
+        same = beyond(scores, scores, labels, groups)
+        assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 0.5)
+
+    @pytest.mark.parametrize(("truth", "n_templates"), [(0.5, 8), (0.8, 8), (0.95, 12)])
+    def test_few_templates_with_wording_of_their_own_are_covered_and_pairs_alone_are_not(
+        self, truth, n_templates
+    ):
+        rng, shift = np.random.default_rng(8), stats.norm.ppf(truth) * np.sqrt(2 * 1.8)
+        labels, pairs = paired(5 * n_templates)
+        templates = pairs // 5
+        hits = np.zeros(2)
+        for _ in range(120):
+            wording = 0.5**0.5 * rng.normal(size=n_templates)[templates] * (2 * labels - 1)
+            scores = wording + 0.3**0.5 * rng.normal(size=n_templates)[templates] + shift * labels
+            scores += rng.normal(size=labels.size)
+            for i, unit in enumerate((templates, pairs)):
+                told = auroc_contrast([scores], [1], labels, unit)
+                hits[i] += told.low <= truth <= told.high
+        by_template, by_pair = hits / 120
+        assert by_template > 0.91
+        assert by_pair < 0.86
+
+    @pytest.mark.parametrize(
+        ("scores", "groups", "message"),
+        [
+            ([np.zeros(6)], np.zeros(6), "at least 2 independent"),
+            ([np.zeros(6)], np.arange(5), "one per example"),
+            ([np.zeros(6)], [0, 1, 0, 1, 0, 1], "all examples of one class"),
+            ([np.full(6, np.nan)], np.arange(6), "NaN or infinity"),
+            ([np.zeros((2, 6)), np.zeros((3, 6))], [0, 0, 1, 1, 2, 2], "one number of seeds"),
+        ],
+    )
+    def test_bad_input_is_refused(self, scores, groups, message):
+        with pytest.raises(InputError, match=message):
+            auroc_contrast(scores, [1] * len(scores), [1, 0, 1, 0, 1, 0], groups)
+
+    def test_rates_must_be_rates(self):
+        with pytest.raises(InputError, match="expected rates"):
+            mean_contrast([[0.2, 1.2]], [1], [0, 1], bounded=True)
+        with pytest.raises(InputError, match="finite"):
+            mean_contrast([[0.2, np.inf]], [1], [0, 1])
+
+
+class TestMaxLayer:
+    def test_statistic_is_ridge_of_sklearn_at_the_layer_chosen_on_select(self):
+        rng = np.random.default_rng(0)
+        labels, groups = paired(24)
+        values = rng.normal(size=(3, 48, 60)) * np.r_[np.full(3, 30.0), np.ones(57)]
+        values[1] += 1.2 * (2 * labels - 1)[:, None] * rng.normal(size=60)
+        splits, found = in_parts(24), []
+        for layer in values:
+            scaler = StandardScaler().fit(layer[splits.train])
+            rows = scaler.transform(layer[splits.train])
+            penalty = (rows**2).sum() / len(rows)
+            fit = Ridge(alpha=penalty).fit(rows, 2.0 * labels[splits.train] - 1)
+            found.append(
+                [
+                    roc_auc_score(labels[p], fit.predict(scaler.transform(layer[p])))
+                    for p in (splits.select, splits.test)
+                ]
+            )
+        told = max_layer_p(values, labels, groups, splits, n_permutations=19)
+        assert told.layer == int(np.argmax([select for select, _ in found]))
+        assert told.auroc == pytest.approx(found[told.layer][1])
+        assert told.p == 1 / 20
+        assert told.null.shape == (19,)
+
+    def test_p_is_uniform_without_a_signal_though_the_best_of_layers_is_taken(self):
+        rng = np.random.default_rng(1)
+        labels, groups = paired(24)
+        p = [
+            max_layer_p(
+                rng.normal(size=(4, 48, 6)), labels, groups, in_parts(24), n_permutations=19, seed=k
+            ).p
+            for k in range(200)
+        ]
+        assert stats.kstest(np.array(p) - rng.uniform(0, 1 / 20, size=200), "uniform").pvalue > 0.01
+        assert stats.binomtest(int((np.array(p) <= 0.05).sum()), 200, 0.05).pvalue > 0.01
+
+    def test_same_seed_same_answer(self):
+        labels, groups = paired(16)
+        values = np.random.default_rng(2).normal(size=(2, 32, 5))
+        one, same, other = (max_layer_p(values, labels, groups, in_parts(16), seed=s) for s in (0, 0, 1))
+        np.testing.assert_array_equal(one.null, same.null)
+        assert (one.null != other.null).any()
+
+    def test_bad_input_is_refused(self):
+        labels, groups = paired(16)
+        values = np.zeros((2, 32, 5))
+        with pytest.raises(InputError, match="more examples of one label"):
+            max_layer_p(values, labels, np.arange(32), in_parts(16))
+        with pytest.raises(InputError, match="in two splits"):
+            max_layer_p(values, labels, np.where(groups == 15, 0, groups), in_parts(16))
+        with pytest.raises(InputError, match="expected finite numbers"):
+            max_layer_p(values * np.nan, labels, groups, in_parts(16))
+
+
+class TestSelectivity:
+    def texts(self, concept, template, seed=0):
+        rng = np.random.default_rng(seed)
+        labels, pairs = paired(48)
+        templates = pairs // 6
+        values = rng.normal(size=(96, 12)) + template * rng.normal(size=(8, 12))[templates]
+        values[:, 0] += concept * (2 * labels - 1)
+        return values, labels, pairs, templates
+
+    def test_a_concept_is_selective_and_templates_learned_by_heart_are_not(self):
+        real = selectivity(*self.texts(concept=2.0, template=0.0))
+        assert real.low > 0.2
+        assert real.p < 0.01
+        heart = selectivity(*self.texts(concept=0.0, template=2.0))
+        assert heart.high < 0
+        assert heart.p > 0.99
+
+    def test_types_are_shared_by_both_sides_and_come_back(self):
+        values, labels, pairs, templates = self.texts(1.0, 1.0)
+        with pytest.raises(InputError, match="one label only"):
+            selectivity(values, labels, pairs, 2 * templates + labels)
+        with pytest.raises(InputError, match="has one pair"):
+            selectivity(values, labels, pairs, pairs)
+        with pytest.raises(InputError, match="at least 2"):
+            selectivity(values, labels, pairs, np.zeros(96))
+
+
+class TestDescriptionLength:
+    def test_code_of_one_strength_and_order_is_the_log_loss_of_sklearn(self, monkeypatch):
+        monkeypatch.setattr(decoding, "STRENGTHS", (0.1,))
+        rng = np.random.default_rng(0)
+        labels, groups = paired(32)
+        values = rng.normal(size=(64, 5)) + labels[:, None]
+        turn, bits = np.random.default_rng(7).permutation(32)[groups], 4.0
+        for start, end in ((2, 4), (4, 8), (8, 16), (16, 32)):
+            known, block = turn < start, (turn >= start) & (turn < end)
+            scaler = StandardScaler().fit(values[known])
+            fit = LogisticRegression(C=0.1, tol=1e-10, max_iter=5000)
+            fit.fit(scaler.transform(values[known]), labels[known])
+            chances = fit.predict_proba(scaler.transform(values[block]))
+            bits += log_loss(labels[block], chances, normalize=False) / np.log(2)
+        told = description_length(values, labels, groups, n_orders=1, seed=7)
+        assert told.value == pytest.approx(64 / bits, rel=1e-4)
+
+    def test_a_mixture_of_strengths_costs_at_most_two_bits_more_than_the_best(self, monkeypatch):
+        labels, groups = paired(32)
+        values = np.random.default_rng(1).normal(size=(64, 5)) + 0.7 * labels[:, None]
+        mixed = 64 / description_length(values, labels, groups).value
+        alone = []
+        for strength in decoding.STRENGTHS:
+            monkeypatch.setattr(decoding, "STRENGTHS", (strength,))
+            alone.append(64 / description_length(values, labels, groups).value)
+        assert min(alone) - 1 < mixed <= min(alone) + 2
+
+    def test_noise_is_not_compressed_and_a_concept_is(self):
+        labels, groups = paired(40)
+        noise = np.random.default_rng(2).normal(size=(80, 10))
+        nothing = description_length(noise, labels, groups)
+        assert nothing.value < 1.02
+        assert nothing.p > 0.05
+        concept = description_length(noise + 3 * labels[:, None], labels, groups)
+        assert concept.low > 2
+        assert concept.p < 0.001
+
+    def test_too_few_pairs_are_refused(self):
+        labels, groups = paired(15)
+        with pytest.raises(InputError, match="needs at least 16"):
+            description_length(np.zeros((30, 2)), labels, groups)
+
+
+class TestFrozenScores:
+    def test_noise_of_that_size_does_halve_what_is_above_chance(self):
+        rng = np.random.default_rng(0)
+        labels, groups = paired(60)
+        std = np.r_[20.0, np.ones(7)]
+        values = rng.normal(size=(120, 8)) * std + 0.8 * labels[:, None]
+        weights = np.r_[0.01, rng.uniform(0.5, 1, size=7)]
+        scores = values @ weights
+        told = fragility(scores, labels, groups, weights, std)
+        draws = [(values + told.value * std * rng.normal(size=values.shape)) @ weights for _ in range(200)]
+        before = auroc(scores, labels)
+        assert auroc(np.stack(draws), labels).mean() == pytest.approx((before + 0.5) / 2, abs=0.005)
+        assert told.low < told.value < told.high
+        louder = fragility(10 * scores, labels, groups, weights, 10 * std)
+        assert louder.value == pytest.approx(told.value)
+
+    def test_nothing_to_lose_is_said_as_nan(self):
+        labels, groups = paired(10)
+        assert np.isnan(fragility(-labels.astype(float), labels, groups, np.ones(3), 1.0).value)
+
+    def test_fragility_refuses_what_does_not_fit(self):
+        labels, groups = paired(10)
+        with pytest.raises(InputError, match="expected \\[d\\] and \\[d\\]"):
+            fragility(labels, labels, groups, np.ones(3), np.ones(2))
+        with pytest.raises(InputError, match="expected a fitted probe"):
+            fragility(labels, labels, groups, np.zeros(3), 1.0)
+
+    def test_a_threshold_that_drifts_leaves_ranks_and_the_recentred_accuracy(self):
+        labels, groups = paired(40)
+        scores = scored(np.random.default_rng(1), 40, 2.5)
+        scores -= scores.mean()
+        here, drifted = threshold_drift(scores, labels, groups), threshold_drift(scores + 3, labels, groups)
+        assert here.auroc.value == pytest.approx(roc_auc_score(labels, scores))
+        assert here.accuracy.value == pytest.approx(((scores > 0) == labels).mean())
+        assert drifted.auroc.value == here.auroc.value
+        assert drifted.accuracy.value == pytest.approx(((scores > -3) == labels).mean())
+        assert drifted.accuracy_recentred.value == pytest.approx(here.accuracy.value)
+
+
+class TestContrasts:
+    def test_values_are_differences_of_sklearns_aurocs(self):
+        rng = np.random.default_rng(0)
+        labels, groups = paired(30)
+        scores = {name: scored(rng, 30, gap) for name, gap in (("a", 2), ("b", 1), ("c", 0.5), ("d", 1.5))}
+        area = {name: roc_auc_score(labels, row) for name, row in scores.items()}
+        a = scores.pop("a")
+        told = strongest_baseline(a, scores, labels, groups)
+        assert told.name == max(scores, key=lambda name: area[name])
+        assert told.gap.value == pytest.approx(area["a"] - area[told.name])
+        assert told.gap.p == max(gap.p for gap in told.gaps.values())
+        assert told.gap.low == min(gap.low for gap in told.gaps.values()) < told.gap.high
+        four = difference_in_differences(a, scores["b"], scores["c"], scores["d"], labels, groups)
+        assert four.value == pytest.approx(area["a"] - area["b"] - area["c"] + area["d"])
+
+    def test_training_seeds_that_differ_widen_the_interval_and_lower_the_claim(self):
+        rng = np.random.default_rng(1)
+        labels, groups = paired(40)
+        parent = scored(rng, 40, 0.5)
+        steady = np.stack([parent + 1.0 * labels] * 3)
+        shaky = np.stack([parent + gain * labels for gain in (0.1, 1.0, 2.2)])
+        narrow, wide = (
+            difference_in_differences(arm, parent, parent, parent, labels, groups) for arm in (steady, shaky)
+        )
+        assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+        assert narrow.p < wide.p
+
+    def test_rank_among_random_directions_counts_the_push_itself(self):
+        rng = np.random.default_rng(2)
+        effect = 1.0 + rng.normal(size=30)
+        random = np.repeat(np.linspace(-0.5, 0.5, 39)[:, None], 30, axis=1)
+        told = push_effect(effect, random, {"other": effect - 0.8 + 0.1 * rng.normal(size=30)})
+        assert told.p_random == 1 / 40
+        assert told.effect.p == pytest.approx(
+            stats.ttest_1samp(effect, 0, alternative="greater").pvalue, rel=1e-5
+        )
+        assert told.specificity.name == "other"
+        assert told.specificity.gap.value == pytest.approx(0.8, abs=0.1)
+        weak = push_effect(0.1 * effect, random)
+        assert weak.p_random == (1 + (random.mean(1) >= 0.1 * effect.mean()).sum()) / 40
+        assert weak.specificity is None
+
+    def test_another_concept_that_acts_when_pushed_backwards_is_not_less_strong(self):
+        effect, random = np.ones(10), np.zeros((20, 10))
+        told = push_effect(effect, random, {"other": -0.9 * effect})
+        assert told.specificity.name == "other, pushed backwards"
+        assert told.specificity.gap.value == pytest.approx(0.1)
+
+    def test_discoveries_are_benjamini_and_hochbergs(self):
+        p = np.random.default_rng(3).uniform(size=(4, 5)) ** 3
+        told = discoveries(p, rate=0.1)
+        ordered = np.sort(p.ravel())
+        limit = max([x for k, x in enumerate(ordered, 1) if x <= 0.1 * k / 20], default=-1)
+        np.testing.assert_array_equal(told.found, p <= limit)
+        assert told.adjusted.shape == p.shape
+
+    def test_bad_input_is_refused(self):
+        labels, groups = paired(4)
+        with pytest.raises(InputError, match="no baselines"):
+            strongest_baseline(labels, {}, labels, groups)
+        with pytest.raises(InputError, match="19 random directions: expected at least 20"):
+            push_effect(np.zeros(5), np.zeros((19, 5)))
+        with pytest.raises(InputError, match="direction, item"):
+            push_effect(np.zeros(5), np.zeros((20, 4)))
+        for bad in ([], [0.2, np.nan], [1.2]):
+            with pytest.raises(InputError, match="between 0 and 1"):
+                discoveries(bad)
+
+
+class TestAlignment:
+    def test_with_enough_texts_it_is_scipys_and_finds_the_rotation(self):
+        rng = np.random.default_rng(0)
+        rotation = stats.ortho_group.rvs(6, random_state=0)
+        source = rng.normal(size=(40, 6)) * np.r_[30.0, np.ones(5)] + 3
+        target = (source - 3) @ rotation + 5
+        told = procrustes(source, target)
+        np.testing.assert_allclose(told.rotation, rotation, atol=1e-10)
+        np.testing.assert_allclose(told.activations(source), target, atol=1e-10)
+        assert told.unexplained == pytest.approx(0, abs=1e-12)
+        np.testing.assert_allclose(told.outside(rng.normal(size=(3, 6))), 0, atol=1e-12)
+        noisy = target + rng.normal(size=target.shape)
+        a, b = source - source.mean(0), noisy - noisy.mean(0)
+        np.testing.assert_allclose(
+            procrustes(source, noisy).rotation, scipy.linalg.orthogonal_procrustes(a, b)[0], atol=1e-10
+        )
+
+    def test_with_few_texts_the_span_is_turned_and_the_rest_hardly(self):
+        rng = np.random.default_rng(1)
+        source = rng.normal(size=(4, 10))
+        same = procrustes(source, source + 2)
+        np.testing.assert_allclose(same.rotation, np.eye(10), atol=1e-10)
+        rotation = stats.ortho_group.rvs(10, random_state=1)
+        told = procrustes(source, source @ rotation)
+        np.testing.assert_allclose(told.rotation @ told.rotation.T, np.eye(10), atol=1e-10)
+        np.testing.assert_allclose(told.activations(source), source @ rotation, atol=1e-10)
+        inside = source[0] - source.mean(0)
+        across = np.linalg.svd(source - source.mean(0))[2][-1]
+        assert told.outside(inside) == pytest.approx(0, abs=1e-12)
+        assert told.outside(across) == pytest.approx(1)
+        assert told.outside(across + inside / np.linalg.norm(inside)) == pytest.approx(0.5)
+
+    def test_an_offset_is_found_its_size_is_not_chance_and_it_goes(self):
+        rng = np.random.default_rng(2)
+        parent = rng.normal(size=(50, 8)) * np.r_[100.0, np.ones(7)]
+        stage = parent + 0.3 * rng.normal(size=parent.shape)
+        assert neutral_offset(stage, parent).size < 0.05
+        stage[:, 3] += 4
+        offset = neutral_offset(stage, parent)
+        assert offset.size == pytest.approx(4 / parent[:, 3].std(ddof=1) / np.sqrt(8), rel=0.1)
+        np.testing.assert_allclose(offset_removed(stage, offset).mean(0), parent.mean(0))
+        np.testing.assert_allclose(offset_removed(stage, offset, "project") @ offset.vector, 0, atol=1e-9)
+
+    def test_bad_input_is_refused(self):
+        with pytest.raises(InputError, match="the same texts"):
+            procrustes(np.zeros((4, 3)), np.zeros((5, 3)))
+        with pytest.raises(InputError, match="NaN"):
+            neutral_offset(np.full((4, 3), np.nan), np.zeros((4, 3)))
+        offset = neutral_offset(np.ones((4, 3)), np.zeros((4, 3)))
+        with pytest.raises(InputError, match="width of the offset, 3"):
+            offset_removed(np.zeros((2, 4)), offset)
+        with pytest.raises(InputError, match='expected "shift" or "project"'):
+            offset_removed(np.zeros((2, 3)), offset, "erase")
