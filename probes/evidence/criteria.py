@@ -13,8 +13,8 @@ class Criteria:
     """Thresholds of `judge`. Each test has a null value, which its interval must exclude, and a smallest
     effect worth having: an estimate below it is not counted, an interval below it counts against.
 
-    `probes validate` measures how often verdicts under them err; it keeps one half of its organisms for setting
-    them and reports on the other.
+    `probes validate` measures how often verdicts under them err; it keeps one half of its organisms for
+    setting them and reports on the other.
     """
 
     alpha: float = 0.05
