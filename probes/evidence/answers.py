@@ -141,7 +141,7 @@ class Behaviour(Result):
         """`[family, seed, item]` values, the items' names, and the seeds."""
         read = {family: self._seeded(family, name, measure, score) for family in weights}
         several = [set(by_seed) for by_seed in read.values() if len(by_seed) > 1]
-        seeds: list[int | None] = list(sorted(set.intersection(*several))) if several else [None]
+        seeds: list[int | None] = sorted(set.intersection(*several)) if several else [None]
         if not seeds:
             raise InputError(f"{formula(weights)}: the stages share no training seed")
         names = sorted(set.intersection(*(set(row) for by in read.values() for row in by.values())))
