@@ -64,8 +64,8 @@ def test_the_confusion_figure_counts_every_answer_and_refuses_unknown_ones():
     )
     orders = {"v": (["absent", "surface"], ["absent", "surface", "internal"])}
     figure = confusion(rows, orders)
-    heat = next(trace for trace in figure.plotly.data if trace.type == "heatmap")
-    assert [list(line) for line in heat.customdata] == [[1, 0, 1], [0, 1, 0]]
+    heat = next(trace for trace in figure.plotly.to_dict()["data"] if trace["type"] == "heatmap")
+    assert [list(line) for line in heat["customdata"]] == [[1, 0, 1], [0, 1, 0]]
     assert "n=3" in figure.caption
     with pytest.raises(InputError, match="internal"):
         confusion(rows, {"v": (["absent", "surface"], ["absent", "surface"])})
