@@ -90,7 +90,7 @@ def project_out(model: Any, directions: Any) -> Any:
 
 def span(directions: Any, width: int) -> Tensor:
     """An orthonormal basis `[rank, width]` float64 of what `directions` span; errors as in `project_out`."""
-    given = torch.atleast_2d(torch.as_tensor(np.asarray(directions), dtype=torch.float64))
+    given = torch.atleast_2d(torch.as_tensor(np.array(directions), dtype=torch.float64))
     if given.ndim != 2 or given.shape[1] != width:
         raise InputError(
             f"directions of shape {tuple(given.shape)}: expected [k, {width}], the residual stream's width"
