@@ -154,9 +154,9 @@ def description_length(
     those of every other by a logistic probe fitted on all before it, at -log2 p. The probe's strength is not
     chosen: predictions of those in `STRENGTHS` are mixed by their code lengths so far (a Bayesian mixture,
     at most 2 bits longer than the best), so that the code stays a code. L is averaged over n_orders random
-    orders of the pairs. 1: nothing was compressed; p: that it is above 1. The interval has two parts: the
-    pairs' own code lengths, and the variance between orders, in place of that of training on other pairs,
-    which without fresh data cannot be had; without it the interval is a tenth too narrow.
+    orders of the pairs. 1: nothing was compressed; p: that it is above 1. The interval holds
+    the variance of the pairs' own code lengths and, from the variance between orders, that of training on
+    other pairs; its upper end allows for code lengths that vary the more, the more is compressed.
 
     Parameters: values `[example, d]`; labels `[example]` in {0, 1}; groups `[example]`, sent together and
     left out together for the interval. Raises InputError for fewer than 16 groups.
@@ -172,10 +172,15 @@ def description_length(
     kept = (np.arange(n)[:, None] != member).astype(np.float64)
     left_out = -np.log(bits @ kept.T / kept.sum(-1))
     orders = np.log(by_order.mean(1))
-    # The variance of one order, not of their mean: averaging orders does not train on other pairs.
-    apart = np.sqrt(n_orders) * (orders - orders.mean())
+    # Orders train on different halves of these pairs; other pairs vary as much, and 1 / n_orders is left.
+    apart = np.sqrt(n_orders + 1) * (orders - orders.mean())
     log = combined([Measured(apart - np.log(bits.mean()), left_out[None])], [1])
-    return Tested(*(float(np.exp(x)) for x in (log.value, log.low, log.high)), n=log.n, p=log.p)
+    reach = log.high - log.value
+    # (high - value)^2 = reach^2 (high + reach) / (value + reach): as the variance of a log likelihood ratio,
+    # that of a code length is in proportion to what is gained.
+    slope = reach**2 / (max(log.value, 0.0) + reach) if reach > 0 else 0.0
+    high = log.value + slope / 2 + np.sqrt(slope**2 / 4 + reach**2)
+    return Tested(*(float(np.exp(x)) for x in (log.value, log.low, high)), n=log.n, p=log.p)
 
 
 def _auroc_and_margin(scores: NDArray, targets: NDArray) -> NDArray[np.float64]:
