@@ -34,8 +34,8 @@ from probes.evidence import (
     neutral_states,
     verdict_table,
 )
-from probes.evidence.assess import shifted
 from probes.evidence.fate import Fate
+from probes.evidence.shifts import shifted
 from probes.figures import Figure, draw_all, export_all
 from probes.lineage import Lineage, LoadedStage, load_lineage, tree
 from probes.models import BackendName, Site

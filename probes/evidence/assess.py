@@ -10,13 +10,14 @@ import numpy as np
 import polars as pl
 
 from probes.activations import Activations, Store, extract
-from probes.concepts import ChoiceItem, Concept, Example
+from probes.concepts import ChoiceItem, Concept
 from probes.errors import InputError
 from probes.evidence.contrasts import beyond, push_effect, strongest_baseline
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.evidence.decoding import max_layer_p
 from probes.evidence.jackknife import auroc_contrast, mean_contrast
 from probes.evidence.origin import Origin, judge_origin
+from probes.evidence.shifts import shifted
 from probes.evidence.verdict import Finding, Verdict, judge, weigh
 from probes.lineage import LoadedStage, Stage, as_loaded
 from probes.models import BackendName
@@ -27,6 +28,7 @@ from probes.steering import Add, ChoiceGradients, ablate, neutral_texts
 from probes.steering.neutral import damage
 from probes.steering.slopes import random_directions
 from probes.survival import StageReading, read_stage
+from probes.survival.reading import test_items
 
 NEAR_BEST = 0.05
 """AUROC on the selection pairs by which a layer may fall short of the best and still be pushed at."""
@@ -100,7 +102,7 @@ def assess(
     reading = read_stage(
         loaded,
         concept.core,
-        [*items_of(concept, "select"), *items_of(concept, "test")] or None,
+        [*selection_items(concept), *test_items(concept)] or None,
         site=site,
         estimator=estimator,
         seed=seed,
@@ -167,9 +169,9 @@ def assess_reading(
         found += _shift_findings(loaded, reading, concept, criteria, groups, shifts, store, backend, progress)
     pushed = slopes = None
     known = set(reading.gradients.scores.ids) if reading.gradients is not None else set()
-    items = [item for item in items_of(concept, "test") if item.id in known]
+    items = [item for item in test_items(concept) if item.id in known]
     if items and judge(found).decided_by in ("sufficient", "necessary", "specific"):
-        pushed = pushing_layer(reading, [item.id for item in items_of(concept, "select")], seed)
+        pushed = pushing_layer(reading, [item.id for item in selection_items(concept)], seed)
         rivals = {name: other.directions[pushed] for name, other in others().items()}
         ids = [item.id for item in items]
         effect, pushing = _push_findings(reading, ids, pushed, rivals, criteria, seed)
@@ -202,19 +204,9 @@ def assess_reading(
     return Assessment(verdict, origin, table, reading, layer, pushed, scores, slopes)
 
 
-def items_of(concept: Concept, split: str) -> list[ChoiceItem]:
-    """The canonical choice items of a split; all canonical ones are `test` where no split is marked."""
-    items = [item for item in concept.choices if item.shift is None]
-    if split == "test" and not any(item.split for item in items):
-        return items
-    return [item for item in items if item.split == split]
-
-
-def shifted(concept: Concept) -> dict[str, list[Example]]:
-    """The examples of the concept's first reading on each axis that has any."""
-    first = (concept.readings or (None,))[0]
-    by_axis = {a: [e for e in concept.examples if e.shift == a and e.reading == first] for a in concept.axes}
-    return {axis: moved for axis, moved in by_axis.items() if moved}
+def selection_items(concept: Concept) -> list[ChoiceItem]:
+    """The canonical choice items that may choose a layer."""
+    return [item for item in concept.choices if item.shift is None and item.split == "select"]
 
 
 def pushing_layer(reading: StageReading, ids: Sequence[str], seed: int = 0) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from probes.activations import Activations, Store, extract
-from probes.concepts import Concept, load_concept
+from probes.concepts import Concept, Example, load_concept
 from probes.errors import InputError
 from probes.lineage import LoadedStage, Stage, as_loaded
 from probes.models import BackendName
@@ -73,7 +73,7 @@ def shift_transfer(
     """
     concept = concept if isinstance(concept, Concept) else load_concept(concept)
     loaded = as_loaded(stage, device=device, dtype=dtype)
-    if not any(value is None for _, value, _ in _places(concept)):
+    if not any(value is None for _, value, _ in places(concept)):
         raise InputError(
             f"concept {concept.name!r} has no shift pairs of the reading that is measured: mark pairs with "
             'shift = "wording" (or another axis), or name the other reading, "concept/norm"'
@@ -99,7 +99,7 @@ def shift_transfer(
     return ShiftTransfer(pl.concat(tables), sweep)
 
 
-def _places(concept: Concept) -> Iterator[tuple[str, str | None, np.ndarray]]:
+def places(concept: Concept) -> Iterator[tuple[str, str | None, np.ndarray]]:
     """Axis, value (None for the whole axis) and rows, of the first reading's shift pairs."""
     first = (concept.readings or (None,))[0]
     for axis, values in concept.axes.items():
@@ -112,6 +112,13 @@ def _places(concept: Concept) -> Iterator[tuple[str, str | None, np.ndarray]]:
             n_pairs = len({concept.examples[i].pair for i in found})
             if n_pairs >= (2 if value is None else MIN_PAIRS):
                 yield axis, value, np.array(found)
+
+
+def shifted(concept: Concept) -> dict[str, list[Example]]:
+    """The examples of the first reading's shift pairs, by axis."""
+    return {
+        axis: [concept.examples[i] for i in rows] for axis, value, rows in places(concept) if value is None
+    }
 
 
 def _probe_rows(
@@ -135,7 +142,7 @@ def _probe_rows(
         "digest": acts.digest,
     }
     worst: dict[str, Any] | None = None
-    for axis, value, rows in _places(concept):
+    for axis, value, rows in places(concept):
         labels, units = acts.labels[rows], acts.groups[rows]
         here = context | {"shift": axis, "shift_value": value, "n_pairs": len(np.unique(units))}
         carried = auroc_interval(scores[rows], labels, units, seed=seed)
