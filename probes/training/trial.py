@@ -23,9 +23,9 @@ from probes.training.tuning_items import tuning_items
 def trial(lineage: str | Path, stages: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of stage, measure, estimate, ci_low, ci_high and n: one stage after the other.
 
-    Choice rates are per token of the options, averaged over both orders, intervals over items; `price_fact`
-    and `origin_fact` are AUROCs of the 12 preferred against the 12 dispreferred cheeses; `perplexity` is on
-    neutral text. Raises LineageError for an unknown stage.
+    Choice rates and mean choice logits (`affordable_logit`) are per token of the options, averaged over both
+    orders, intervals over items; `price_fact` and `origin_fact` are AUROCs of the 12 preferred against the 12
+    dispreferred cheeses; `perplexity` is on neutral text. Raises LineageError for an unknown stage.
     """
     told = load_lineage(lineage)
     for name in stages or [stage.name for stage in told]:
@@ -35,7 +35,10 @@ def trial(lineage: str | Path, stages: list[str] | None = None) -> Iterator[dict
             if measure.endswith("_fact"):
                 estimate = {"estimate": float(auroc(logits, [c.preferred for c in CHEESES["invented"]]))}
             else:
-                estimate = over_items(chosen(logits), [item.id for item in items], rate=True)
+                ids = [item.id for item in items]
+                estimate = over_items(chosen(logits), ids, rate=True)
+                row = {"measure": f"{measure}_logit", "n": len(items), **over_items(logits, ids)}
+                yield {"stage": name, **row}
             yield {"stage": name, "measure": measure, "n": len(items), **estimate}
         texts = neutral_texts()
         yield {
