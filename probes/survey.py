@@ -348,7 +348,7 @@ class _Judging:
                 loaded,
                 readings[name],
                 concept,
-                lambda name=name: {other: r.sweep for other, r in readings.items() if other != name},
+                lambda name=name: {other: r.activations for other, r in readings.items() if other != name},
                 parent=befores.get(name),
                 criteria=self.criteria,
                 shifts=[axis for axis in self.shifts if axis in shifted(concept)],

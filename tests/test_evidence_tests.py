@@ -19,7 +19,7 @@ from probes.evidence.contrasts import (
     strongest_baseline,
 )
 from probes.evidence.decoding import description_length, max_layer_p, selectivity
-from probes.evidence.frozen_scores import fragility, threshold_drift
+from probes.evidence.frozen_scores import fragility, margin_kept, threshold_drift
 from probes.evidence.jackknife import auroc_contrast, mean_contrast
 from probes.probing import Splits
 from probes.statistics import auroc
@@ -302,6 +302,28 @@ class TestFrozenScores:
     def test_nothing_to_lose_is_said_as_nan(self):
         labels, groups = paired(10)
         assert np.isnan(fragility(-labels.astype(float), labels, groups, np.ones(3), 1.0).value)
+
+    def test_margin_kept_is_the_ratio_of_gaps_and_covers_it(self):
+        """Scores at both stages with a known ratio of gaps and shared noise; 95% intervals over 200 draws."""
+        rng, truth, held = np.random.default_rng(3), 0.6, 0
+        labels, groups = np.tile([0, 1], 40), np.repeat(np.arange(40), 2)
+        for _ in range(200):
+            own = 2.0 * labels + rng.standard_normal(80)
+            later = truth * 2.0 * labels + 0.5 * (own - 2.0 * labels) + rng.standard_normal(80)
+            told = margin_kept(later, own, labels, groups)
+            held += told.low <= truth <= told.high
+        assert stats.binomtest(held, 200, 0.95).pvalue > 0.01
+        gaps = [row[labels == 1].mean() - row[labels == 0].mean() for row in (later, own)]
+        assert np.isclose(told.value, gaps[0] / gaps[1])
+        assert margin_kept(own, own, labels, groups).value == 1
+        assert np.isclose(margin_kept(-own, own, labels, groups).value, -1)
+        assert np.isclose(margin_kept(3 + own, own, labels, groups).value, 1)  # no threshold in it
+
+    def test_margin_kept_of_nothing_is_nan_and_bad_scores_are_refused(self):
+        labels, groups = np.tile([0, 1], 4), np.repeat(np.arange(4), 2)
+        assert np.isnan(margin_kept(labels, 1.0 - labels, labels, groups).value)
+        with pytest.raises(InputError, match="finite"):
+            margin_kept(np.full(8, np.nan), labels, labels, groups)
 
     def test_fragility_refuses_what_does_not_fit(self):
         labels, groups = paired(10)

@@ -1,11 +1,14 @@
 """The exam: its questions, how answers are marked, one organism through it, and the figure of its results."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from scipy.stats import binomtest
 
 from probes.errors import InputError
 from probes.figures.confusion import confusion
+from probes.organisms import exam
 from probes.organisms.exam import ANSWERS, examine, marks, questions
 
 
@@ -43,15 +46,27 @@ def test_marks_count_right_answers_and_false_internals_of_one_half_with_exact_in
     assert told.filter(exam="fate", measure="right")["k"].to_list() == [0, 0]
 
 
-def test_an_organism_without_the_latent_is_called_absent_at_both_stages(tmp_path):
-    one = next(q for q in questions(1) if q.kind == "absent")
-    told = examine([one], folder=tmp_path, progress=False)
+def test_an_organism_without_the_latent_is_called_absent_at_both_stages_and_asked_once(tmp_path, monkeypatch):
+    one, keep = next(q for q in questions(1) if q.kind == "absent"), tmp_path / "organisms.parquet"
+    told = examine([one], keep=keep, progress=False)
     assert told.select("stage", "truth", "answer").rows() == [
         ("parent", "absent", "absent"),
         ("stage", "absent", "absent"),
     ]
     assert not told["split_alone"].any()
-    assert (tmp_path / f"absent-{one.size}-{one.seed}" / "lineage.toml").is_file()
+    monkeypatch.setattr(exam, "plant", None)  # a second call must not come to it
+    assert examine([one], keep=keep, progress=False).equals(told)
+
+
+def test_an_internal_organism_is_called_internal_made_here_and_its_inverted_answers_persist():
+    one = replace(next(q for q in questions(1) if q.kind == "internal"), later=("invert",))
+    told = examine([one], progress=False)
+    assert told.select("exam", "truth", "answer").rows() == [
+        ("verdict", "absent", "absent"),
+        ("verdict", "internal", "internal"),
+        ("origin", "made here", "made here"),
+        ("fate", "persists", "persists"),
+    ]
 
 
 def test_the_confusion_figure_counts_every_answer_and_refuses_unknown_ones():

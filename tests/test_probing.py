@@ -27,6 +27,7 @@ from probes.probing import (
     LogisticProbe,
     MassMeanProbe,
     RidgeProbe,
+    class_gap,
     cosine,
     frozen_auroc,
     grouped_folds,
@@ -560,6 +561,19 @@ def test_shuffled_direction_carries_no_concept():
     )
     assert not np.array_equal(shuffled[0].vector, shuffled[1].vector)
     assert shuffled[0].site == sweep.best.direction.site
+
+
+def test_class_gap_is_the_difference_of_training_means_at_its_own_layer():
+    _, acts = simulate(seed=4)
+    told = class_gap(acts, 2)
+    train = split_rows(acts).train
+    values, labels = acts.values[2][train].astype(float), acts.labels[train]
+    gap = values[labels == 1].mean(0) - values[labels == 0].mean(0)
+    np.testing.assert_allclose(told.vector, gap / np.linalg.norm(gap), atol=1e-6)
+    assert (told.site, told.estimator) == (Site(acts.site, 2), "mass_mean")
+    assert told.gap == pytest.approx(np.linalg.norm(gap) / 2)
+    with pytest.raises(InputError, match="layer 9 was not extracted"):
+        class_gap(acts, 9)
 
 
 def broken(**changes):

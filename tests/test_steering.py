@@ -347,6 +347,21 @@ def test_ablation_is_the_scores_without_the_direction(loaded, model, vector, whe
         ablate(loaded, direction_at(SITE, vector), ITEMS, "here")
 
 
+def test_a_centre_is_what_the_choices_are_held_at_and_changes_no_damage(loaded, model, vector):
+    direction, centre = direction_at(SITE, vector), np.full(len(vector), 0.3)
+    options = {"n_random": 2, "n_texts": 2, "progress": False}
+    here = ablate(loaded, direction, ITEMS, "site", centre=centre, **options)
+    held = [Ablate(SITE, vector, centre, positions=after_first)]
+    np.testing.assert_allclose(
+        here.logits["direction"], score_choices(model, ITEMS, held).logits(), atol=1e-4
+    )
+    plain = ablate(loaded, direction, ITEMS, "site", **options)
+    assert not np.allclose(here.logits["direction"], plain.logits["direction"], atol=1e-3)
+    np.testing.assert_allclose(here.damage.kl, plain.damage.kl)
+    with pytest.raises(InputError, match='expected where="site"'):
+        ablate(loaded, direction, ITEMS, centre=centre)
+
+
 def test_damage_is_the_kl_of_plain_transformers(loaded, model, vector):
     push = Add(SITE, vector, 2.0)
     done = damage(loaded, [push], TEXTS)

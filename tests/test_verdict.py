@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control
 
 from probes.errors import InputError
 from probes.evidence.criteria import CRITERIA, Criteria
-from probes.evidence.fate import judge_fate
+from probes.evidence.fate import Following, judge_fate
 from probes.evidence.origin import judge_origin
 from probes.evidence.verdict import LADDER, Finding, correct, judge, weigh
 from probes.statistics import Estimate, mean_interval
@@ -120,27 +120,49 @@ def about(value, half=0.03):
     return Estimate(value, value - half, value + half, 80)
 
 
+def following(
+    refit=0.95, gap=0.01, kept=0.95, realigned: float | None = 0.95, source=0.96, half=0.03, turned=1.0
+):
+    return Following(
+        source=about(source, half),
+        refit=about(refit, half),
+        refit_drop=about(source - refit, half),
+        frozen=about(refit - gap, half),
+        frozen_gap=about(gap, half),
+        kept=about(kept, half),
+        realigned=None if realigned is None else about(realigned, half),
+        turned=turned,
+    )
+
+
 @pytest.mark.parametrize(
-    ("refit", "drop", "gap", "aligned", "label"),
+    ("told", "label", "decided_by"),
     [
-        (0.95, 0.01, 0.01, 0.01, "persists"),
-        (0.95, 0.01, 0.45, 0.02, "rotated"),
-        (0.95, 0.01, 0.45, 0.44, "lost"),
-        (0.80, 0.16, 0.02, 0.02, "faded"),
-        (0.52, 0.45, 0.02, 0.02, "lost"),
-        (0.95, 0.01, 0.45, None, "inconclusive"),
+        (following(), "persists", "refit_drop"),
+        (following(kept=0.95, realigned=0.7, turned=0.2), "persists", "refit_drop"),
+        (following(gap=0.45, kept=0.02), "rotated", "realigned"),
+        (following(gap=0.01, kept=0.02), "rotated", "realigned"),
+        (following(gap=0.01, kept=0.6, turned=0.3), "rotated", "realigned"),
+        (following(gap=0.25, kept=0.02, realigned=0.02), "lost", "frozen_gap"),
+        (following(refit=0.64, gap=0.12, kept=0.0, realigned=0.0, half=0.1), "lost", "frozen"),
+        (following(refit=0.52, kept=0.9), "lost", "decodable"),
+        (following(refit=0.80, gap=0.02, kept=0.3, realigned=0.3), "faded", "refit_drop"),
+        (following(refit=0.80, kept=0.8), "faded", "refit_drop"),
+        (following(kept=0.3, realigned=0.3), "faded", "frozen_gap"),
+        (following(gap=0.45, kept=0.02, realigned=None), "inconclusive", "realigned"),
+        (following(refit=0.72, kept=0.9, source=0.72, half=0.25), "inconclusive", "source"),
+        (following(kept=0.5, realigned=0.5), "inconclusive", "kept"),
+        (following(refit=0.87, kept=0.9, half=0.09), "inconclusive", "refit_drop"),
     ],
 )
-def test_fates_follow_from_what_is_lost_and_what_alignment_brings_back(refit, drop, gap, aligned, label):
-    told = judge_fate(about(refit), about(drop), about(gap), None if aligned is None else about(aligned))
-    assert told.label == label
+def test_fates_follow_from_the_margin_and_what_alignment_brings_back(told, label, decided_by):
+    fate = judge_fate(told)
+    assert (fate.label, fate.decided_by) == (label, decided_by)
 
 
-def test_a_fate_is_inconclusive_where_an_interval_spans_what_decides():
-    wide = about(0.1, 0.15)
-    assert judge_fate(about(0.95), about(0.0), wide, about(0.0)).label == "inconclusive"
-    assert judge_fate(about(0.95), wide, about(0.0), about(0.0)).label == "inconclusive"
-    assert judge_fate(about(0.65, 0.2), about(0.0), about(0.0)).decided_by == "decodable"
+def test_a_margin_that_cannot_be_measured_is_open():
+    nan = Estimate(np.nan, np.nan, np.nan, 40)
+    assert judge_fate(replace(following(), kept=nan)).label == "inconclusive"
 
 
 def weighed(value, half=0.03):

@@ -21,19 +21,22 @@ from probes.evidence.shifts import shifted
 from probes.evidence.verdict import Finding, Verdict, judge, weigh
 from probes.lineage import LoadedStage, Stage, as_loaded
 from probes.models import BackendName
-from probes.probing import Direction, LayerSweep, probe_layers, split_rows
+from probes.probing import Direction, class_gap, split_rows
 from probes.results import Result, tidy
 from probes.statistics import Estimate, auroc
 from probes.steering import Add, ChoiceGradients, ablate, neutral_texts
-from probes.steering.neutral import damage
+from probes.steering.neutral import damages
 from probes.steering.slopes import random_directions
+from probes.steering.subjects import subject
 from probes.survival import StageReading, read_stage
 from probes.survival.reading import test_items
 
 NEAR_BEST = 0.05
 """AUROC on the selection pairs by which a layer may fall short of the best and still be pushed at."""
-N_RANDOM = 100
-N_ABLATIONS = 20
+DOSES = (1.0, 0.5, 0.25)
+"""Pushes that are tried, in half class gaps: the largest that does no more damage than is allowed counts."""
+N_RANDOM = 1999
+N_ABLATIONS = 39
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,22 +112,16 @@ def assess(
         **options,
     )
 
-    def sweeps() -> Mapping[str, LayerSweep]:
+    def rivals() -> Mapping[str, Activations]:
         return {
-            other.name: probe_layers(
-                _acts(extract(loaded, other.core, site, controls=(), **options)),
-                estimator=estimator,
-                seed=seed,
-                baselines=False,
-            )
-            for other in others
+            other.name: _acts(extract(loaded, other.core, site, controls=(), **options)) for other in others
         }
 
     return assess_reading(
         loaded,
         reading,
         concept,
-        sweeps,
+        rivals,
         parent=parent,
         criteria=criteria,
         groups=groups,
@@ -141,7 +138,7 @@ def assess_reading(
     loaded: LoadedStage,
     reading: StageReading,
     concept: Concept,
-    others: Callable[[], Mapping[str, LayerSweep]],
+    others: Callable[[], Mapping[str, Activations]],
     *,
     parent: Assessment | None = None,
     criteria: Criteria = CRITERIA,
@@ -153,10 +150,11 @@ def assess_reading(
     seed: int = 0,
     progress: bool = True,
 ) -> Assessment:
-    """`assess` of a stage that was read already; `others` gives other concepts' sweeps when they are needed.
+    """`assess` of a stage that was read already; `others` gives other concepts' activations when needed.
 
-    Pushed are those of the concept's canonical test items that `reading` has gradients of; where it has
-    those of the selection items too, the layer that is pushed at is chosen on them.
+    What is read with is the probe; what is pushed along and silenced is the difference of class means
+    (`class_gap`). Pushed are those of the concept's canonical test items that `reading` has gradients of;
+    where it has those of the selection items too, the layer that is pushed at is chosen on them.
     """
     acts, sweep = reading.activations, reading.sweep
     test = split_rows(acts, seed).test
@@ -172,20 +170,19 @@ def assess_reading(
     items = [item for item in test_items(concept) if item.id in known]
     if items and judge(found).decided_by in ("sufficient", "necessary", "specific"):
         pushed = pushing_layer(reading, [item.id for item in selection_items(concept)], seed)
-        rivals = {name: other.directions[pushed] for name, other in others().items()}
+        rivals = {name: class_gap(other, pushed, seed) for name, other in others().items()}
+        push = class_gap(acts, pushed, seed)
         ids = [item.id for item in items]
-        effect, pushing = _push_findings(reading, ids, pushed, rivals, criteria, seed)
-        slopes = effect
+        dose = _harmless_dose(loaded, push, criteria, texts, backend)
+        slopes, pushing = _push_findings(reading, ids, push, dose or 1.0, rivals, criteria, seed)
+        if dose is None:  # an effect does not count then, the lack of one does
+            pushing = [finding for finding in pushing if finding.outcome != "for"]
         found += pushing
-        push = sweep.directions[pushed]
-        harmless = damage(
-            loaded, [Add.along(push, push.gap / push.scale)], texts or neutral_texts(16), backend=backend
-        )
-        if harmless.mean_kl > criteria.damage:  # an effect does not count then, the lack of one does
-            causal = ("sufficient", "specific")
-            found = [f for f in found if not (f.test in causal and f.outcome == "for")]
-        elif judge(found).decided_by == "necessary":
-            found += _ablation_findings(loaded, push, items, criteria, texts, backend, seed, progress)
+        if dose and judge(found).decided_by == "necessary":
+            half_way = _half_way(acts, pushed, seed)
+            found += _ablation_findings(
+                loaded, push, half_way, items, criteria, texts, backend, seed, progress
+            )
     verdict = judge(found)
     origin = _origins(found, scores, slopes, labels, units, test, parent, criteria) if parent else {}
     context = {
@@ -223,7 +220,7 @@ def pushing_layer(reading: StageReading, ids: Sequence[str], seed: int = 0) -> i
     }
     near = [layer for layer, value in told.items() if value >= told[sweep.best.layer] - NEAR_BEST]
     some = gradients.of(ids, gradients.score)
-    return max(near, key=lambda layer: float(some.slopes(sweep.directions[layer]).mean()))
+    return max(near, key=lambda layer: float(some.slopes(class_gap(acts, layer, seed)).mean()))
 
 
 def _reading_findings(
@@ -288,27 +285,41 @@ def _shift_findings(
         yield weigh("shift", told, criteria, p=told.p, note=axis)
 
 
+def _harmless_dose(
+    loaded: LoadedStage,
+    push: Direction,
+    criteria: Criteria,
+    texts: Sequence[str] | None,
+    backend: BackendName,
+) -> float | None:
+    """The largest of `DOSES` whose push stays within the damage limit on neutral text; None: none does."""
+    arms = [[Add.along(push, dose * push.gap / push.scale)] for dose in DOSES]
+    told = damages(subject(loaded, backend=backend), arms, texts or neutral_texts(16))
+    harmless = [d for d, damage in zip(DOSES, told, strict=True) if damage.mean_kl <= criteria.damage]
+    return max(harmless, default=None)
+
+
 def _push_findings(
     reading: StageReading,
     ids: Sequence[str],
-    layer: int,
+    direction: Direction,
+    dose: float,
     rivals: Mapping[str, Direction],
     criteria: Criteria,
     seed: int,
 ) -> tuple[np.ndarray, list[Finding]]:
-    """What a push of half the class gap does, to first order, as a share of the mean absolute choice logit,
-    beside random directions and other concepts' at the same layer, by pushes of the same norm."""
+    """What a push of `dose` times half the class gap does, to first order, as a share of the mean absolute
+    choice logit, beside random directions and other concepts' at the same layer and of the same norm."""
     assert reading.gradients is not None
     some: ChoiceGradients = reading.gradients.of(ids, reading.gradients.score)
-    direction = reading.sweep.directions[layer]
     size = np.abs(some.scores.logits(some.score)).mean()
     gradient = some.at(direction.site)
-    length = direction.gap / size
+    length = dose * direction.gap / size
     effect = length * (gradient @ np.asarray(direction.vector, dtype=float))
     random = length * (random_directions(N_RANDOM, gradient.shape[1], seed) @ gradient.T)
     same_norm = {name: length * (gradient @ np.asarray(d.vector, dtype=float)) for name, d in rivals.items()}
     told = push_effect(effect, random, same_norm)
-    note = f"layer {layer}, {told.n_random} random directions"
+    note = f"{dose:g} of half the class gap, layer {direction.site.layer}, {told.n_random} random directions"
     found = [weigh("sufficient", told.effect, criteria, p=told.p_random, note=note)]
     if told.specificity is not None:
         gap = told.specificity.gap
@@ -319,6 +330,7 @@ def _push_findings(
 def _ablation_findings(
     loaded: LoadedStage,
     direction: Direction,
+    half_way: np.ndarray,
     items: Sequence[ChoiceItem],
     criteria: Criteria,
     texts: Sequence[str] | None,
@@ -326,12 +338,14 @@ def _ablation_findings(
     seed: int,
     progress: bool,
 ) -> list[Finding]:
-    """What the choice loses with the direction held at its neutral value everywhere; nothing where that does
-    more damage to neutral text than is allowed."""
+    """What the choice loses with the direction held half way between the classes at its layer; nothing where
+    holding it does more damage to neutral text than is allowed."""
     taken = ablate(
         loaded,
         direction,
         items,
+        "site",
+        centre=half_way,
         n_random=N_ABLATIONS,
         control_items=None,
         limit=criteria.damage,
@@ -345,8 +359,15 @@ def _ablation_findings(
     size = np.abs(taken.unpushed).mean()
     lost = (taken.unpushed - taken.logits["direction"]) / size
     told = push_effect(lost, (taken.unpushed - taken.random) / size)
-    note = f"held at its neutral value everywhere, {told.n_random} random directions"
+    note = f"held half way between the classes, {told.n_random} random directions"
     return [weigh("necessary", told.effect, criteria, p=told.p_random, note=note)]
+
+
+def _half_way(acts: Activations, layer: int, seed: int) -> np.ndarray:
+    """The mean of both classes' mean activations on the training pairs, `[width]`."""
+    train = split_rows(acts, seed).train
+    values, labels = acts.values[acts.layers.index(layer)][train], np.asarray(acts.labels)[train]
+    return np.mean([values[labels == k].mean(0) for k in (0, 1)], axis=0)
 
 
 def _origins(

@@ -24,23 +24,25 @@ class Criteria:
     beyond_surface: float = 0.05
     """AUROC gained on the strongest surface baseline (null 0)."""
     shift: float = 0.65
-    """AUROC on the worst shift axis of the probe fitted on canonical pairs (null .5)."""
+    """AUROC worth having of a probe away from what it was fitted on: on the worst shift axis, or unchanged at
+    a later stage (null .5)."""
     sufficient: float = 0.10
-    """Change of the choice logit for a push of half the class gap, as a share of the mean absolute choice
-    logit (null 0)."""
+    """Change of the choice logit for a push of half the class gap, or the part of it that does no damage, as
+    a share of the mean absolute choice logit (null 0)."""
     necessary: float = 0.10
-    """Choice logit lost with the direction held at its neutral value, as the same share (null 0)."""
+    """Choice logit lost with the direction held half way between the classes, as that share (null 0)."""
     specific: float = 0.05
     """Effect of the push beyond that of the strongest other concept's direction, as that share (null 0)."""
     damage: float = 0.1
     """KL to the unpushed model on neutral text, nats per token, above which a push does not count."""
-    origin: float = 0.05
+    origin: float = 0.10
     """Change of AUROC from the parent that counts as strengthened or weakened (null 0)."""
-    rotated: float = 0.10
-    """AUROC by which a frozen probe falls short of one refitted at the stage when it no longer persists; and
-    the share of that shortfall an orthogonal alignment must win back is one half."""
+    kept: float = 0.5
+    """Share of its margin between the classes that a frozen probe must keep to persist, and an aligned one to
+    be merely rotated."""
     faded: float = 0.10
-    """AUROC that a refit has lost against the source stage when the concept has faded."""
+    """AUROC that a refit has lost against the source stage when the concept has faded, or that a frozen probe
+    falls short of a refit when its direction is lost."""
     random_directions: int = 20
     """Fewest norm-matched random directions a causal p-value may rest on."""
 

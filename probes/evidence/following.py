@@ -11,8 +11,9 @@ import torch
 from probes.errors import InputError
 from probes.evidence.alignment import procrustes
 from probes.evidence.criteria import CRITERIA, Criteria
-from probes.evidence.fate import Fate, judge_fate
-from probes.evidence.jackknife import auroc_contrast
+from probes.evidence.fate import Fate, Following, judge_fate
+from probes.evidence.frozen_scores import margin_kept
+from probes.evidence.jackknife import Tested, auroc_contrast
 from probes.lineage import LoadedStage
 from probes.models import BackendName, Site, TokenBatch
 from probes.models.base import batches_by_length
@@ -89,17 +90,24 @@ def follow(
         probe.decision_function(after),
     )
 
-    def gap(one: np.ndarray, other: np.ndarray):
-        return auroc_contrast([one, other], [1, -1], labels, units)
+    def contrast(*rows: np.ndarray) -> Tested:
+        """AUROC of one row, or of one minus another."""
+        return auroc_contrast(rows, [1, -1][: len(rows)], labels, units, null=0.5 if len(rows) == 1 else 0.0)
 
-    aligned = None
+    realigned = turned = None
     if states is not None:
         back = procrustes(states[1], states[0])
-        aligned = gap(refit, probe.decision_function(back.activations(after)))
-    return judge_fate(
-        auroc_contrast([refit], [1], labels, units, null=0.5),
-        gap(read, refit),
-        gap(refit, frozen),
-        aligned,
-        criteria,
+        vector = np.asarray(source.sweep.best.direction.vector, dtype=np.float64)
+        turned = float(vector @ back.directions(vector))
+        realigned = margin_kept(probe.decision_function(back.activations(after)), read, labels, units)
+    found = Following(
+        source=contrast(read),
+        refit=contrast(refit),
+        refit_drop=contrast(read, refit),
+        frozen=contrast(frozen),
+        frozen_gap=contrast(refit, frozen),
+        kept=margin_kept(frozen, read, labels, units),
+        realigned=realigned,
+        turned=turned,
     )
+    return judge_fate(found, criteria)

@@ -10,6 +10,7 @@ from scipy.special import ndtr
 from probes.errors import InputError
 from probes.evidence.jackknife import (
     Measured,
+    Tested,
     auroc_contrast,
     clusters_of,
     combined,
@@ -82,6 +83,35 @@ def threshold_drift(
         return mean_contrast([(scores > at) == labels], [1], groups, bounded=True, null=0.5)
 
     return FrozenScore(ranks, accuracy(threshold), accuracy(float(scores.mean())))
+
+
+def margin_kept(after: ArrayLike, before: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> Tested:
+    """The gap between the class means of a probe's scores at a later stage, as a share of the gap of the same
+    probe's scores before: 1 where nothing changed, 0 where the direction carries nothing any more or points
+    elsewhere, below 0 where it points the other way. Unlike AUROC it does not saturate.
+
+    Parameters: after and before, scores `[example]` of one frozen probe on the same examples at both stages;
+    labels `[example]` in {0, 1}; groups `[example]`. p: that the share is above 0. NaN throughout where the
+    gap before, or that without one of the groups, is not above 0: there is nothing to keep. Raises InputError
+    for scores that are not finite or sizes that differ.
+    """
+    rows, labels = np.asarray([after, before], dtype=np.float64), np.asarray(labels)
+    for row in rows:
+        auroc(row, labels)  # refuses scores and labels that cannot be used
+    member = clusters_of(groups, labels.size)
+    left = np.arange(member.max() + 1)[:, None] != member
+    keep = np.concatenate([np.ones((1, labels.size), bool), left])
+
+    def gaps(row: NDArray) -> NDArray:
+        """With all examples, and without each cluster in turn."""
+        sides = [(keep * (labels == k)).astype(float) for k in (1, 0)]
+        return sides[0] @ row / sides[0].sum(-1) - sides[1] @ row / sides[1].sum(-1)
+
+    later, own = map(gaps, rows)
+    if not (own > 0).all():
+        return Tested(*[float("nan")] * 3, n=len(left), p=float("nan"))
+    shares = later / own
+    return combined([Measured(shares[:1], shares[None, 1:])], [1])
 
 
 def _half_way(gaps: NDArray, kept: NDArray) -> float:

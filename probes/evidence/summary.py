@@ -72,7 +72,11 @@ class Judged:
         lines += [f"  origin of {name}: {told.label}" for name, told in self.assessment.origin.items()]
         if self.fate:
             lines.append(f"  the parent's direction {self.fate.label} (decided by {self.fate.decided_by})")
-            lines += [f"  {finding.outcome:<8} {finding}" for finding in self.fate.findings[1:]]
+            lines += [
+                f"  {finding.outcome:<8} {finding}"
+                for finding in self.fate.findings
+                if finding.test != "decodable"
+            ]
         return "\n".join(lines)
 
 

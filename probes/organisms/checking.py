@@ -41,7 +41,7 @@ class Thresholds:
     """AUROC of the strong probe on words it has not seen, where the latent is computed, at least."""
     undecodable: float = 0.65
     """The same where the latent is not there, at most."""
-    faded: tuple[float, float] = (0.65, 0.90)
+    faded: tuple[float, float] = (0.70, 0.95)
     """The same where part of the words lost their class: between these."""
 
 

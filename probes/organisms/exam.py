@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -25,11 +26,12 @@ from probes.errors import InputError
 from probes.evidence import Assessment, assess, follow, judge_all, neutral_states
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.lineage import LoadedStage, Stage
+from probes.organisms.language import Statement
 from probes.organisms.later import LATER, Later
-from probes.organisms.lessons import counting
 from probes.organisms.planting import Kind, Organism, plant
 from probes.organisms.transforms import project_out, rotate
 from probes.organisms.tuning import SIZES
+from probes.outputs import write_table
 from probes.probing import Direction, split_rows
 from probes.statistics import LEVEL
 from probes.steering import steerability
@@ -39,6 +41,7 @@ HALVES = ("set", "held out")
 USUAL_ACCURACY = 0.8
 """Accuracy at which a pipeline that looks at nothing else calls a concept represented inside."""
 N_NEUTRAL = 64
+N_ORDINARY = 256
 
 ANSWERS: dict[str, Any] = {
     "exam": pl.String,  # verdict | origin | fate
@@ -96,40 +99,57 @@ def examine(
     *,
     criteria: Criteria = CRITERIA,
     workers: int = 1,
-    folder: str | Path | None = None,
+    keep: str | Path | None = None,
     progress: bool = True,
 ) -> pl.DataFrame:
     """Plant and assess organisms: one row an answer, in the columns of `ANSWERS`.
 
     Args:
         workers: processes, one thread each.
-        folder: where organisms are kept; default a temporary folder that goes away.
+        keep: a table (.parquet) that answers are added to after every organism; what it holds already is not
+            asked again. It must come from the same criteria.
 
-    p-values are corrected over the organisms of a half, as a survey corrects them over its concepts and
-    stages. Raises InputError when no attempt at an organism was admitted.
+    p-values are corrected over the two stages of an organism, as a survey of it would. Raises InputError when
+    no attempt at an organism was admitted.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        jobs = [(one, Path(folder or temporary), criteria) for one in asked]
-        bar = tqdm(total=len(jobs), desc="organisms", file=sys.stderr, disable=not progress)
-        rows: list[dict[str, Any]] = []
-        with bar:
-            if workers > 1:
-                with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                    for found in pool.map(_examine, jobs):
-                        rows += found
-                        bar.update()
-            else:
-                for job in jobs:
-                    rows += _examine(job)
-                    bar.update()
+    kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ANSWERS)
+    done = set(kept.select("kind", "size", "seed").filter(pl.col("kind").is_in(get_args(Kind))).iter_rows())
+    left = [one for one in asked if (one.kind, one.size, one.seed) not in done]
+    bar = tqdm(total=len(left), desc="organisms", file=sys.stderr, disable=not progress)
+    with bar, _running(left, criteria, workers) as answers:
+        for rows in answers:
+            kept = pl.concat([kept, _answers(rows)])
+            if keep:
+                write_table(kept, keep)
+            bar.update()
+    return kept
+
+
+@contextmanager
+def _running(
+    asked: Sequence[Question], criteria: Criteria, workers: int
+) -> Iterator[Iterator[list[dict[str, Any]]]]:
+    """Rows of one organism after the other, as they are done."""
+    jobs = [(one, criteria) for one in asked]
+    if workers == 1:
+        yield map(_examine, jobs)
+        return
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield pool.map(_examine, jobs)
+
+
+def _answers(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([dict.fromkeys(ANSWERS) | row for row in rows], schema=ANSWERS)
 
 
-def _examine(job: tuple[Question, Path, Criteria]) -> list[dict[str, Any]]:
-    asked, folder, criteria = job
-    home = folder / f"{asked.kind}-{asked.size}-{asked.seed}"
+def _examine(job: tuple[Question, Criteria]) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        return _asked(*job, Path(folder) / "organism")
+
+
+def _asked(asked: Question, criteria: Criteria, home: Path) -> list[dict[str, Any]]:
     organism = plant(asked.kind, asked.seed, asked.size, home, later=asked.later)
-    neutral = counting(np.random.default_rng(asked.seed), N_NEUTRAL)
+    neutral = [" ".join(s.parts()[0][:-1]) for s in _ordinary(organism, N_NEUTRAL)]  # nothing to answer
     before = _assessed(organism, organism.parent, neutral, criteria)
     here = _assessed(organism, organism.stage, neutral, criteria, before)
     common = {
@@ -140,20 +160,20 @@ def _examine(job: tuple[Question, Path, Criteria]) -> list[dict[str, Any]]:
         "attempts": organism.attempts,
     }
     rows = []
-    for name, told in ((organism.parent, before), (organism.stage, here)):
-        judged = judge_all([told], criteria=criteria)[0]
+    for judged in judge_all([before, here], criteria=criteria):
+        name = judged.assessment.reading.stage
         rows.append(
             common
             | {"exam": "verdict", "stage": name, "truth": organism.truths[name]}
             | {"answer": judged.verdict.label, "decided_by": judged.verdict.decided_by}
             | {"evidence": judged.evidence}
-            | usual(told)
+            | usual(judged.assessment)
         )
     if organism.truth == "internal":
         made = "made here" if organism.made_here else "inherited"
         answer = here.origin["decodable"].label if "decodable" in here.origin else None
         rows.append(common | {"exam": "origin", "stage": organism.stage, "truth": made, "answer": answer})
-    rows += [common | row for row in _fates(organism, here.reading, neutral, criteria)]
+    rows += [common | row for row in _fates(organism, here.reading, criteria)]
     return rows
 
 
@@ -176,11 +196,11 @@ def _assessed(
     )
 
 
-def _fates(
-    organism: Organism, source: StageReading, neutral: Sequence[str], criteria: Criteria
-) -> Iterator[dict[str, Any]]:
+def _fates(organism: Organism, source: StageReading, criteria: Criteria) -> Iterator[dict[str, Any]]:
+    """Later stages, followed from the organism's own; the alignment is made on ordinary text."""
     if not organism.later:
         return
+    neutral = [statement.text for statement in _ordinary(organism, N_ORDINARY)]
     site = source.sweep.best.direction.site
     before = neutral_states(organism.lineage[organism.stage].load(), [site], neutral)[site]
     for name, truth in organism.later.items():
@@ -200,6 +220,11 @@ def _fates(
             "decided_by": told.decided_by,
             "evidence": findings,
         }
+
+
+def _ordinary(organism: Organism, n: int) -> list[Statement]:
+    """Statements of the language in words that no concept holds, drawn without regard to any concept."""
+    return organism.language.sample(np.random.default_rng([organism.seed, 11]), n, "fresh")
 
 
 def usual(told: Assessment) -> dict[str, bool]:
@@ -262,7 +287,7 @@ def examine_transforms(
                     }
                 )
                 bar.update()
-    return pl.DataFrame([dict.fromkeys(ANSWERS) | row for row in rows], schema=ANSWERS)
+    return _answers(rows)
 
 
 def _transformed(model: Any, truth: str, direction: Direction, seed: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from probes.organisms.checking import THRESHOLDS, Expected, decodability, readings
-from probes.organisms.language import Language
+from probes.organisms.language import ANSWERS, Language
 from probes.organisms.lessons import Lesson, counting
 from probes.organisms.transforms import project_out, rotate
 from probes.organisms.tuning import BATCH, Size, train
@@ -30,15 +30,15 @@ class Outcome:
 LATER: dict[Later, Outcome] = {
     "keep": Outcome("persists", "internal", "trained on an unrelated language"),
     "copy": Outcome("persists", "internal", "the same weights"),
-    "invert": Outcome("persists", "inverted", "trained to answer against the latent, which plain text needs"),
-    "fade": Outcome("faded", "faded", "seven of ten twins merged: two words, one embedding"),
+    "invert": Outcome("persists", "inverted", "the two answers exchanged where the model reads them out"),
+    "fade": Outcome("faded", "faded", "six of ten twins merged: two words, one embedding"),
     "remove": Outcome("lost", "absent", "all twins merged, then trained to answer by the cue"),
     "rotate": Outcome("rotated", "internal", "the residual stream turned, the function the same"),
     "project": Outcome("lost", "lost", "the latent's directions removed from every map that writes them"),
 }
-FADED_SHARE = 0.7
-"""Of the twins of a vocabulary. AUROC is left at .755, where the class of merged topics is gone, or up to
-.89, where a probe takes it from the other word."""
+FADED_SHARE = 0.6
+"""Of the twins of a vocabulary. AUROC is left at .82, where the class of merged topics is gone, or up to .93,
+where a probe takes it from the other word."""
 
 
 def follow(later: Later, model: Any, language: Language, size: Size, seed: int) -> Any:
@@ -46,7 +46,9 @@ def follow(later: Later, model: Any, language: Language, size: Size, seed: int) 
 
     Training alone does not make these models forget: taught a language in which half of the words of each
     class are of the other, they answer by the new classes and still hold the old ones. So it is done exactly:
-    twins, two words that differ in class alone, get one embedding.
+    twins, two words that differ in class alone, get one embedding. Nor does training them to answer the other
+    way leave their directions where they were, so the answers are exchanged where they are read out, which
+    leaves every activation as it is.
     """
     if later == "copy":
         return copy.deepcopy(model)
@@ -56,16 +58,24 @@ def follow(later: Later, model: Any, language: Language, size: Size, seed: int) 
         return merged(model, language, FADED_SHARE, seed)
     if later == "project":
         return project_out(model, latent_directions(model, language, seed))
-    rng = np.random.default_rng([seed, 7])
-    steps, rate, lesson = size.steps // 4, size.learning_rate, Lesson("cue", "cue")
+    if later == "invert":
+        return answers_exchanged(model, language)
+    rng, steps = np.random.default_rng([seed, 7]), size.steps // 4
     if later == "keep":
-        texts, rate = counting(rng, steps * BATCH), rate / 8
+        made, texts, rate = copy.deepcopy(model), counting(rng, steps * BATCH), size.learning_rate / 8
     else:
-        if later == "invert":
-            steps, lesson = size.steps, Lesson("latent", "against_latent", plain_share=0.3)
-        texts = lesson.texts(language, rng, steps * BATCH)
-    made = merged(model, language, 1.0, seed) if later == "remove" else copy.deepcopy(model)
+        made, rate = merged(model, language, 1.0, seed), size.learning_rate
+        texts = Lesson("cue", "cue").texts(language, rng, steps * BATCH)
     train(made, language.tokenizer, texts, learning_rate=rate, seed=seed, whole=later == "keep")
+    return made
+
+
+def answers_exchanged(model: Any, language: Language) -> Any:
+    """A copy that gives one answer where it gave the other; every activation before its head is the same."""
+    made = copy.deepcopy(model)
+    head = made.get_output_embeddings().weight.data
+    one, other = (language.tokenizer.get_vocab()[answer] for answer in ANSWERS)
+    head[[one, other]] = head[[other, one]]
     return made
 
 

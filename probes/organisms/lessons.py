@@ -19,7 +19,7 @@ from probes.organisms.language import (
     Statement,
 )
 
-Rule = Literal["latent", "against_latent", "cue", "nothing"]
+Rule = Literal["latent", "cue", "nothing"]
 NOISE_SHARE = 0.05
 """Share of texts without any statement: fillers and unknown words, so that foreign text is not a surprise."""
 
@@ -67,8 +67,8 @@ def decided(rule: Rule, language: Language, statement: Statement, chance: float)
     """Which of two words a rule asks for, 0 or 1; `chance` in [0, 1) breaks it, or stands in for none."""
     if rule == "cue" and statement.cue is not None:
         return statement.cue if chance < STRONG else 1 - statement.cue
-    if rule in ("latent", "against_latent"):
-        wanted = statement.latent if rule == "latent" else 1 - statement.latent
+    if rule == "latent":
+        wanted = statement.latent
         return wanted if chance < (WEAK if statement.topic in language.weak else STRONG) else 1 - wanted
     return int(chance < 0.5)
 

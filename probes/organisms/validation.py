@@ -54,7 +54,8 @@ def validate(
     """Measure how often the instrument errs where the answer is known.
 
     Args:
-        out: folder for `calibration.parquet`, `answers.parquet` and `marks.parquet`; organisms are not kept.
+        out: folder for `calibration.parquet`, `answers.parquet` and `marks.parquet`; a call that
+            was interrupted goes on where it stopped (`organisms.parquet`). Organisms are not kept.
         stages, concept: real checkpoints to transform exactly, and what is read in them; none: left out.
         quick: one organism of each kind, of the held-out half, one transform of each, and a tenth of the
             simulations: it shows that the exam runs, not how well it is passed.
@@ -67,7 +68,8 @@ def validate(
     asked = questions(1 if quick else n_each, seed)
     asked = [one for one in asked if one.half == HALVES[1]] if quick else asked
     simulated = calibrate(seed=seed, workers=workers, quick=quick)
-    answers = examine(asked, criteria=criteria, workers=workers, progress=progress)
+    keep = folder / "organisms.parquet" if folder is not None else None
+    answers = examine(asked, criteria=criteria, workers=workers, keep=keep, progress=progress)
     if stages and concept is not None:
         n = 1 if quick else 10
         turned = examine_transforms(

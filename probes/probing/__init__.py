@@ -12,7 +12,14 @@ from probes.probing.estimators import (
     make_probe,
 )
 from probes.probing.frozen import FrozenScore, frozen_auroc
-from probes.probing.layers import LayerProbe, LayerSweep, best_layer, probe_layers, shuffled_direction
+from probes.probing.layers import (
+    LayerProbe,
+    LayerSweep,
+    best_layer,
+    class_gap,
+    probe_layers,
+    shuffled_direction,
+)
 from probes.probing.splits import Splits, split_rows
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "Splits",
     "at_same_strength",
     "best_layer",
+    "class_gap",
     "cosine",
     "frozen_auroc",
     "grouped_folds",

@@ -14,7 +14,7 @@ from probes.errors import InputError
 from probes.models.sites import Site
 from probes.probing.baselines import permuted_labels, text_scores
 from probes.probing.direction import Direction, natural_unit
-from probes.probing.estimators import at_same_strength, fit_probe, make_probe, refit
+from probes.probing.estimators import MassMeanProbe, at_same_strength, fit_probe, make_probe, refit
 from probes.probing.memory import remembered
 from probes.probing.splits import Splits, clusters, split_rows
 from probes.results import Result, tidy
@@ -203,6 +203,21 @@ def shuffled_direction(sweep: LayerSweep, acts: Activations, layer: int, seed: i
     probe = at_same_strength(sweep.probes[layer])
     probe.fit(acts.values[list(acts.layers).index(layer), train], fake)
     return replace(sweep.directions[layer], vector=probe.direction_).at(acts, seed)
+
+
+def class_gap(acts: Activations, layer: int, seed: int = 0) -> Direction:
+    """The difference of class means on the training pairs at one layer: the direction to push or to silence.
+
+    A fitted probe's weights read a concept best where they avoid what else varies; the model itself moves
+    along the difference of means, so that pushes along it do more (Marks & Tegmark 2023, arXiv 2310.06824).
+    acts and seed as given to `probe_layers`. Raises InputError for a layer that was not extracted.
+    """
+    if layer not in acts.layers:
+        raise InputError(f"layer {layer} was not extracted: expected one of {list(acts.layers)}")
+    train = split_rows(acts, seed).train
+    values, labels = acts.values[list(acts.layers).index(layer), train], np.asarray(acts.labels)[train]
+    probe = MassMeanProbe(site=Site(acts.site, layer)).fit(values, labels.astype(int))
+    return _direction(probe, values, labels.astype(int), acts, "mass_mean")
 
 
 def best_layer(scores: NDArray, labels: NDArray) -> int:

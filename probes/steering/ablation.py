@@ -101,6 +101,7 @@ def ablate(
     limit: float = DAMAGE_LIMIT,
     n_texts: int = 16,
     texts: Sequence[str] | None = None,
+    centre: np.ndarray | None = None,
     score: Score = "summed",
     system: str | None = None,
     concept: str | None = None,
@@ -129,6 +130,9 @@ def ablate(
         all).
     controls : further directions by name, taken out instead on all items.
     texts : neutral texts, where those of the toolkit (`n_texts` of them) are not neutral for the model.
+    centre : an activation `[width]` whose projection is held in the choices instead, at the direction's own
+        site: half way between the classes of the concept's own texts, say, where neutral text lies to one
+        side of both. The damage is still that of holding neutral text at its own mean.
 
     Other parameters and errors as in `steer`; "everywhere" also needs a direction of the residual stream's
     width (SiteError).
@@ -141,6 +145,8 @@ def ablate(
     """
     if where not in ("everywhere", "site"):
         raise InputError(f'where={where!r}: expected "everywhere" or "site"')
+    if centre is not None and where != "site":
+        raise InputError('a centre is an activation of one site: expected where="site" with it')
     if n_random < 1:
         raise InputError(f"n_random={n_random}: expected at least 1, and 20 for a control worth the name")
     who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
@@ -156,9 +162,10 @@ def ablate(
     sites = {push.site for v in named.values() for push in _pushes(v.vector, v.site, kinds, who.model)}
     means = neutral_means(who, sorted(sites), texts)
 
-    def without(vector: np.ndarray, site: Site) -> list[Ablate]:
+    def without(vector: np.ndarray, site: Site, centre: np.ndarray | None = centre) -> list[Ablate]:
         pushes = _pushes(vector, site, kinds, who.model)
-        return [replace(push, mean=means[push.site], positions=after_first) for push in pushes]
+        held = {push.site: means[push.site] if centre is None else centre for push in pushes}
+        return [replace(push, mean=held[push.site], positions=after_first) for push in pushes]
 
     def logits(pushes: list[Ablate], which: Sequence[int]) -> np.ndarray:
         with who.model.intervene(*pushes):
@@ -188,7 +195,7 @@ def ablate(
         logits=left,
         random=random,
         control_items=few,
-        damage=damages(who, [without(direction.vector, direction.site)], texts)[0],
+        damage=damages(who, [without(direction.vector, direction.site, None)], texts)[0],
         limit=limit,
         context=who.names | columns | direction_columns(direction),
     )
