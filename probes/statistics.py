@@ -1,9 +1,9 @@
-"""Estimates with 95% intervals when the independent unit is a pair: AUROCs, their differences, and means.
+"""AUROC, and means of choices with 95% intervals when the independent unit is a pair, an item or a template.
 
-Every interval is a cluster bootstrap. A replicate is a weight per example (how often its cluster was drawn),
-so one matrix product evaluates all replicates of all layers. Intervals are bias-corrected and accelerated
-(BCa; Efron 1987, doi:10.2307/2289144), which covers better than percentiles near AUROC 1
-(`tests/test_statistics.py` measures both).
+The interval is a cluster bootstrap, bias-corrected and accelerated (BCa; Efron 1987, doi:10.2307/2289144). A
+replicate is a weight per example (how often its cluster was drawn), so one matrix product evaluates them all.
+It is for what is measured over many items, and several training seeds; intervals of AUROCs and of what rests
+on few clusters are those of `probes.jackknife`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
 
 from probes.errors import InputError
 
 LEVEL = 0.95
 """Coverage of every interval."""
-
-BLOCK_BYTES = 64_000_000
-"""Size of the comparison array, [layer, positive, negative], above which layers are taken in turns."""
 
 
 @dataclass(frozen=True)
@@ -40,69 +38,9 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     Raises InputError when a class is missing, a score is not finite, or the lengths differ.
     """
     scores, labels = _checked(scores, labels)
-    rows = scores.reshape(-1, labels.size)
-    return _weighted_auroc(rows, labels, np.ones((1, labels.size)))[:, 0].reshape(scores.shape[:-1])
-
-
-def auroc_intervals(
-    scores: ArrayLike, labels: ArrayLike, groups: ArrayLike, *, n_boot: int = 1000, seed: int = 0
-) -> list[Estimate]:
-    """AUROC of each row of scores `[layer, example]`, all on the same resamples of groups `[example]`."""
-    scores, labels = _checked(scores, labels)
-    weights = _Resamples(groups, labels.size, n_boot, seed)
-    drawn, left_out = (_weighted_auroc(scores, labels, w) for w in (weights.drawn, weights.left_out))
-    values = auroc(scores, labels)
-    return [
-        _estimate(value, d, j, weights.n, bounds=(0.0, 1.0))
-        for value, d, j in zip(values, drawn, left_out, strict=True)
-    ]
-
-
-def auroc_interval(
-    scores: ArrayLike, labels: ArrayLike, groups: ArrayLike, *, n_boot: int = 1000, seed: int = 0
-) -> Estimate:
-    """AUROC with its cluster-bootstrap interval.
-
-    Parameters: scores `[example]`, or `[training seed, example]` for the mean AUROC over training seeds,
-    which are then resampled as an outer level, crossed with the clusters (the pigeonhole bootstrap, Owen
-    2007, doi:10.1214/07-AOAS122; with k seeds their part of the variance comes out (k - 1)/k times what it
-    is); labels `[example]` in {0, 1}; groups `[example]`, the cluster (pair, template) of each example.
-    Raises InputError for a missing class, scores that are not finite, or fewer than 2 clusters.
-    """
-    scores, labels = _checked(scores, labels)
-    weights = _Resamples(groups, labels.size, n_boot, seed)
-    rows = np.atleast_2d(scores)
-    drawn = weights.over_seeds(_weighted_auroc(rows, labels, weights.drawn))
-    left_out = _weighted_auroc(rows, labels, weights.left_out).mean(0)
-    return _estimate(auroc(rows, labels).mean(), drawn, left_out, weights.n, bounds=(0.0, 1.0))
-
-
-def auroc_difference(
-    scores: ArrayLike,
-    other: ArrayLike,
-    labels: ArrayLike,
-    groups: ArrayLike,
-    *,
-    n_boot: int = 1000,
-    seed: int = 0,
-) -> Estimate:
-    """AUROC of `scores` minus AUROC of `other` on the same examples, both on the same resamples.
-
-    Shapes, seeds and errors as in `auroc_interval`; `scores` and `other` have the same shape.
-    """
-    scores, labels = _checked(scores, labels)
-    other, _ = _checked(other, labels)
-    if scores.shape != other.shape:
-        raise InputError(f"scores {scores.shape} and other {other.shape}: expected the same shape")
-    weights = _Resamples(groups, labels.size, n_boot, seed)
-    a, b = np.atleast_2d(scores), np.atleast_2d(other)
-    drawn = weights.over_seeds(
-        _weighted_auroc(a, labels, weights.drawn) - _weighted_auroc(b, labels, weights.drawn)
-    )
-    left_out = (
-        _weighted_auroc(a, labels, weights.left_out) - _weighted_auroc(b, labels, weights.left_out)
-    ).mean(0)
-    return _estimate((auroc(a, labels) - auroc(b, labels)).mean(), drawn, left_out, weights.n)
+    n_positive = int((labels == 1).sum())
+    above = rankdata(scores, axis=-1)[..., labels == 1].sum(-1) - n_positive * (n_positive + 1) / 2
+    return np.asarray(above / (n_positive * (labels.size - n_positive)))
 
 
 def mean_interval(
@@ -115,7 +53,10 @@ def mean_interval(
 ) -> Estimate:
     """Mean of values (choices, slopes, paired differences) with its cluster-bootstrap interval.
 
-    Parameters: values `[example]` or `[training seed, example]`; groups `[example]`; bounds, the range of the
+    Parameters: values `[example]`, or `[training seed, example]` for the mean over training seeds, which are
+    then resampled as an outer level, crossed with the clusters (the pigeonhole bootstrap, Owen 2007,
+    doi:10.1214/07-AOAS122; with k seeds their part of the variance comes out (k - 1)/k times what it is);
+    groups `[example]`; bounds, the range of the
     quantity when it has one ((0, 1) for rates), so that an all-0 or all-1 sample does not get an interval of
     width zero but the exact binomial bound for n clusters of n (Clopper & Pearson 1934).
     Raises InputError for values that are not finite or fewer than 2 clusters.
@@ -160,23 +101,6 @@ class _Resamples:
         return (replicates * counts.T).sum(0) / n_seeds
 
 
-def _weighted_auroc(scores: NDArray, labels: NDArray, weights: NDArray) -> NDArray[np.float64]:
-    """scores `[row, example]`, weights `[replicate, example]` -> `[row, replicate]`; NaN where a replicate
-    lacks a class. The statistic is a quadratic form in the weights: no sorting per replicate."""
-    positive, negative = scores[:, labels == 1], scores[:, labels == 0]
-    w_pos, w_neg = weights[:, labels == 1], weights[:, labels == 0]
-    total = w_pos.sum(-1) * w_neg.sum(-1)
-    wins = np.empty((len(scores), len(weights)))
-    step = max(1, BLOCK_BYTES // (8 * positive.shape[1] * negative.shape[1]))
-    for start in range(0, len(scores), step):
-        block = slice(start, start + step)
-        above = positive[block, :, None] - negative[block, None, :]
-        kernel = (np.sign(above) + 1) / 2  # 1 above, 1/2 tied, 0 below
-        wins[block] = np.einsum("rbn,bn->rb", w_pos @ kernel, w_neg)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return wins / np.where(total > 0, total, np.nan)
-
-
 def _estimate(
     value: float,
     drawn: NDArray,
@@ -185,9 +109,6 @@ def _estimate(
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
     """BCa interval from bootstrap replicates and leave-one-cluster-out values."""
-    drawn = drawn[np.isfinite(drawn)]
-    if drawn.size == 0:
-        raise InputError("no bootstrap replicate holds both classes: expected clusters that mix the classes")
     tail = (1 - LEVEL) / 2
     spread = np.ptp(drawn)
     if spread < 1e-12:
@@ -199,7 +120,7 @@ def _estimate(
         return Estimate(float(value), low, high, n)
     below = (drawn < value - 1e-12).mean() + (np.abs(drawn - value) <= 1e-12).mean() / 2
     bias = ndtri(np.clip(below, 1 / (drawn.size + 1), 1 - 1 / (drawn.size + 1)))
-    influence = np.nanmean(left_out) - left_out[np.isfinite(left_out)]
+    influence = left_out.mean() - left_out
     squares = (influence**2).sum()
     acceleration = (influence**3).sum() / (6 * squares**1.5) if squares > 0 else 0.0
     z = bias + ndtri([tail, 1 - tail])

@@ -390,7 +390,7 @@ def aurocs(sweep, variant):
 
 def read(organism, stage):
     acts = probes.extract(organism.lineage[stage], organism.concept, position="mean", progress=False)
-    return acts, probes.probe_layers(acts, n_boot=50, n_shuffles=0)
+    return acts, probes.probe_layers(acts, n_shuffles=0)
 
 
 def test_an_internal_organism_is_read_off_its_stage_alone_and_not_off_its_texts(internal):

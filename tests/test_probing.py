@@ -437,7 +437,7 @@ def test_permuted_labels_stay_balanced_in_every_pair():
 @pytest.mark.parametrize("estimator", ["logistic", "mass_mean", "lda", "ridge"])
 def test_sweep_finds_the_planted_layer_direction_and_auroc(estimator):
     planted, acts = simulate(n_pairs=400, controls=True)
-    sweep = probe_layers(acts, estimator, n_boot=300)
+    sweep = probe_layers(acts, estimator)
     assert sweep.best.layer == 2
     assert sweep.best.ci_low <= norm.cdf(2 / np.sqrt(2)) <= sweep.best.ci_high
     found = sweep.best.direction
@@ -476,22 +476,19 @@ def test_sweep_finds_the_planted_layer_direction_and_auroc(estimator):
 
 def test_huge_dimensions_break_mass_mean_and_not_the_others():
     _, acts = simulate(n_pairs=200, strengths=(3.0,), huge=2)
-    found = {
-        e: probe_layers(acts, e, baselines=False, n_shuffles=0, n_boot=50).best.auroc
-        for e in ("logistic", "lda")
-    }
+    found = {e: probe_layers(acts, e, baselines=False, n_shuffles=0).best.auroc for e in ("logistic", "lda")}
     assert min(found.values()) > 0.95
-    assert probe_layers(acts, "mass_mean", baselines=False, n_shuffles=0, n_boot=50).best.auroc < 0.75
+    assert probe_layers(acts, "mass_mean", baselines=False, n_shuffles=0).best.auroc < 0.75
 
 
 def test_a_concept_in_the_words_alone_is_not_beyond_the_surface():
     _, acts = simulate(strengths=(0.0, 0.0), cue=True, controls=True)
-    sweep = probe_layers(acts, n_boot=200)
+    sweep = probe_layers(acts)
     gap = sweep.table.filter(measure="auroc_gap").row(0, named=True)
     assert gap["ci_high"] < 0
     assert sweep.best_surface in ("word_ngrams", "char_ngrams")
     also_inside = simulate(strengths=(0.0, 6.0), cue=True)[1]
-    equal = probe_layers(also_inside, n_boot=200).table.filter(measure="auroc_gap").row(0, named=True)
+    equal = probe_layers(also_inside).table.filter(measure="auroc_gap").row(0, named=True)
     assert equal["estimate"] <= 0
 
 
@@ -501,7 +498,7 @@ def test_test_data_chooses_nothing():
     values, labels = acts.values.copy(), acts.labels.copy()
     values[:, test] = 50 * np.random.default_rng(9).normal(size=values[:, test].shape)
     labels[test] = 1 - labels[test]
-    options = {"baselines": False, "n_shuffles": 0, "n_boot": 50}
+    options = {"baselines": False, "n_shuffles": 0}
     before = probe_layers(acts, **options)
     after = probe_layers(dataclasses.replace(acts, values=values, labels=labels), **options)
     assert after.best.layer == before.best.layer
@@ -512,9 +509,9 @@ def test_test_data_chooses_nothing():
 
 def test_equal_layers_are_decided_by_margin_then_by_depth():
     _, acts = simulate(n_pairs=60, strengths=(20.0, 40.0, 20.0))
-    assert probe_layers(acts, baselines=False, n_shuffles=0, n_boot=50).best.layer == 1
+    assert probe_layers(acts, baselines=False, n_shuffles=0).best.layer == 1
     same = dataclasses.replace(acts, values=np.repeat(acts.values[:1], 3, axis=0))
-    assert probe_layers(same, baselines=False, n_shuffles=0, n_boot=50).best.layer == 0
+    assert probe_layers(same, baselines=False, n_shuffles=0).best.layer == 0
 
 
 def test_sweep_is_the_same_for_the_same_seed_and_resamples_templates_when_asked():
@@ -524,23 +521,23 @@ def test_sweep_is_the_same_for_the_same_seed_and_resamples_templates_when_asked(
         splits=np.array([None] * 120, dtype=object),
         templates=np.repeat(np.array([f"t{i}" for i in range(20)], dtype=object), 6),
     )
-    tables = [probe_layers(bare, seed=s, n_boot=50).table for s in (3, 3, 4)]
+    tables = [probe_layers(bare, seed=s).table for s in (3, 3, 4)]
     assert tables[0].equals(tables[1])
     assert not tables[0].equals(tables[2])
-    by_template = probe_layers(bare, seed=3, n_boot=50, groups="template").table
+    by_template = probe_layers(bare, seed=3, groups="template").table
     assert by_template["n_pairs"].unique().to_list() == [12]
     assert not by_template.equals(tables[0])
 
 
 def test_embeddings_have_no_layer_in_their_site():
     _, acts = simulate(n_pairs=40, strengths=(2.0,))
-    sweep = probe_layers(dataclasses.replace(acts, site="embed"), baselines=False, n_shuffles=0, n_boot=50)
+    sweep = probe_layers(dataclasses.replace(acts, site="embed"), baselines=False, n_shuffles=0)
     assert sweep.best.direction.site == Site("embed")
 
 
 def test_direction_at_another_stage_is_in_that_stage_s_unit():
     _, acts = simulate(n_pairs=60, strengths=(0.0, 3.0))
-    made = probe_layers(acts, baselines=False, n_shuffles=0, n_boot=50).best.direction
+    made = probe_layers(acts, baselines=False, n_shuffles=0).best.direction
     later = dataclasses.replace(acts, values=5 * acts.values + 7, stage="sft")
     there = made.at(later)
     assert there.scale == pytest.approx(5 * made.scale, rel=1e-4)
@@ -552,7 +549,7 @@ def test_direction_at_another_stage_is_in_that_stage_s_unit():
 
 def test_shuffled_direction_carries_no_concept():
     planted, acts = simulate(n_pairs=400, strengths=(3.0,))
-    sweep = probe_layers(acts, baselines=False, n_shuffles=0, n_boot=50)
+    sweep = probe_layers(acts, baselines=False, n_shuffles=0)
     shuffled = [shuffled_direction(sweep, acts, 0, seed) for seed in range(8)]
     assert (
         np.mean([abs(d.vector @ planted[0]) for d in shuffled])
@@ -617,7 +614,7 @@ def put(where, what):
 )
 def test_sweep_refuses_what_it_cannot_use(changes, options, message):
     with pytest.raises(InputError, match=message):
-        probe_layers(broken(**changes), **{"n_boot": 50, **options})
+        probe_layers(broken(**changes), **options)
 
 
 # Frozen probes
@@ -625,27 +622,27 @@ def test_sweep_refuses_what_it_cannot_use(changes, options, message):
 
 def test_frozen_probe_tells_a_drifted_threshold_from_a_lost_concept():
     _, acts = simulate(n_pairs=80, strengths=(0.0, 4.0))
-    sweep = probe_layers(acts, baselines=False, n_shuffles=0, n_boot=200)
-    here = frozen_auroc(sweep.best, acts, n_boot=200)
+    sweep = probe_layers(acts, baselines=False, n_shuffles=0)
+    here = frozen_auroc(sweep.best, acts)
     assert here.auroc.value == pytest.approx(sweep.best.auroc)
     assert (here.auroc.low, here.auroc.high) == pytest.approx((sweep.best.ci_low, sweep.best.ci_high))
     vector = sweep.best.direction.vector
     later = dataclasses.replace(acts, values=acts.values + 30 * vector, stage="sft")
-    there = frozen_auroc(sweep.best, later, n_boot=200)
+    there = frozen_auroc(sweep.best, later)
     assert there.auroc.value == pytest.approx(here.auroc.value, abs=0.01)
     assert there.accuracy.value == pytest.approx(0.5)
     assert there.accuracy_recentred.value > 0.9
-    by_direction = frozen_auroc(sweep.best.direction, later, n_boot=200)
+    by_direction = frozen_auroc(sweep.best.direction, later)
     assert by_direction.accuracy is None
     assert by_direction.auroc.value == pytest.approx(there.auroc.value)
     lost = dataclasses.replace(acts, values=acts.values[::-1])
-    assert frozen_auroc(sweep.best.probe, lost, n_boot=200).auroc.value < 0.75
-    assert frozen_auroc(sweep.best.probe, lost, layer=0, split="train", n_boot=200).auroc.value > 0.95
+    assert frozen_auroc(sweep.best.probe, lost).auroc.value < 0.75
+    assert frozen_auroc(sweep.best.probe, lost, layer=0, split="train").auroc.value > 0.95
 
 
 def test_frozen_probe_refuses_another_site_width_or_split():
     _, acts = simulate(n_pairs=40, strengths=(2.0, 2.0))
-    best = probe_layers(acts, baselines=False, n_shuffles=0, n_boot=50).best
+    best = probe_layers(acts, baselines=False, n_shuffles=0).best
     with pytest.raises(InputError, match="the activations are from attn_out"):
         frozen_auroc(best, dataclasses.replace(acts, site="attn_out"))
     with pytest.raises(InputError, match="width 16, the activations 9"):

@@ -15,10 +15,10 @@ from probes.errors import InputError
 from probes.evidence.contrasts import beyond, push_effect, strongest_baseline
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.evidence.decoding import max_layer_p
-from probes.evidence.jackknife import auroc_contrast, mean_contrast
 from probes.evidence.origin import Origin, judge_origin
 from probes.evidence.shifts import shifted
 from probes.evidence.verdict import Finding, Verdict, judge, weigh
+from probes.jackknife import auroc_contrast, mean_contrast
 from probes.lineage import LoadedStage, Stage, as_loaded
 from probes.models import BackendName
 from probes.probing import Direction, class_gap, split_rows

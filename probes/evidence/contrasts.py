@@ -1,5 +1,5 @@
 """What a result is compared with: baselines, control arms, random and other directions, and the family of
-tests it is one of. Arrays in, estimates with p-values out (`probes.evidence.jackknife` says how)."""
+tests it is one of. Arrays in, estimates with p-values out (`probes.jackknife` says how)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 
 from probes.errors import InputError
-from probes.evidence.jackknife import Tested, auroc_contrast, mean_contrast
+from probes.jackknife import Tested, auroc_contrast, mean_contrast
 from probes.statistics import LEVEL
 
 MIN_RANDOM = 20

@@ -15,7 +15,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from probes.errors import InputError
-from probes.evidence.jackknife import Measured, Tested, clusters_of, combined, mean_contrast
+from probes.jackknife import Measured, Tested, clusters_of, combined, mean_contrast
 from probes.probing import Splits, grouped_folds, make_probe
 from probes.probing.estimators import STRENGTHS, fit_probe, refit
 from probes.probing.solver import RowSpace, logistic_path

@@ -13,7 +13,7 @@ from probes.evidence.alignment import procrustes
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.evidence.fate import Fate, Following, judge_fate
 from probes.evidence.frozen_scores import margin_kept
-from probes.evidence.jackknife import Tested, auroc_contrast
+from probes.jackknife import Tested, auroc_contrast
 from probes.lineage import LoadedStage
 from probes.models import BackendName, Site, TokenBatch
 from probes.models.base import batches_by_length

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from probes.errors import InputError
-from probes.evidence.jackknife import (
+from probes.jackknife import (
     Measured,
     Tested,
     auroc_contrast,

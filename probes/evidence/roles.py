@@ -17,11 +17,13 @@ import polars as pl
 from probes.activations import Activations, Store, extract
 from probes.concepts import ChoiceItem, Concept, Example, Message
 from probes.errors import InputError
+from probes.evidence.contrasts import beyond
+from probes.jackknife import auroc_contrast
 from probes.lineage import LoadedStage, Stage
 from probes.models import BackendName
 from probes.probing import make_probe, out_of_fold_scores
 from probes.results import Result, tidy
-from probes.statistics import Estimate, auroc, auroc_difference, auroc_interval
+from probes.statistics import Estimate, auroc
 
 QUESTION = "What do you think of {option}?"
 ANSWER = "Let me think."
@@ -54,7 +56,7 @@ class ValuationTransfer(Result):
             raise InputError(f"layer {layer} was not read: expected one of {self.layers}")
         return self.scores[self.layers.index(layer)]
 
-    def gain(self, other: ValuationTransfer, layer: int | None = None, seed: int = 0) -> Estimate:
+    def gain(self, other: ValuationTransfer, layer: int | None = None) -> Estimate:
         """AUROC here minus AUROC at another stage (base, parent, the control arm), paired by item.
 
         `layer` defaults to the one chosen here. Raises InputError when the other was asked about other items.
@@ -62,7 +64,7 @@ class ValuationTransfer(Result):
         if not np.array_equal(self.groups, other.groups):
             raise InputError("the two stages were asked about different items: expected the same")
         layer = self.best if layer is None else layer
-        return auroc_difference(self.at(layer), other.at(layer), self.labels, self.groups, seed=seed)
+        return beyond(self.at(layer), other.at(layer), self.labels, self.groups)
 
 
 def valuation_transfer(
@@ -142,7 +144,7 @@ def valuation_transfer(
             ("narrow", own[i], trained),
             ("valuation_transfer", scores[i], ~trained),
         ):
-            told = auroc_interval(found, labels[which], groups[which], seed=seed)
+            told = auroc_contrast([found], [1], labels[which], groups[which], null=0.5)
             here = {"variant": variant, "layer": layer, "selected": i == best, "n_pairs": told.n}
             numbers = {"estimate": told.value, "ci_low": told.low, "ci_high": told.high}
             rows.append(context | here | numbers)

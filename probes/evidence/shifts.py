@@ -13,11 +13,11 @@ import polars as pl
 from probes.activations import Activations, Store, extract
 from probes.concepts import Concept, Example, load_concept
 from probes.errors import InputError
+from probes.jackknife import auroc_contrast, mean_contrast
 from probes.lineage import LoadedStage, Stage, as_loaded
 from probes.models import BackendName
 from probes.probing import LayerSweep, make_probe, out_of_fold_scores, probe_layers
 from probes.results import Result, tidy
-from probes.statistics import auroc_interval, mean_interval
 from probes.steering import score_choices
 
 MIN_PAIRS = 8
@@ -145,7 +145,7 @@ def _probe_rows(
     for axis, value, rows in places(concept):
         labels, units = acts.labels[rows], acts.groups[rows]
         here = context | {"shift": axis, "shift_value": value, "n_pairs": len(np.unique(units))}
-        carried = auroc_interval(scores[rows], labels, units, seed=seed)
+        carried = auroc_contrast([scores[rows]], [1], labels, units, null=0.5)
         found = here | {"measure": "auroc", "variant": "shift_transfer"} | _told(carried)
         yield found
         if value is None and (worst is None or carried.value < worst["estimate"]):
@@ -155,11 +155,11 @@ def _probe_rows(
             ("shift_transfer_recentred", float(scores[rows].mean())),
         ):
             right = (scores[rows] > at) == labels
-            share = mean_interval(right, units, seed=seed, bounds=(0.0, 1.0))
+            share = mean_contrast([right], [1], units, bounded=True, null=0.5)
             yield here | {"measure": "accuracy", "variant": variant} | _told(share)
         if value is None:
             own = out_of_fold_scores(make_probe(estimator), values[rows], labels, units, seed=seed)
-            refit = auroc_interval(own, labels, units, seed=seed)
+            refit = auroc_contrast([own], [1], labels, units, null=0.5)
             yield here | {"measure": "auroc", "variant": "shift_refit"} | _told(refit)
     if worst is not None:
         yield worst | {"measure": "steadiness", "variant": "worst_axis"}

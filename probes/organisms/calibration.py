@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from probes.errors import InputError
 from probes.evidence.contrasts import discoveries
-from probes.evidence.jackknife import mean_contrast
+from probes.jackknife import mean_contrast
 from probes.organisms.battery import Reading, readings
 from probes.organisms.simulated import Setting
 from probes.statistics import LEVEL

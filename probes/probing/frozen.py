@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.errors import InputError
+from probes.jackknife import auroc_contrast, mean_contrast
 from probes.models.sites import Site
 from probes.probing.direction import Direction
 from probes.probing.layers import LayerProbe
 from probes.probing.splits import clusters, layer_values, split_rows
-from probes.statistics import Estimate, auroc_interval, mean_interval
+from probes.statistics import Estimate
 
 if TYPE_CHECKING:
     from probes.activations import Activations
@@ -39,14 +40,13 @@ def frozen_auroc(
     *,
     layer: int | None = None,
     groups: str = "pair",
-    n_boot: int = 1000,
     seed: int = 0,
 ) -> FrozenScore:
     """Score activations with a frozen probe or direction.
 
     Parameters: reader, a Direction, a LayerProbe, or a fitted probe; acts, of the stage to be scored, with
     the same concept and seed as in `probe_layers` so that the splits are the same; split, `train`, `select`
-    or `test`; layer, by default the one of the reader's site; groups, n_boot, seed as in `probe_layers`.
+    or `test`; layer, by default the one of the reader's site; groups, seed as in `probe_layers`.
     Raises InputError when the layer or site was not extracted, or the widths differ.
     """
     if isinstance(reader, LayerProbe):
@@ -71,10 +71,10 @@ def frozen_auroc(
 
     def accuracy(at: float) -> Estimate:
         right = (scores[rows] > at) == labels
-        return mean_interval(right, units, n_boot=n_boot, seed=seed, bounds=(0.0, 1.0))
+        return mean_contrast([right], [1], units, bounded=True, null=0.5)
 
     return FrozenScore(
-        auroc=auroc_interval(scores[rows], labels, units, n_boot=n_boot, seed=seed),
+        auroc=auroc_contrast([scores[rows]], [1], labels, units, null=0.5),
         accuracy=None if threshold is None else accuracy(threshold),
         accuracy_recentred=accuracy(float(scores[splits.train].mean())),
     )

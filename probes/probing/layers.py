@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from probes.errors import InputError
+from probes.jackknife import auroc_contrast, mean_contrast
 from probes.models.sites import Site
 from probes.probing.baselines import permuted_labels, text_scores
 from probes.probing.direction import Direction, natural_unit
@@ -18,7 +19,7 @@ from probes.probing.estimators import MassMeanProbe, at_same_strength, fit_probe
 from probes.probing.memory import remembered
 from probes.probing.splits import Splits, clusters, split_rows
 from probes.results import Result, tidy
-from probes.statistics import Estimate, auroc, auroc_difference, auroc_intervals, mean_interval
+from probes.statistics import Estimate, auroc
 
 if TYPE_CHECKING:
     from probes.activations import Activations
@@ -65,7 +66,6 @@ def probe_layers(
     *,
     baselines: bool = True,
     n_shuffles: int = 5,
-    n_boot: int = 1000,
     groups: str = "pair",
 ) -> LayerSweep:
     """Fit a probe at every layer on the train split, choose the layer on select, report on test.
@@ -83,15 +83,13 @@ def probe_layers(
     estimator : str
         `logistic`, `mass_mean`, `lda` or `ridge`.
     seed : int
-        Of the drawn splits, the permutations and the bootstrap.
+        Of the drawn splits and the permutations.
     baselines : bool
         Fit the surface baselines; without them there is no gap.
     n_shuffles : int
         Permutations of the labels, by pair, everything else the same; 0 for none.
-    n_boot : int
-        Bootstrap replicates.
     groups : str
-        `pair` or `template`: what inner folds hold out together and the bootstrap draws.
+        `pair` or `template`: what inner folds hold out together and intervals count as one.
 
     Raises InputError for NaN, features that are all constant, a split with too few pairs or one class, and
     for names that are not known.
@@ -130,13 +128,13 @@ def probe_layers(
         return {**common, "measure": measure, "variant": variant, "selected": False, **numbers, **facts}
 
     def aurocs(rows: NDArray) -> list[Estimate]:
-        return auroc_intervals(rows[:, test], labels[test], units[test], n_boot=n_boot, seed=seed)
+        return [auroc_contrast([row[test]], [1], labels[test], units[test], null=0.5) for row in rows]
 
     found = aurocs(scores)
     rows = []
     for i, layer in enumerate(acts.layers):
         right = (scores[i, test] > 0) == labels[test]
-        accuracy = mean_interval(right, units[test], n_boot=n_boot, seed=seed, bounds=(0.0, 1.0))
+        accuracy = mean_contrast([right], [1], units[test], bounded=True, null=0.5)
         where = {"layer": layer, "selected": i == chosen}
         rows += [row("auroc", "probe", found[i], **where), row("accuracy", "probe", accuracy, **where)]
     if n_shuffles:
@@ -174,14 +172,8 @@ def probe_layers(
                 for i, (layer, value) in enumerate(zip(acts.layers, aurocs(untrained), strict=True))
             ]
         best_surface = max(surface, key=lambda name: float(auroc(surface[name][test], labels[test])))
-        gap = auroc_difference(
-            scores[chosen, test],
-            surface[best_surface][test],
-            labels[test],
-            units[test],
-            n_boot=n_boot,
-            seed=seed,
-        )
+        both = scores[chosen, test], surface[best_surface][test]
+        gap = auroc_contrast(both, [1, -1], labels[test], units[test])
         where = {"layer": acts.layers[chosen], "selected": True}
         rows.append(row("auroc_gap", "probe_minus_best_surface", gap, **where))
 

@@ -18,9 +18,7 @@ from probes.concepts.linting.structure import structure
 from probes.concepts.linting.views import views
 
 
-def lint(
-    concept: Any, *, tokenizer: Any = None, context: int | None = None, n_boot: int = 1000, seed: int = 0
-) -> LintReport:
+def lint(concept: Any, *, tokenizer: Any = None, context: int | None = None) -> LintReport:
     """Look for whatever lets a concept be read off the surface of its texts.
 
     Parameters
@@ -32,8 +30,6 @@ def lint(
         To find texts that are longer than the context window; without it that is not checked.
     context : int, optional
         The window in tokens, where the tokenizer does not say.
-    n_boot, seed
-        Of the bootstrap over pairs behind the intervals of surface AUROCs.
 
     Returns
     -------
@@ -54,7 +50,7 @@ def lint(
         if view is not options:
             findings += [*shared_evidence(view, options), *pole_balance(view)]
         findings += [*label_balance(view), *length_balance(view)]
-        rows, found, told = separation(view, concept.name, n_boot=n_boot, seed=seed)
+        rows, found, told = separation(view, concept.name)
         table += rows
         leaks += found
         notes += told

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from probes.concepts.folds import grouped_folds
 from probes.concepts.linting.report import Finding
@@ -15,7 +14,8 @@ from probes.concepts.linting.views import View
 from probes.concepts.linting.words import words
 from probes.concepts.surface import text_scores
 from probes.errors import InputError
-from probes.statistics import Estimate, auroc_interval
+from probes.jackknife import auroc_contrast
+from probes.statistics import LEVEL, Estimate
 
 LIMIT = 0.60
 """AUROC above which a surface classifier separates, if its interval excludes .5 as well."""
@@ -32,15 +32,13 @@ FIX = (
 )
 
 
-def separation(
-    view: View, concept: str, *, n_boot: int, seed: int
-) -> tuple[list[dict[str, Any]], list[Finding], list[str]]:
+def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Finding], list[str]]:
     """Rows of `SURFACE_SCHEMA`, findings and notes for one view.
 
     Trained on canonical rows of the splits train and select and tested on those of test and on each axis and
     value; without such splits, tested on canonical rows out of fold. A part leaks with an AUROC above `LIMIT`
     whose 95% interval lies above .5. Along an axis the values are a family, so their intervals are widened as
-    Bonferroni asks (by the ratio of normal quantiles).
+    Bonferroni asks.
     """
     canonical = view.canonical
     train = np.flatnonzero(canonical & np.isin(view.parts, ["train", "select"]))
@@ -63,10 +61,8 @@ def separation(
         if n_pairs < MIN_PAIRS or len(np.unique(view.labels[rows])) < 2:
             continue
         for surface, scored in scores.items():
-            found = auroc_interval(
-                scored[rows], view.labels[rows], view.groups[rows], n_boot=n_boot, seed=seed
-            )
-            leaks = found.value > LIMIT and _low(found, family * len(scores) if family > 1 else 1) > 0.5
+            found, low = _interval(view, scored, rows, family * len(scores) if family > 1 else 1)
+            leaks = found.value > LIMIT and low > 0.5
             table.append(
                 {
                     "concept": concept,
@@ -100,8 +96,11 @@ def _tested(view: View, test: NDArray) -> Iterator[tuple[str, str | None, NDArra
                 yield axis, value, np.flatnonzero(at == value), len(values)
 
 
-def _low(found: Estimate, family: int) -> float:
-    return found.value - (found.value - found.low) * float(ndtri(1 - 0.025 / family) / ndtri(0.975))
+def _interval(view: View, scores: NDArray, rows: NDArray, family: int) -> tuple[Estimate, float]:
+    """AUROC of some rows, and the lower end of its interval as one of a family."""
+    options: dict[str, Any] = {"labels": view.labels[rows], "groups": view.groups[rows], "null": 0.5}
+    found = auroc_contrast([scores[rows]], [1], **options)
+    return found, auroc_contrast([scores[rows]], [1], level=1 - (1 - LEVEL) / family, **options).low
 
 
 def _out_of_fold(view: View, rows: NDArray, fitted: dict[str, NDArray]) -> dict[str, NDArray]:

@@ -1,12 +1,13 @@
 """Contrasts of AUROCs and means whose intervals and p-values hold with few clusters and few training seeds.
 
-Apart from `probes.statistics` because there one quantity is estimated on its own; here several, measured on
-the same clusters, are combined. A bootstrap of 8 templates or 4 training seeds is too narrow, and so is that
-of a difference of AUROCs near 1 (`probes.organisms.calibrate` measures it). Hence: variances and covariances
-are the jackknife's over clusters (Miller 1974, doi:10.1093/biomet/61.1.1) plus those over training seeds;
-quantiles are Student's t with Satterthwaite's degrees of freedom (1946, doi:10.2307/3002019); quantities
-between 0 and 1 have this distribution on the logit scale, all of them together, and that of their weighted
-sum follows from it (a generalised confidence interval, Weerahandi 1993, doi:10.1080/01621459.1993.10476355).
+Apart from `probes.statistics` because there one mean is estimated on its own; here several quantities,
+measured on the same clusters, are combined. A bootstrap of 8 templates or 4 training seeds is too narrow, and
+so is that of a difference of AUROCs near 1 (`probes.organisms.calibrate` measures it). Hence: variances and
+covariances are the jackknife's over clusters (Miller 1974, doi:10.1093/biomet/61.1.1) plus those over
+training seeds; quantiles are Student's t with Satterthwaite's degrees of freedom (1946,
+doi:10.2307/3002019); quantities between 0 and 1 have this distribution on the logit scale, all of them
+together, and that of their weighted sum follows from it (a generalised confidence interval, Weerahandi 1993,
+doi:10.1080/01621459.1993.10476355).
 """
 
 from __future__ import annotations
