@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import polars as pl
+from pages import told
 
 import probes
+from probes.statistics import Estimate
 
 PAGE = Path(__file__).parent / "concepts.md"
 HEAD = """# The packaged concepts
@@ -45,12 +47,8 @@ carried to each axis; beside it a probe fitted on the axis' own pairs. 95% inter
 """
 
 
-def number(value: float) -> str:
-    return f"{value:.2f}".replace("0.", ".", 1)
-
-
 def interval(row: dict) -> str:
-    return f"{number(row['auroc'])} [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    return told(Estimate(row["auroc"], row["ci_low"], row["ci_high"], 0))
 
 
 def contents() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from pages import number, table, told, write
 
 import probes
 from probes.concepts import read_choices
@@ -26,7 +27,6 @@ from probes.training.spec import SPECS
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "checkpoints" / "msm-mini"
-PAGE = ROOT / "docs" / "msm-mini.md"
 FIGURES = ROOT / "figures"
 Weights = Mapping[str, float]
 
@@ -43,22 +43,6 @@ HEADLINES: tuple[tuple[Weights, str, float], ...] = (
     ({A: 1, B: -1}, "conflict", 0.40),
     ({A: 1, AFT: -1}, "conflict", 0.40),
 )
-
-
-def number(value: float, signed: bool = False) -> str:
-    text = f"{value:+.2f}" if signed else f"{value:.2f}"
-    return re.sub(r"^([+-]?)0\.", r"\1.", text)
-
-
-def told(estimate: Estimate, signed: bool = False) -> str:
-    return (
-        f"{number(estimate.value, signed)} [{number(estimate.low, signed)}, {number(estimate.high, signed)}]"
-    )
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 class Page:
@@ -266,7 +250,6 @@ def main() -> None:
         kind="choice_rates",
         stages=page.core,
     ).export(FIGURES / "msm_mini.svg")
-    text = (Path(__file__).parent / "msm-mini.template.md").read_text()
     parts = {
         "headline": page.headline(),
         "by_seed": page.by_seed(),
@@ -285,10 +268,7 @@ def main() -> None:
         "later": page.later(),
         "shipped": page.shipped(),
     }
-    for name, part in parts.items():
-        text = text.replace(f"{{{{{name}}}}}\n", part)
-    PAGE.write_text(text)
-    print(PAGE)
+    write("msm-mini", parts)
 
 
 if __name__ == "__main__":

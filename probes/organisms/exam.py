@@ -250,17 +250,20 @@ def examine_transforms(
     n_each: int = 10,
     criteria: Criteria = CRITERIA,
     position: str = "mean",
+    keep: str | Path | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> pl.DataFrame:
     """Fates on exact transforms of real checkpoints: turned (rotated), the concept's direction written by
     nothing any more (lost), left alone (persists); `n_each` of each, over `stages` and seeds. Columns as in
-    `ANSWERS`, half `held out`: no threshold was set on them.
+    `ANSWERS`, half `held out`: no threshold was set on them. `keep` as in `examine`.
     """
-    rows = []
-    bar = tqdm(total=3 * n_each, desc="transforms", file=sys.stderr, disable=not progress)
+    kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ANSWERS)
+    left = [i for i in range(n_each) if seed + i not in set(kept["seed"])]
+    bar = tqdm(total=3 * len(left), desc="transforms", file=sys.stderr, disable=not progress)
     with bar:
-        for i in range(n_each):
+        for i in left:
+            rows = []
             stage = stages[i % len(stages)]
             loaded = stage if isinstance(stage, LoadedStage) else stage.load()
             source = _read(loaded, concept, position)
@@ -287,7 +290,10 @@ def examine_transforms(
                     }
                 )
                 bar.update()
-    return _answers(rows)
+            kept = pl.concat([kept, _answers(rows)])
+            if keep:
+                write_table(kept, keep)
+    return kept
 
 
 def _transformed(model: Any, truth: str, direction: Direction, seed: int) -> Any:

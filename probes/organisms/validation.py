@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from probes.concepts import Concept
+from probes.errors import OutputError
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.lineage import LoadedStage, Stage
 from probes.organisms.calibration import calibrate
 from probes.organisms.exam import HALVES, examine, examine_transforms, marks, questions
-from probes.outputs import check_folder, write_table
+from probes.outputs import check_folder, write_bytes, write_table
 from probes.results import Result
+
+KEPT = ("calibration", "organisms", "transforms")
+"""What is kept while it is gathered, a table each."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,31 +60,56 @@ def validate(
     """Measure how often the instrument errs where the answer is known.
 
     Args:
-        out: folder for `calibration.parquet`, `answers.parquet` and `marks.parquet`; a call that
-            was interrupted goes on where it stopped (`organisms.parquet`). Organisms are not kept.
+        out: folder for `calibration.parquet`, `answers.parquet`, `marks.parquet` and `run.json`. A call that
+            was interrupted goes on there where it stopped; organisms are not kept, their answers are.
         stages, concept: real checkpoints to transform exactly, and what is read in them; none: left out.
         quick: one organism of each kind, of the held-out half, one transform of each, and a tenth of the
             simulations: it shows that the exam runs, not how well it is passed.
         n_each: organisms of each kind in each half.
         workers: processes of one thread.
 
-    Raises OutputError before anything is computed when `out` cannot be written.
+    Raises OutputError before anything is computed when `out` cannot be written, or holds a validation under
+    other settings.
     """
-    folder = check_folder(out) if out is not None else None
+    settings = {"criteria": criteria.to_dict(), "n_each": n_each, "quick": quick, "seed": seed}
+    folder = _begun(out, settings) if out is not None else None
     asked = questions(1 if quick else n_each, seed)
     asked = [one for one in asked if one.half == HALVES[1]] if quick else asked
-    simulated = calibrate(seed=seed, workers=workers, quick=quick)
-    keep = folder / "organisms.parquet" if folder is not None else None
-    answers = examine(asked, criteria=criteria, workers=workers, keep=keep, progress=progress)
+    kept = {name: folder / f"{name}.parquet" if folder else None for name in KEPT}
+    simulated = _calibration(kept["calibration"], seed, workers, quick)
+    answers = examine(asked, criteria=criteria, workers=workers, keep=kept["organisms"], progress=progress)
     if stages and concept is not None:
-        n = 1 if quick else 10
         turned = examine_transforms(
-            stages, concept, n_each=n, criteria=criteria, seed=seed, progress=progress
+            stages,
+            concept,
+            n_each=1 if quick else 10,
+            criteria=criteria,
+            keep=kept["transforms"],
+            seed=seed,
+            progress=progress,
         )
         answers = pl.concat([answers, turned])
     done = Validation(marks(answers), answers, simulated)
     if folder is not None:
-        write_table(simulated, folder / "calibration.parquet")
         write_table(answers, folder / "answers.parquet")
         write_table(done.table, folder / "marks.parquet")
     return done
+
+
+def _begun(out: str | Path, settings: dict[str, Any]) -> Path:
+    """The folder, which says under what settings it is filled."""
+    folder = check_folder(out)
+    file, told = folder / "run.json", json.dumps(settings, indent=1) + "\n"
+    if file.exists() and file.read_text(encoding="utf-8") != told:
+        raise OutputError(f"{file} is of another validation, with other settings: give a new folder")
+    write_bytes(file, told.encode())
+    return folder
+
+
+def _calibration(keep: Path | None, seed: int, workers: int, quick: bool) -> pl.DataFrame:
+    if keep is not None and keep.exists():
+        return pl.read_parquet(keep)
+    simulated = calibrate(seed=seed, workers=workers, quick=quick)
+    if keep is not None:
+        write_table(simulated, keep)
+    return simulated

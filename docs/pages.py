@@ -1,0 +1,39 @@
+"""What the scripts that write pages of numbers share: how numbers, intervals and tables look in Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from probes.statistics import Estimate
+
+DOCS = Path(__file__).parent
+
+
+def number(value: float, signed: bool = False) -> str:
+    """Two decimals, without the zero before the point."""
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return re.sub(r"^([+-]?)0\.", r"\1.", text)
+
+
+def told(estimate: Estimate, signed: bool = False) -> str:
+    """The value and its interval."""
+    low, high = number(estimate.low, signed), number(estimate.high, signed)
+    return f"{number(estimate.value, signed)} [{low}, {high}]"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def write(name: str, parts: Mapping[str, str]) -> None:
+    """Write docs/<name>.md from docs/<name>.template.md, each part in its place."""
+    text = (DOCS / f"{name}.template.md").read_text()
+    for part, content in parts.items():
+        text = text.replace(f"{{{{{part}}}}}\n", content)
+    page = DOCS / f"{name}.md"
+    page.write_text(text)
+    print(page)
