@@ -136,6 +136,15 @@ def test_evidence_span_and_decision_point(loaded):
     inside = [i for i, (s, e) in enumerate(encoded["offset_mapping"]) if s < 9 and e > 4]
     expected = reference(loaded, frame[0]["text"])[:, inside].mean(1)
     np.testing.assert_allclose(acts.values[:, 0], expected, atol=1e-5)
+    rest = probes.extract(loaded, concept, position="outside", progress=False)
+    others = [i for i in range(1, len(encoded["input_ids"])) if i not in inside]
+    expected = reference(loaded, frame[0]["text"])[:, others].mean(1)
+    np.testing.assert_allclose(rest.values[:, 0], expected, atol=1e-5)
+    whole = [row | {"evidence": [[0, len(row["text"])]]} for row in frame]
+    with pytest.raises(ConceptError, match="nothing is outside them"):
+        probes.extract(
+            loaded, probes.Concept(name="whole", examples=whole), position="outside", progress=False
+        )
 
     chats = [
         {

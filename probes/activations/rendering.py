@@ -11,11 +11,12 @@ from probes.concepts import Concept, Example
 from probes.errors import ConceptError, InputError, TokenizerError
 from probes.lineage import LoadedStage, check_same_tokens
 
-POSITIONS = ("last", "mean", "decision", "answer", "span", "all")
+POSITIONS = ("last", "mean", "decision", "answer", "span", "outside", "all")
 """`last`: the last token. `mean`: all tokens but the first, which is an attention sink in most decoders.
 `decision`: the token before the answer, the last of the prompt of a chat that ends with the assistant.
 `answer`: all tokens after the decision point, the last turn of a chat; in a plain text as `mean`.
-`span`: the tokens that overlap the evidence. `all`: every token, each a row of its own."""
+`span`: the tokens that overlap the evidence. `outside`: all tokens but the first that do not, so that what is
+read is the state and not the words. `all`: every token, each a row of its own."""
 
 
 @dataclass(frozen=True)
@@ -123,16 +124,23 @@ def _read_indices(
             raise ConceptError(f"{where}: the answer was cut off, so there is no {position} to read")
         return (start - 1,) if position == "decision" else tuple(range(start, n_tokens))
     if not example.evidence or example.text is None:
-        raise ConceptError(f'{where}: position "span" needs a plain text with evidence spans: add `evidence`')
+        raise ConceptError(
+            f'{where}: position "{position}" needs a plain text with evidence spans: add `evidence`'
+        )
     if not tokenizer.is_fast:
         raise TokenizerError(
-            f'{where}: position "span" needs a fast tokenizer, got {type(tokenizer).__name__}'
+            f'{where}: position "{position}" needs a fast tokenizer, got {type(tokenizer).__name__}'
         )
-    indices = tuple(
+    inside = {
         i
         for i, (start, end) in enumerate(offsets)
         if end > start and any(start < stop and end > begin for begin, stop in example.evidence)
-    )
-    if not indices:
+    }
+    if not inside:
         raise ConceptError(f"{where}: no token overlaps the evidence spans {example.evidence}")
-    return indices
+    if position == "span":
+        return tuple(sorted(inside))
+    outside = tuple(i for i in range(1, n_tokens) if i not in inside)
+    if not outside:
+        raise ConceptError(f"{where}: the evidence spans are the whole text: nothing is outside them")
+    return outside

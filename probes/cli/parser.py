@@ -10,7 +10,7 @@ import probes
 from probes.cli import verbs
 from probes.concepts import FORMATS
 
-POSITIONS_HELP = "last, mean, decision, answer or span (default: {})"
+POSITIONS_HELP = "last, mean, decision, answer, span or outside (default: {})"
 
 
 def parser() -> argparse.ArgumentParser:

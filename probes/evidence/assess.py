@@ -15,6 +15,7 @@ from probes.errors import InputError
 from probes.evidence.contrasts import beyond, push_effect, strongest_baseline
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.evidence.decoding import max_layer_p
+from probes.evidence.masked import masked_auroc
 from probes.evidence.origin import Origin, judge_origin
 from probes.evidence.shifts import shifted
 from probes.evidence.verdict import Finding, Verdict, judge, weigh
@@ -35,6 +36,8 @@ NEAR_BEST = 0.05
 """AUROC on the selection pairs by which a layer may fall short of the best and still be pushed at."""
 DOSES = (1.0, 0.5, 0.25)
 """Pushes that are tried, in half class gaps: the largest that does no more damage than is allowed counts."""
+FEW_PAIRS = 20
+"""Test pairs below which a note says that few things can be decided."""
 N_RANDOM = 1999
 N_ABLATIONS = 39
 
@@ -44,8 +47,10 @@ class Assessment(Result):
     """The verdict on one concept at one stage, where its findings come from, and what was measured.
 
     `.table` has a row for every finding: measure, the name of the test; variant `finding`; the estimate with
-    its interval; and, measure `<test>_p`, its p-value. `origin` by test, against the parent's assessment.
-    `layer` is where the concept is read best, `pushed` where it was pushed at.
+    its interval; and, measure `<test>_p`, its p-value; and, measure `masked`, what is read outside the
+    evidence. `origin` by test, against the parent's assessment.
+    `layer` is where the concept is read best, `pushed` where it was pushed at. `notes` say what could not be
+    tested and why, and what the verdict is silent about.
     """
 
     verdict: Verdict
@@ -56,6 +61,7 @@ class Assessment(Result):
     pushed: int | None
     scores: np.ndarray = field(repr=False)
     slopes: np.ndarray | None = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         where = f"{self.reading.concept} at {self.reading.stage}"
@@ -65,6 +71,7 @@ class Assessment(Result):
     def __str__(self) -> str:
         lines = [f"{self.reading.concept} at {self.reading.stage}: {self.verdict}"]
         lines += [f"  origin of {test.replace('_', ' ')}: {told.label}" for test, told in self.origin.items()]
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -81,6 +88,7 @@ def assess(
     position: str = "mean",
     estimator: str = "logistic",
     texts: Sequence[str] | None = None,
+    masked: bool = True,
     store: Store | None = None,
     backend: BackendName = "transformers",
     device: str = "auto",
@@ -96,6 +104,8 @@ def assess(
         groups: what the intervals draw: pairs, or templates where the pairs of one share wording.
         shifts: axes to test shift transfer on; default all the concept has.
         texts: neutral texts that damage is measured on; default the toolkit's.
+        masked: also read the tokens outside the evidence, where it is marked (`masked_auroc`); told in the
+            table, on no rung: evidence at the end of a text leaves nothing after it to read.
 
     A rung of the ladder that fails ends the climb, and what is left is not measured: `verdict.missing` names
     it. Raises what extraction, probing and steering raise.
@@ -127,6 +137,7 @@ def assess(
         groups=groups,
         shifts=shifts,
         texts=texts,
+        masked=masked,
         store=store,
         backend=backend,
         seed=seed,
@@ -145,6 +156,7 @@ def assess_reading(
     groups: Literal["pair", "template"] = "pair",
     shifts: Sequence[str] | None = None,
     texts: Sequence[str] | None = None,
+    masked: bool = False,
     store: Store | None = None,
     backend: BackendName = "transformers",
     seed: int = 0,
@@ -166,6 +178,7 @@ def assess_reading(
     if judge(found).label != "absent":
         found += _shift_findings(loaded, reading, concept, criteria, groups, shifts, store, backend, progress)
     pushed = slopes = None
+    notes = [*_notes(acts, concept, test, parent)]
     known = set(reading.gradients.scores.ids) if reading.gradients is not None else set()
     items = [item for item in test_items(concept) if item.id in known]
     if items and judge(found).decided_by in ("sufficient", "necessary", "specific"):
@@ -177,12 +190,16 @@ def assess_reading(
         slopes, pushing = _push_findings(reading, ids, push, dose or 1.0, rivals, criteria, seed)
         if dose is None:  # an effect does not count then, the lack of one does
             pushing = [finding for finding in pushing if finding.outcome != "for"]
+            notes.append(f"even a push of {min(DOSES):g} of half the class gap damages neutral text too much")
+        if not rivals:
+            notes.append("no other concept was given: nothing is specific")
         found += pushing
         if dose and judge(found).decided_by == "necessary":
             half_way = _half_way(acts, pushed, seed)
-            found += _ablation_findings(
-                loaded, push, half_way, items, criteria, texts, backend, seed, progress
-            )
+            lost = _ablation_findings(loaded, push, half_way, items, criteria, texts, backend, seed, progress)
+            if not lost:
+                notes.append("holding the direction damages neutral text too much")
+            found += lost
     verdict = judge(found)
     origin = _origins(found, scores, slopes, labels, units, test, parent, criteria) if parent else {}
     context = {
@@ -197,8 +214,25 @@ def assess_reading(
         "seed": seed,
         "digest": acts.digest,
     }
-    table = tidy(context | row for row in _rows(verdict, layer, pushed))
-    return Assessment(verdict, origin, table, reading, layer, pushed, scores, slopes)
+    rows = [*_rows(verdict, layer, pushed)]
+    if masked:
+        rows += _masked_row(loaded, reading, concept, groups, store, backend, seed, progress)
+    table = tidy(context | row for row in rows)
+    return Assessment(verdict, origin, table, reading, layer, pushed, scores, slopes, tuple(notes))
+
+
+def _notes(acts: Activations, concept: Concept, test: np.ndarray, parent: Assessment | None) -> Iterator[str]:
+    """What this concept and this stage leave untested."""
+    n_pairs = len(np.unique(np.asarray(acts.groups)[test]))
+    if n_pairs < FEW_PAIRS:
+        yield f"{n_pairs} test pairs: expected at least {FEW_PAIRS} for intervals that decide anything"
+    if not shifted(concept):
+        yield "no pairs of this reading on a shift axis: transfer is not tested, so nothing is internal"
+    if not test_items(concept):
+        yield "no canonical choice items: what a push does is not tested, so nothing is internal"
+    if parent is None:
+        yield "no parent stage was assessed: whether this stage made it is not known"
+    yield "one training seed: this speaks of one checkpoint, not of the recipe"
 
 
 def selection_items(concept: Concept) -> list[ChoiceItem]:
@@ -309,7 +343,9 @@ def _push_findings(
     seed: int,
 ) -> tuple[np.ndarray, list[Finding]]:
     """What a push of `dose` times half the class gap does, to first order, as a share of the mean absolute
-    choice logit, beside random directions and other concepts' at the same layer and of the same norm."""
+    choice logit. Beside it at the same layer: random directions of the same norm, and other concepts, each
+    pushed by the same part of its own half gap. (At one norm a concept that is hardly there would count as
+    much as one that is: its direction is what noise leaves, which lies where the model moves most.)"""
     assert reading.gradients is not None
     some: ChoiceGradients = reading.gradients.of(ids, reading.gradients.score)
     size = np.abs(some.scores.logits(some.score)).mean()
@@ -317,8 +353,11 @@ def _push_findings(
     length = dose * direction.gap / size
     effect = length * (gradient @ np.asarray(direction.vector, dtype=float))
     random = length * (random_directions(N_RANDOM, gradient.shape[1], seed) @ gradient.T)
-    same_norm = {name: length * (gradient @ np.asarray(d.vector, dtype=float)) for name, d in rivals.items()}
-    told = push_effect(effect, random, same_norm)
+    others = {
+        name: dose * rival.gap / size * (gradient @ np.asarray(rival.vector, dtype=float))
+        for name, rival in rivals.items()
+    }
+    told = push_effect(effect, random, others)
     note = f"{dose:g} of half the class gap, layer {direction.site.layer}, {told.n_random} random directions"
     found = [weigh("sufficient", told.effect, criteria, p=told.p_random, note=note)]
     if told.specificity is not None:
@@ -406,6 +445,33 @@ def _rows(verdict: Verdict, layer: int, pushed: int | None) -> Iterator[dict[str
         yield {"measure": finding.test, "variant": "finding"} | where | numbers
         if finding.p is not None:
             yield {"measure": f"{finding.test}_p", "variant": "finding", "estimate": finding.p} | where
+
+
+def _masked_row(
+    loaded: LoadedStage,
+    reading: StageReading,
+    concept: Concept,
+    groups: Literal["pair", "template"],
+    store: Store | None,
+    backend: BackendName,
+    seed: int,
+    progress: bool,
+) -> Iterator[dict[str, Any]]:
+    best = reading.sweep.best.direction
+    told = masked_auroc(
+        loaded,
+        concept.core,
+        best.site,
+        estimator=best.estimator,
+        groups=groups,
+        store=store,
+        backend=backend,
+        seed=seed,
+        progress=progress,
+    )
+    if told is not None:
+        numbers = {"estimate": told.value, "ci_low": told.low, "ci_high": told.high, "n_pairs": told.n}
+        yield {"measure": "masked", "variant": "finding", "layer": best.site.layer} | numbers
 
 
 def _acts(extracted: Any) -> Activations:

@@ -32,7 +32,8 @@ class Criteria:
     necessary: float = 0.10
     """Choice logit lost with the direction held half way between the classes, as that share (null 0)."""
     specific: float = 0.05
-    """Effect of the push beyond that of the strongest other concept's direction, as that share (null 0)."""
+    """Effect of the push beyond that of the strongest other concept pushed as far by its own gap, as that
+    share (null 0)."""
     damage: float = 0.1
     """KL to the unpushed model on neutral text, nats per token, above which a push does not count."""
     origin: float = 0.10

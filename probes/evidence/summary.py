@@ -69,6 +69,7 @@ class Judged:
     def evidence(self) -> str:
         """The findings for, against and open, the origins, and the fate with what decided it."""
         lines = [str(self.verdict)]
+        lines += [f"  note: {note}" for note in self.assessment.notes]
         lines += [f"  origin of {name}: {told.label}" for name, told in self.assessment.origin.items()]
         if self.fate:
             lines.append(f"  the parent's direction {self.fate.label} (decided by {self.fate.decided_by})")
