@@ -9,7 +9,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench bench-quick notebooks docs concepts msm-mini validation figures browser clean
+.PHONY: help demo test check lint bench bench-quick notebooks docs concepts msm-mini validation validate-quick figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ msm-mini: .venv/.ready browser ## ask every stage of the embedded lineage, write
 	$(BIN)/probes behaviour checkpoints/msm-mini --items checkpoints/msm-mini/items/*.jsonl \
 	  --texts checkpoints/msm-mini/items/prose.txt --out out/msm-mini
 	$(BIN)/python docs/msm_mini.py out/msm-mini
+
+validate-quick: .venv/.ready ## a few questions of the exam, in under four minutes; fails on a false "internal"
+	$(BIN)/probes validate --quick --workers 2
 
 validation: .venv/.ready browser ## sit the whole exam, write docs/validation.md (about two hours on two cores; goes on where it stopped)
 	$(BIN)/probes validate --workers 2 --out out/validation

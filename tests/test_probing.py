@@ -2,7 +2,6 @@
 
 import dataclasses
 import warnings
-from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -18,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+from probes.activations import Activations
 from probes.errors import InputError, OutputError
 from probes.models.sites import Site
 from probes.probing import (
@@ -43,28 +43,6 @@ from probes.probing.baselines import TEXT_STRENGTHS, permuted_labels, text_score
 from probes.probing.estimators import STRENGTHS, at_same_strength, fit_probe, refit
 from probes.probing.memory import remembered
 from probes.results import SCHEMA
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """The fields of `probes.activations.Activations` that probing reads."""
-
-    values: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    splits: np.ndarray
-    templates: np.ndarray
-    texts: list[str]
-    layers: list[int]
-    controls: dict = field(default_factory=dict)
-    site: str = "resid_post"
-    position: str = "last"
-    stage: str = "msm"
-    lineage: str | None = "toy"
-    concept: str = "affordability"
-    render: str = "shared"
-    digest: str = "abc"
-
 
 WORDS = [f"w{i}" for i in range(60)]
 
@@ -92,7 +70,14 @@ def simulate(n_pairs=100, width=16, strengths=(0.0, 1.0, 2.0), seed=0, huge=0, c
         "embedding": rng.normal(size=(n, width)).astype(np.float32),
         "random_init": rng.normal(size=values.shape).astype(np.float32),
     }
-    return planted, Simulated(
+    return planted, Activations(
+        site="resid_post",
+        position="last",
+        stage="msm",
+        lineage="toy",
+        concept="affordability",
+        render="shared",
+        digest="abc",
         values=values.astype(np.float32),
         labels=labels,
         groups=np.repeat([f"p{i:03d}" for i in range(n_pairs)], 2),

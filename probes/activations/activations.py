@@ -56,6 +56,19 @@ class Activations:
         """Number of independent units."""
         return len(np.unique(self.groups))
 
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """What identifies measurements made on these activations, as columns of the result tables."""
+        return {
+            "lineage": self.lineage,
+            "stage": self.stage,
+            "concept": self.concept,
+            "site": self.site,
+            "position": self.position,
+            "render": self.render,
+            "digest": self.digest,
+        }
+
     def save(self, path: str | Path) -> None:
         """Write everything to one safetensors file; raises OutputError."""
         told = {

@@ -202,18 +202,7 @@ def assess_reading(
             found += lost
     verdict = judge(found)
     origin = _origins(found, scores, slopes, labels, units, test, parent, criteria) if parent else {}
-    context = {
-        "lineage": acts.lineage,
-        "stage": acts.stage,
-        "concept": acts.concept,
-        "estimator": sweep.best.direction.estimator,
-        "site": acts.site,
-        "position": acts.position,
-        "render": acts.render,
-        "n_seeds": 1,
-        "seed": seed,
-        "digest": acts.digest,
-    }
+    context = acts.columns | {"estimator": sweep.best.direction.estimator, "n_seeds": 1, "seed": seed}
     rows = [*_rows(verdict, layer, pushed)]
     if masked:
         rows += _masked_row(loaded, reading, concept, groups, store, backend, seed, progress)

@@ -125,19 +125,7 @@ def valuation_transfer(
         ]
     )
     best = int(np.argmax(auroc(own, labels[trained])))
-    context = {
-        "lineage": acts.lineage,
-        "stage": acts.stage,
-        "concept": "valuation",
-        "estimator": estimator,
-        "site": acts.site,
-        "position": acts.position,
-        "render": acts.render,
-        "measure": "auroc",
-        "n_seeds": 1,
-        "seed": seed,
-        "digest": acts.digest,
-    }
+    context = acts.columns | {"estimator": estimator, "measure": "auroc", "n_seeds": 1, "seed": seed}
     rows: list[dict[str, Any]] = []
     for i, layer in enumerate(acts.layers):
         for variant, found, which in (

@@ -127,19 +127,12 @@ def _probe_rows(
     layer = sweep.best.layer
     values = acts.values[acts.layers.index(layer)].astype(np.float64)
     scores = sweep.best.probe.decision_function(values)
-    context = {
-        "lineage": acts.lineage,
-        "stage": acts.stage,
-        "concept": acts.concept,
+    context = acts.columns | {
         "estimator": estimator,
-        "site": acts.site,
         "layer": layer,
-        "position": acts.position,
-        "render": acts.render,
         "n_seeds": 1,
         "seed": seed,
         "selected": True,
-        "digest": acts.digest,
     }
     worst: dict[str, Any] | None = None
     for axis, value, rows in places(concept):

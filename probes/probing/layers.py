@@ -109,18 +109,11 @@ def probe_layers(
         for i, (layer, probe) in enumerate(zip(acts.layers, probes, strict=True))
     }
 
-    common = {
-        "lineage": acts.lineage,
-        "stage": acts.stage,
-        "concept": acts.concept,
+    common = acts.columns | {
         "estimator": estimator,
-        "site": acts.site,
-        "position": acts.position,
-        "render": acts.render,
         "n_pairs": len(np.unique(np.asarray(acts.groups)[test])),
         "n_seeds": 1,
         "seed": seed,
-        "digest": acts.digest,
     }
 
     def row(measure: str, variant: str, estimate: Estimate, **facts: Any) -> dict[str, Any]:

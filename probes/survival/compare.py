@@ -42,19 +42,11 @@ def compare(readings: Mapping[str, StageReading], *, n_refits: int = N_REFITS, s
 
 
 def _context(source: StageReading, target: StageReading, layer: int) -> dict[str, Any]:
-    acts = target.activations
-    return {
-        "lineage": acts.lineage,
-        "stage": target.stage,
+    return target.activations.columns | {
         "source_stage": source.stage,
-        "concept": acts.concept,
         "estimator": source.sweep.best.direction.estimator,
-        "site": acts.site,
         "layer": layer,
-        "position": acts.position,
-        "render": acts.render,
         "n_seeds": 1,
-        "digest": acts.digest,
     }
 
 
