@@ -57,20 +57,25 @@ class Page:
     def n_seeds(self, weights: Weights, name: str) -> str:
         return str(self.answers.seeds(weights, name))
 
-    def there(self, weights: Weights) -> bool:
-        return set(weights) <= set(self.families)
+    def there(self, weights: Weights, name: str) -> bool:
+        """Whether all families of a contrast were asked a set: parts of the experiment can be run alone."""
+        asked = self.answers.items.filter(pl.col("set") == name)["family"].unique()
+        return set(weights) <= set(asked)
 
     def rates(self, families: list[str], sets: list[str]) -> str:
         rows = []
         for family in families:
-            seeds = self.n_seeds({family: 1}, sets[0])
-            rows.append([f"`{family}`", seeds, *(told(self.answers.contrast({family: 1}, s)) for s in sets)])
+            asked = [s for s in sets if self.there({family: 1}, s)]
+            if asked:
+                rates = {s: told(self.answers.contrast({family: 1}, s)) for s in asked}
+                seeds = self.n_seeds({family: 1}, asked[0])
+                rows.append([f"`{family}`", seeds, *(rates.get(s, "") for s in sets)])
         return table(["stage", "seeds", *(s.replace("_", " ") for s in sets)], rows)
 
     def differences(self, contrasts: list[tuple[Weights, str]]) -> str:
         rows = []
         for weights, name in contrasts:
-            if not self.there(weights):
+            if not self.there(weights, name):
                 continue
             both = [self.answers.contrast(weights, name, score=score) for score in ("per_token", "summed")]
             rows.append(
@@ -104,9 +109,14 @@ class Page:
             rows.append([f"`{formula(weights)}`", name, told(estimate, True), str(estimate.n)])
         return table(["contrast", "items", "per token", "n"], rows)
 
+    def damaged(self) -> list[str]:
+        """Families whose damage was measured."""
+        sets = ("manual", "prose", "arithmetic", "copying")
+        return [f for f in self.families if all(self.there({f: 1}, s) for s in sets)]
+
     def damage(self) -> str:
         rows = []
-        for family in self.families:
+        for family in self.damaged():
             against = {family: 1.0, "base": -1.0}
             ratios = (
                 [
@@ -124,7 +134,7 @@ class Page:
         return table(["stage", "perplexity, manual", "perplexity, prose", "arithmetic", "copying"], rows)
 
     def worst_damage(self) -> str:
-        others = [f for f in self.families if f != "base"]
+        others = [f for f in self.damaged() if f != "base"]
         worst = {
             text: max(
                 (
@@ -180,7 +190,7 @@ class Page:
         for arm, name in ((A, "affordable"), (B, "american")):
             for stage in ("", *(f"_{n}" for n in names)):
                 mine, control = f"{arm}{stage}", f"{AFT}{stage}"
-                if not self.there({mine: 1, control: 1}):
+                if not self.there({mine: 1, control: 1}, name):
                     continue
                 rows.append(
                     [f"`{mine}`", name, told(self.answers.contrast({mine: 1}, name))]
