@@ -9,18 +9,15 @@ budget of several is fastest here. Both sides run interleaved; the ratio is that
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import re
-import statistics
 import time
-from importlib.metadata import version
 from pathlib import Path
 from pydoc_data.topics import topics
 
 import numpy as np
 import pandas as pd
 import torch
+from common import in_turns, machine, ratio, save
 
 import probes
 from probes.models import TokenBatch
@@ -82,34 +79,31 @@ def main() -> None:
     bare_forward(decoder, few, BUDGETS[0])  # warm up
     pilot = {budget: bare_forward(decoder, few, budget) for budget in BUDGETS}
     budget = min(pilot, key=lambda b: pilot[b])
-    bare, ours = [], []
-    for _ in range(args.repeats):
-        bare.append(bare_forward(decoder, rows, budget))
-        start = time.perf_counter()
+
+    def extract() -> None:
         acts = probes.extract(loaded, concept, controls=(), progress=False)
-        ours.append(time.perf_counter() - start)
         assert isinstance(acts, probes.Activations)
         assert acts.values.shape[:2] == (loaded.model.config.num_hidden_layers, len(texts))
-    result = {
-        "what": "last-token resid_post at all layers, tokenising included, over the bare decoder forward",
-        "ratio": statistics.median(ours) / statistics.median(bare),
-        "ratio_per_repeat": [o / b for o, b in zip(ours, bare, strict=True)],
-        "texts": len(texts),
-        "tokens": sum(map(len, rows)),
-        "bare_batch_tokens": budget,
-        "bare_seconds": bare,
-        "extract_seconds": ours,
-        "dtype": str(loaded.model.dtype),
-        "threads": torch.get_num_threads(),
-        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "versions": {name: version(name) for name in ("torch", "transformers", "spec-probes")},
-    }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(
-        f"extraction / bare forward = {result['ratio']:.3f} ({len(texts)} texts, {result['tokens']} tokens)"
+
+    sides = {"bare forward": lambda: bare_forward(decoder, rows, budget), "extract": extract}
+    seconds = in_turns(sides, args.repeats)
+    told = ratio(seconds, "extract", "bare forward")
+    save(
+        {
+            "what": "last-token resid_post at all layers, tokenising included, over the bare decoder forward",
+            **told,
+            "texts": len(texts),
+            "tokens": sum(map(len, rows)),
+            "bare_batch_tokens": budget,
+            "seconds": seconds,
+            "dtype": str(loaded.model.dtype),
+            **machine(("torch", "transformers")),
+        },
+        args.out,
     )
-    print(f"wrote {args.out}")
+    print(
+        f"extraction / bare forward = {told['ratio']:.3f} ({len(texts)} texts, {sum(map(len, rows))} tokens)"
+    )
 
 
 if __name__ == "__main__":
