@@ -44,11 +44,13 @@ lint: .venv/.ready ## format, lint, types, and rooms that import only leftwards
 
 check: lint test ## everything CI runs
 
-bench: .venv/.ready ## measure extraction against the bare forward; writes benchmarks/results
+bench: .venv/.ready ## measure extraction and steering against doing it by hand; writes benchmarks/results
 	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/steering.py
 
 bench-quick: .venv/.ready ## the same on fewer texts
-	$(BIN)/python benchmarks/extraction.py --texts 120 --repeats 2 --out out/bench-quick.json
+	$(BIN)/python benchmarks/extraction.py --texts 120 --repeats 2 --out out/bench-quick/extraction.json
+	$(BIN)/python benchmarks/steering.py --items 2 --sample 2 --repeats 1 --out out/bench-quick/steering.json
 
 notebooks: .venv/.ready ## run the notebooks and keep their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb

@@ -101,9 +101,7 @@ def main() -> None:
         },
         args.out,
     )
-    print(
-        f"extraction / bare forward = {told['ratio']:.3f} ({len(texts)} texts, {sum(map(len, rows))} tokens)"
-    )
+    print(f"extraction / bare forward = {told['ratio']:.3f} ({len(texts)} texts)")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 A setting is a layer, a direction and a dose; in each, every choice item is scored in both orders. The
 reference is what one writes by hand: a forward hook that adds the vector, and one batched forward over all
 prompts with their options, longest first, for each setting. It is timed on a sample of the settings, named in
-the result, and scaled to all of them. Both sides score the same token ids; the largest difference in a choice logit is
-told beside the times.
+the result, and scaled to all of them. Both sides score the same token ids; the largest difference in a choice
+logit is told beside the times.
 """
 
 from __future__ import annotations
