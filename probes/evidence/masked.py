@@ -41,7 +41,7 @@ def masked_auroc(
         return None
     options: dict[str, Any] = {"backend": backend, "store": store, "render": render, "progress": progress}
     acts = extract(
-        loaded, concept, site.kind, layers=[site.layer], position="outside", controls=(), **options
+        loaded, concept, site.kind, layers=[site.layer or 0], position="outside", controls=(), **options
     )
     assert isinstance(acts, Activations)
     splits, labels = split_rows(acts, seed), np.asarray(acts.labels).astype(int)

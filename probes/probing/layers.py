@@ -201,7 +201,8 @@ def class_gap(acts: Activations, layer: int, seed: int = 0) -> Direction:
         raise InputError(f"layer {layer} was not extracted: expected one of {list(acts.layers)}")
     train = split_rows(acts, seed).train
     values, labels = acts.values[list(acts.layers).index(layer), train], np.asarray(acts.labels)[train]
-    probe = MassMeanProbe(site=Site(acts.site, layer)).fit(values, labels.astype(int))
+    site = Site(acts.site, layer)  # pyright: ignore[reportArgumentType]
+    probe = MassMeanProbe(site=site).fit(values, labels.astype(int))
     return _direction(probe, values, labels.astype(int), acts, "mass_mean")
 
 
