@@ -84,7 +84,8 @@ def test_every_function_is_measured_and_keeps_what_it_promises(table):
     measured = set(table["function"].str.split(",").list.first())
     assert measured == {
         "max_layer_p", "auroc_contrast", "beyond", "strongest_baseline", "fragility",
-        "threshold_drift", "difference_in_differences", "push_effect", "description_length", "selectivity",
+        "margin_kept", "threshold_drift", "difference_in_differences", "push_effect",
+        "description_length", "selectivity",
     }  # fmt: skip
     honest = table.filter(~pl.col("function").str.contains("by pair"))
     covered = honest.filter((pl.col("measure") == "coverage") & (pl.col("n") >= 16))

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from probes.evidence.contrasts import beyond, difference_in_differences, push_effect, strongest_baseline
 from probes.evidence.decoding import description_length, max_layer_p, selectivity
-from probes.evidence.frozen_scores import fragility, threshold_drift
+from probes.evidence.frozen_scores import fragility, margin_kept, threshold_drift
 from probes.jackknife import auroc_contrast
 from probes.organisms.simulated import Setting, Simulated, simulate
 from probes.probing import RidgeProbe
@@ -84,6 +84,9 @@ def _probes(where: str, setting: Setting, seed: int) -> Iterator[Reading]:
     limit = sim.fragility(weights, residual_std, layer=layer)
     if np.isfinite([noise.value, limit]).all():
         yield Reading(where, "fragility", noise, limit)
+    if not null:
+        kept = sim.separation(weights, 4, layer)[0] / sim.separation(weights, 0, layer)[0]
+        yield Reading(where, "margin_kept", margin_kept(scores[4], scores[0], labels, units), kept)
     shift = sim.separation(weights, layer=layer)[1] / 2
     drift = threshold_drift(scores[0], labels, units, threshold=shift)
     assert drift.accuracy is not None

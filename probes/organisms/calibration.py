@@ -25,8 +25,11 @@ SETTINGS: dict[str, Setting] = {
     "pairs, strong": Setting(strength=3.5),
     "templates, no signal": Setting(n_templates=24, lexical=3.0),
     "templates, strong": Setting(n_templates=24, lexical=3.0, strength=3.0),
+    "few and wide, no signal": Setting(n_pairs=60, n_templates=60, width=256),
+    "few and wide, strong": Setting(n_pairs=60, n_templates=60, width=256, strength=4.0),
 }
-"""120 independent pairs, or 24 templates of 5 pairs with wording of their own; a third of them test."""
+"""120 independent pairs in 48 dimensions, 24 templates of 5 pairs with wording of their own, or 60 pairs in
+256 dimensions; a third of them test. Three dimensions are huge everywhere."""
 COSTLY = 4
 """Functions that refit many probes are measured on one data set in so many."""
 FAMILY = (14, 6)
@@ -48,7 +51,7 @@ def calibrate(
     estimated is the population value for the fixed fitted probe, over fresh texts of fresh templates;
     for `selectivity` and `description_length`, which fit several, the expectation over data sets.
 
-    Parameters: n, data sets of each setting (quick: 40); workers, processes. 5 settings of 400 take some six
+    Parameters: n, data sets of each setting (quick: 40); workers, processes. 7 settings of 400 take some ten
     minutes of one core. Raises InputError for n < 2.
     """
     settings = SETTINGS if settings is None else settings
