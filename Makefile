@@ -44,13 +44,15 @@ lint: .venv/.ready ## format, lint, types, and rooms that import only leftwards
 
 check: lint test ## everything CI runs
 
-bench: .venv/.ready ## measure extraction and steering against doing it by hand; writes benchmarks/results
+bench: .venv/.ready ## measure extraction and steering against doing it by hand, and growth; writes benchmarks/results
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/steering.py
+	$(BIN)/python benchmarks/growth.py
 
 bench-quick: .venv/.ready ## the same on fewer texts
 	$(BIN)/python benchmarks/extraction.py --texts 120 --repeats 2 --out out/bench-quick/extraction.json
 	$(BIN)/python benchmarks/steering.py --items 2 --sample 2 --repeats 1 --out out/bench-quick/steering.json
+	$(BIN)/python benchmarks/growth.py --axes texts --largest 64 --out out/bench-quick/growth.json
 
 notebooks: .venv/.ready ## run the notebooks and keep their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
