@@ -265,6 +265,9 @@ class TestContrasts:
         weak = push_effect(0.1 * effect, random)
         assert weak.p_random == (1 + (random.mean(1) >= 0.1 * effect.mean()).sum()) / 40
         assert weak.specificity is None
+        as_much = int((random.mean(1) >= 0.1 * effect.mean()).sum())
+        assert weak.chance == pytest.approx(stats.binomtest(as_much, 39).proportion_ci(method="exact").low)
+        assert told.chance == 0
 
     def test_another_concept_that_acts_when_pushed_backwards_is_not_less_strong(self):
         effect, random = np.ones(10), np.zeros((20, 10))

@@ -99,6 +99,14 @@ def test_p_values_are_corrected_over_everything_judged_together():
     assert [told[key][0].p for key in p] == pytest.approx(list(expected))
 
 
+def test_an_effect_that_random_directions_have_too_counts_against_whatever_n():
+    effect = Estimate(0.19, 0.16, 0.21, 32)
+    assert weigh("sufficient", effect, p=0.1).outcome == "open"
+    common = weigh("sufficient", effect, p=0.1, chance=0.087)
+    assert (common.outcome, common.n_to_settle) == ("against", None)
+    assert weigh("sufficient", effect, p=0.026, chance=0.006).outcome == "for"
+
+
 def test_criteria_are_frozen_printed_and_checked():
     assert "decodable" in str(CRITERIA)
     assert Criteria(**CRITERIA.to_dict()) == CRITERIA

@@ -348,7 +348,7 @@ def _push_findings(
     }
     told = push_effect(effect, random, others)
     note = f"{dose:g} of half the class gap, layer {direction.site.layer}, {told.n_random} random directions"
-    found = [weigh("sufficient", told.effect, criteria, p=told.p_random, note=note)]
+    found = [weigh("sufficient", told.effect, criteria, p=told.p_random, note=note, chance=told.chance)]
     if told.specificity is not None:
         gap = told.specificity.gap
         found.append(weigh("specific", gap, criteria, p=gap.p, note=f"against {told.specificity.name}"))
@@ -388,7 +388,7 @@ def _ablation_findings(
     lost = (taken.unpushed - taken.logits["direction"]) / size
     told = push_effect(lost, (taken.unpushed - taken.random) / size)
     note = f"held half way between the classes, {told.n_random} random directions"
-    return [weigh("necessary", told.effect, criteria, p=told.p_random, note=note)]
+    return [weigh("necessary", told.effect, criteria, p=told.p_random, note=note, chance=told.chance)]
 
 
 def _half_way(acts: Activations, layer: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control
+from scipy.stats import binomtest, false_discovery_control
 
 from probes.errors import InputError
 from probes.jackknife import Tested, auroc_contrast, mean_contrast
@@ -35,13 +35,15 @@ class PushEffect:
     """What a push does, against chance and against other concepts.
 
     effect: mean over items. p_random: (1 + random directions that do at least as much) / (1 + directions),
-    one-sided; n_random of them. specificity: the effect minus that of the strongest other direction, pushed
+    one-sided; n_random of them; chance: the lower 95% limit of the share that do (Clopper & Pearson 1934).
+    specificity: the effect minus that of the strongest other direction, pushed
     either way; None without others.
     """
 
     effect: Tested
     p_random: float
     n_random: int
+    chance: float
     specificity: Strongest | None
 
 
@@ -140,7 +142,8 @@ def push_effect(
 
     p_random = (1 + as_much) / (1 + len(random_effects))
     specificity = _strongest(list(others), gap) if others else None
-    return PushEffect(told, p_random, len(random_effects), specificity)
+    chance = binomtest(as_much, len(random_effects)).proportion_ci(LEVEL, method="exact").low
+    return PushEffect(told, p_random, len(random_effects), float(chance), specificity)
 
 
 def discoveries(p_values: ArrayLike, rate: float = 0.05) -> Discoveries:

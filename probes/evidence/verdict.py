@@ -42,12 +42,17 @@ class Finding:
     p: float | None = None
     note: str = ""
     alpha: float = CRITERIA.alpha
+    chance: float | None = None
+    """Lower 95% limit of the share of random directions that do as much, where the test is against them."""
 
     @property
     def outcome(self) -> Outcome:
         """`for`: the interval excludes the null from above, the estimate is worth having, and p is within the
-        level. `against`: the interval excludes an effect worth having."""
+        level. `against`: the interval excludes an effect worth having, or clearly more random directions than
+        the level allows do as much, which no larger n would change."""
         told = self.estimate
+        if self.chance is not None and self.chance > self.alpha:
+            return "against"
         significant = told.low > self.null and (self.p is None or self.p <= self.alpha)
         if significant and told.value >= self.worth:
             return "for"
@@ -117,13 +122,15 @@ def weigh(
     *,
     p: float | None = None,
     note: str = "",
+    chance: float | None = None,
 ) -> Finding:
     """The finding of one of the tests of `LADDER` under `criteria`. Raises InputError for another name."""
     nulls = {"decodable": 0.5, "shift": 0.5}
     if not any(test in tests for tests, _ in LADDER):
         known = ", ".join(name for tests, _ in LADDER for name in tests)
         raise InputError(f"no test {test!r}: expected one of {known}")
-    return Finding(test, estimate, nulls.get(test, 0.0), getattr(criteria, test), p, note, criteria.alpha)
+    null, worth = nulls.get(test, 0.0), getattr(criteria, test)
+    return Finding(test, estimate, null, worth, p, note, criteria.alpha, chance)
 
 
 def judge(findings: Sequence[Finding]) -> Verdict:
