@@ -362,6 +362,38 @@ def test_a_centre_is_what_the_choices_are_held_at_and_changes_no_damage(loaded, 
         ablate(loaded, direction, ITEMS, centre=centre)
 
 
+@dataclasses.dataclass(eq=False)
+class PartlyHeld:
+    """What `Ablate` takes away, times `share`."""
+
+    site: Site
+    vector: torch.Tensor
+    centre: torch.Tensor
+    share: float
+    positions: object = after_first
+
+    def apply(self, values):
+        return values - self.share * ((values - self.centre) @ self.vector)[..., None] * self.vector
+
+
+def test_random_directions_to_first_order_are_the_derivative_of_holding_them(loaded, model, vector):
+    direction, centre = direction_at(SITE, vector), np.full(len(vector), 0.1, dtype=np.float32)
+    options = {"n_random": 3, "control_items": None, "n_texts": 2, "centre": centre, "progress": False}
+    told = ablate(loaded, direction, ITEMS, "site", first_order=True, **options)
+    share = 1e-2
+    for v, found in zip(random_directions(3, len(vector), 0), told.random, strict=True):
+        v = torch.tensor(v, dtype=torch.float32)
+        up, down = (
+            score_choices(model, ITEMS, [PartlyHeld(SITE, v, torch.tensor(centre), s)]).logits()
+            for s in (share, -share)
+        )
+        np.testing.assert_allclose(found - told.unpushed, (up - down) / (2 * share), atol=2e-3, rtol=0.02)
+    exact = ablate(loaded, direction, ITEMS, "site", **options)
+    np.testing.assert_allclose(told.logits["direction"], exact.logits["direction"])
+    with pytest.raises(InputError, match='expected where="site"'):
+        ablate(loaded, direction, ITEMS, first_order=True)
+
+
 def test_damage_is_the_kl_of_plain_transformers(loaded, model, vector):
     push = Add(SITE, vector, 2.0)
     done = damage(loaded, [push], TEXTS)

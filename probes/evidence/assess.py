@@ -39,7 +39,6 @@ DOSES = (1.0, 0.5, 0.25)
 FEW_PAIRS = 20
 """Test pairs below which a note says that few things can be decided."""
 N_RANDOM = 1999
-N_ABLATIONS = 39
 
 
 @dataclass(frozen=True, repr=False)
@@ -374,7 +373,8 @@ def _ablation_findings(
         items,
         "site",
         centre=half_way,
-        n_random=N_ABLATIONS,
+        n_random=N_RANDOM,
+        first_order=True,
         control_items=None,
         limit=criteria.damage,
         texts=texts,
@@ -387,7 +387,7 @@ def _ablation_findings(
     size = np.abs(taken.unpushed).mean()
     lost = (taken.unpushed - taken.logits["direction"]) / size
     told = push_effect(lost, (taken.unpushed - taken.random) / size)
-    note = f"held half way between the classes, {told.n_random} random directions"
+    note = f"held half way between the classes, {told.n_random} random directions to first order"
     return [weigh("necessary", told.effect, criteria, p=told.p_random, note=note, chance=told.chance)]
 
 

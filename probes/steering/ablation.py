@@ -23,7 +23,7 @@ from probes.steering.interventions import Ablate, after_first, everywhere
 from probes.steering.neutral import Damage, damages, neutral_texts
 from probes.steering.packed import score_prompts
 from probes.steering.prompts import render_name
-from probes.steering.slopes import direction_columns, random_directions, spread
+from probes.steering.slopes import ablation_slopes, direction_columns, random_directions, spread
 from probes.steering.subjects import Subject, subject
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def ablate(
     n_texts: int = 16,
     texts: Sequence[str] | None = None,
     centre: np.ndarray | None = None,
+    first_order: bool = False,
     score: Score = "summed",
     system: str | None = None,
     concept: str | None = None,
@@ -133,6 +134,8 @@ def ablate(
     centre : an activation `[width]` whose projection is held in the choices instead, at the direction's own
         site: half way between the classes of the concept's own texts, say, where neutral text lies to one
         side of both. The damage is still that of holding neutral text at its own mean.
+    first_order : what random directions do, to first order, from one backward for any number of them
+        (`where="site"` only); the direction itself and `controls` are taken out in earnest all the same.
 
     Other parameters and errors as in `steer`; "everywhere" also needs a direction of the residual stream's
     width (SiteError).
@@ -145,17 +148,16 @@ def ablate(
     """
     if where not in ("everywhere", "site"):
         raise InputError(f'where={where!r}: expected "everywhere" or "site"')
-    if centre is not None and where != "site":
-        raise InputError('a centre is an activation of one site: expected where="site" with it')
+    if (centre is not None or first_order) and where != "site":
+        raise InputError('centre and first_order are for one site: expected where="site" with them')
     if n_random < 1:
         raise InputError(f"n_random={n_random}: expected at least 1, and 20 for a control worth the name")
     who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
     prompts = who.prompts(items, system)
     few = spaced(len(prompts), control_items)
     named = {"direction": direction} | dict(controls or {})
-    bar = tqdm(
-        total=1 + len(named) + n_random, desc=f"ablate · {who.name}", disable=not progress, leave=False
-    )
+    runs = 1 + len(named) + (0 if first_order else n_random)
+    bar = tqdm(total=runs, desc=f"ablate · {who.name}", disable=not progress, leave=False)
 
     kinds = WRITERS if where == "everywhere" else None
     texts = neutral_texts(n_texts) if texts is None else texts
@@ -177,12 +179,13 @@ def ablate(
     with bar:
         unpushed = logits([], everything)
         left = {name: logits(without(v.vector, v.site), everything) for name, v in named.items()}
-        random = np.stack(
-            [
-                logits(without(vector, direction.site), few)
-                for vector in random_directions(n_random, len(direction.vector), seed)
-            ]
-        )
+        vectors = random_directions(n_random, len(direction.vector), seed)
+        if first_order:
+            held = means[direction.site] if centre is None else centre
+            asked = [prompts[i] for i in few]
+            random = unpushed[few] + ablation_slopes(who, asked, direction.site, held, vectors, score)
+        else:
+            random = np.stack([logits(without(vector, direction.site), few) for vector in vectors])
     columns = {
         "concept": concept or direction.concept,
         "render": render_name(who.tokenizer, render),

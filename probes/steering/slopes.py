@@ -7,7 +7,7 @@ and for hundreds of random ones, and it returns the unpushed scores as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,9 +23,10 @@ from probes.models.base import batches_by_length
 from probes.models.packing import Trie, scored_tokens
 from probes.results import Result, tidy
 from probes.steering.choices import ChoiceScores, Score, over_items
+from probes.steering.interventions import after_first
 from probes.steering.packed import option_logprobs, order_logits
 from probes.steering.prompts import ChoicePrompt, render_name
-from probes.steering.subjects import subject
+from probes.steering.subjects import Subject, subject
 
 if TYPE_CHECKING:
     from probes.probing import Direction
@@ -126,24 +127,17 @@ def choice_gradients(
         raise SiteError("no layers to take gradients at: expected at least one")
     width = model.n_heads * model.d_head if site == "z" else model.d_model
     prompts = who.prompts(items, system)
-    sizes = [len(Trie.of(scored_tokens(prompt.sequences)).ids) for prompt in prompts]
     values = np.empty((len(sites), len(prompts), width), dtype=np.float32)
     scores = np.empty((2, len(prompts), 2))
     with tqdm(total=len(prompts), desc=f"gradients · {who.name}", disable=not progress, leave=False) as bar:
 
         def take(rows: list[int]) -> None:
-            told, gradient = _gradients(model, [prompts[i] for i in rows], sites, width, score)
+            taps = [_Tap(site, torch.zeros(len(rows), width, requires_grad=True)) for site in sites]
+            told, gradient = _gradients(model, [prompts[i] for i in rows], taps, score)
             values[:, rows], scores[:, rows] = gradient, told
             bar.update(len(rows))
 
-        # A backend without packed rows takes one item at a time: then every row belongs to that item.
-        packs = hasattr(model, "trie_logprobs")
-        for rows in batches_by_length(sizes, batch_tokens if packs else 1):
-            try:
-                take(rows)
-            except _SeveralRowsAnItem:
-                for row in rows:
-                    take([row])
+        _by_item(model, prompts, batch_tokens, take)
     summed, per_token = scores
     context = who.names | {
         "concept": concept,
@@ -159,6 +153,50 @@ def choice_gradients(
         scores=ChoiceScores([p.id for p in prompts], summed, per_token, context),
         context=context,
     )
+
+
+def ablation_slopes(
+    who: Subject,
+    prompts: Sequence[ChoicePrompt],
+    site: Site,
+    centre: Any,
+    vectors: np.ndarray,
+    score: Score = "summed",
+    batch_tokens: int = 512,
+) -> np.ndarray:
+    """`[vector, item]`: to first order, how a choice logit changes when unit `vectors` `[vector, width]` are
+    held one at a time at the projection of `centre` `[width]`, at every token of `site` but the first.
+
+    h - ((h - centre) . v) v is h - (h - centre) A with A = v v', so the gradient with respect to A at 0
+    answers for any number of vectors from one forward and one backward of the items. It is close where a
+    vector carries little, as random ones in hundreds of dimensions do.
+    """
+    centre, width = torch.as_tensor(np.asarray(centre), dtype=torch.float32), vectors.shape[1]
+    slopes = np.empty((len(vectors), len(prompts)))
+
+    def take(rows: list[int]) -> None:
+        tap = _Turn(site, torch.zeros(len(rows), width, width, requires_grad=True), centre)
+        _, gradient = _gradients(who.model, [prompts[i] for i in rows], [tap], score)
+        for row, matrix in zip(rows, gradient[0], strict=True):
+            slopes[:, row] = ((vectors @ matrix) * vectors).sum(-1)
+
+    _by_item(who.model, prompts, batch_tokens, take)
+    return slopes
+
+
+def _by_item(
+    model: HookedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int, take: Callable[[list[int]], None]
+) -> None:
+    """Call `take` with the numbers of the prompts of one batch after the other, longest first."""
+    sizes = [len(Trie.of(scored_tokens(prompt.sequences)).ids) for prompt in prompts]
+    # A backend without packed rows takes one item at a time: then every row belongs to that item.
+    packs = hasattr(model, "trie_logprobs")
+    for rows in batches_by_length(sizes, batch_tokens if packs else 1):
+        try:
+            take(rows)
+        except _SeveralRowsAnItem:
+            for row in rows:
+                take([row])
 
 
 class _SeveralRowsAnItem(Exception):
@@ -179,13 +217,28 @@ class _Tap:
         return values + self.leaf[:, None].to(values)
 
 
+@dataclass(eq=False)
+class _Turn:
+    """Takes (h - centre) @ leaf[i] `[width, width]` from every token h of row i but the first."""
+
+    site: Site
+    leaf: torch.Tensor
+    centre: torch.Tensor
+    positions: Literal["all", "last"] | PositionMask = after_first
+
+    def apply(self, values: torch.Tensor) -> torch.Tensor:
+        if len(self.leaf) not in (1, len(values)):
+            raise _SeveralRowsAnItem
+        return values - (values - self.centre.to(values)) @ self.leaf.to(values)
+
+
 def _gradients(
-    model: HookedModel, prompts: Sequence[ChoicePrompt], sites: Sequence[Site], width: int, score: Score
+    model: HookedModel, prompts: Sequence[ChoicePrompt], taps: Sequence[_Tap | _Turn], score: Score
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores `[score, item, order]` and gradients `[layer, item, width]` of one batch, in one forward with a
-    packed row for each item. The prompts come longest first, the order in which the backend lays out rows.
+    """Scores `[score, item, order]` of one batch, and its gradients with respect to the taps' leaves,
+    stacked, in one forward with a packed row for each item. The prompts come longest first, the order in
+    which the backend lays out rows.
     """
-    taps = [_Tap(site, torch.zeros(len(prompts), width, requires_grad=True)) for site in sites]
     with torch.enable_grad(), model.intervene(*taps):
         told = order_logits(option_logprobs(model, prompts, batch_tokens=10**9))
     # Rows do not see each other, so the gradient of the sum is each item's own gradient in its own row.
