@@ -10,35 +10,35 @@ import numpy as np
 import polars as pl
 
 from probes.activations import Activations, Store, extract
-from probes.concepts import ChoiceItem, Concept
+from probes.concepts import Concept
 from probes.errors import InputError
-from probes.evidence.contrasts import beyond, push_effect, strongest_baseline
+from probes.evidence.contrasts import beyond, strongest_baseline
 from probes.evidence.criteria import CRITERIA, Criteria
 from probes.evidence.decoding import max_layer_p
 from probes.evidence.masked import masked_auroc
 from probes.evidence.origin import Origin, judge_origin
+from probes.evidence.pushed import (
+    DOSES,
+    ablation_findings,
+    half_way,
+    harmless_dose,
+    push_findings,
+    pushing_layer,
+    selection_items,
+)
 from probes.evidence.shifts import shifted
 from probes.evidence.verdict import Finding, Verdict, judge, weigh
 from probes.jackknife import auroc_contrast, mean_contrast
 from probes.lineage import LoadedStage, Stage, as_loaded
 from probes.models import BackendName
-from probes.probing import Direction, class_gap, split_rows
+from probes.probing import class_gap, split_rows
 from probes.results import Result, tidy
-from probes.statistics import Estimate, auroc
-from probes.steering import Add, ChoiceGradients, ablate, neutral_texts
-from probes.steering.neutral import damages
-from probes.steering.slopes import random_directions
-from probes.steering.subjects import subject
+from probes.statistics import Estimate
 from probes.survival import StageReading, read_stage
 from probes.survival.reading import test_items
 
-NEAR_BEST = 0.05
-"""AUROC on the selection pairs by which a layer may fall short of the best and still be pushed at."""
-DOSES = (1.0, 0.5, 0.25)
-"""Pushes that are tried, in half class gaps: the largest that does no more damage than is allowed counts."""
 FEW_PAIRS = 20
 """Test pairs below which a note says that few things can be decided."""
-N_RANDOM = 1999
 
 
 @dataclass(frozen=True, repr=False)
@@ -185,8 +185,8 @@ def assess_reading(
         rivals = {name: class_gap(other, pushed, seed) for name, other in others().items()}
         push = class_gap(acts, pushed, seed)
         ids = [item.id for item in items]
-        dose = _harmless_dose(loaded, push, criteria, texts, backend)
-        slopes, pushing = _push_findings(reading, ids, push, dose or 1.0, rivals, criteria, seed)
+        dose = harmless_dose(loaded, push, criteria, texts, backend)
+        slopes, pushing = push_findings(reading, ids, push, dose or 1.0, rivals, criteria, seed)
         if dose is None:  # an effect does not count then, the lack of one does
             pushing = [finding for finding in pushing if finding.outcome != "for"]
             notes.append(f"even a push of {min(DOSES):g} of half the class gap damages neutral text too much")
@@ -194,8 +194,8 @@ def assess_reading(
             notes.append("no other concept was given: nothing is specific")
         found += pushing
         if dose and judge(found).decided_by == "necessary":
-            half_way = _half_way(acts, pushed, seed)
-            lost = _ablation_findings(loaded, push, half_way, items, criteria, texts, backend, seed, progress)
+            centre = half_way(acts, pushed, seed)
+            lost = ablation_findings(loaded, push, centre, items, criteria, texts, backend, seed, progress)
             if not lost:
                 notes.append("holding the direction damages neutral text too much")
             found += lost
@@ -221,28 +221,6 @@ def _notes(acts: Activations, concept: Concept, test: np.ndarray, parent: Assess
     if parent is None:
         yield "no parent stage was assessed: whether this stage made it is not known"
     yield "one training seed: this speaks of one checkpoint, not of the recipe"
-
-
-def selection_items(concept: Concept) -> list[ChoiceItem]:
-    """The canonical choice items that may choose a layer."""
-    return [item for item in concept.choices if item.shift is None and item.split == "select"]
-
-
-def pushing_layer(reading: StageReading, ids: Sequence[str], seed: int = 0) -> int:
-    """The layer to push at: of those that read the selection pairs almost as well as the best (`NEAR_BEST`),
-    the one whose direction moves the selection items most; the best layer where there are no such items."""
-    acts, sweep, gradients = reading.activations, reading.sweep, reading.gradients
-    known = set(gradients.scores.ids) if gradients is not None else set()
-    if gradients is None or not ids or not set(ids) <= known:
-        return sweep.best.layer
-    select, labels = split_rows(acts, seed).select, np.asarray(acts.labels).astype(int)
-    told = {
-        layer: float(auroc(sweep.probes[layer].decision_function(values[select]), labels[select]))
-        for layer, values in zip(acts.layers, acts.values, strict=True)
-    }
-    near = [layer for layer, value in told.items() if value >= told[sweep.best.layer] - NEAR_BEST]
-    some = gradients.of(ids, gradients.score)
-    return max(near, key=lambda layer: float(some.slopes(class_gap(acts, layer, seed)).mean()))
 
 
 def _reading_findings(
@@ -305,97 +283,6 @@ def _shift_findings(
             [best.probe.decision_function(there.values[0].astype(float))], [1], there.labels, units, null=0.5
         )
         yield weigh("shift", told, criteria, p=told.p, note=axis)
-
-
-def _harmless_dose(
-    loaded: LoadedStage,
-    push: Direction,
-    criteria: Criteria,
-    texts: Sequence[str] | None,
-    backend: BackendName,
-) -> float | None:
-    """The largest of `DOSES` whose push stays within the damage limit on neutral text; None: none does."""
-    arms = [[Add.along(push, dose * push.gap / push.scale)] for dose in DOSES]
-    told = damages(subject(loaded, backend=backend), arms, texts or neutral_texts(16))
-    harmless = [d for d, damage in zip(DOSES, told, strict=True) if damage.mean_kl <= criteria.damage]
-    return max(harmless, default=None)
-
-
-def _push_findings(
-    reading: StageReading,
-    ids: Sequence[str],
-    direction: Direction,
-    dose: float,
-    rivals: Mapping[str, Direction],
-    criteria: Criteria,
-    seed: int,
-) -> tuple[np.ndarray, list[Finding]]:
-    """What a push of `dose` times half the class gap does, to first order, as a share of the mean absolute
-    choice logit. Beside it at the same layer: random directions of the same norm, and other concepts, each
-    pushed by the same part of its own half gap. (At one norm a concept that is hardly there would count as
-    much as one that is: its direction is what noise leaves, which lies where the model moves most.)"""
-    assert reading.gradients is not None
-    some: ChoiceGradients = reading.gradients.of(ids, reading.gradients.score)
-    size = np.abs(some.scores.logits(some.score)).mean()
-    gradient = some.at(direction.site)
-    length = dose * direction.gap / size
-    effect = length * (gradient @ np.asarray(direction.vector, dtype=float))
-    random = length * (random_directions(N_RANDOM, gradient.shape[1], seed) @ gradient.T)
-    others = {
-        name: dose * rival.gap / size * (gradient @ np.asarray(rival.vector, dtype=float))
-        for name, rival in rivals.items()
-    }
-    told = push_effect(effect, random, others)
-    note = f"{dose:g} of half the class gap, layer {direction.site.layer}, {told.n_random} random directions"
-    found = [weigh("sufficient", told.effect, criteria, p=told.p_random, note=note, chance=told.chance)]
-    if told.specificity is not None:
-        gap = told.specificity.gap
-        found.append(weigh("specific", gap, criteria, p=gap.p, note=f"against {told.specificity.name}"))
-    return effect, found
-
-
-def _ablation_findings(
-    loaded: LoadedStage,
-    direction: Direction,
-    half_way: np.ndarray,
-    items: Sequence[ChoiceItem],
-    criteria: Criteria,
-    texts: Sequence[str] | None,
-    backend: BackendName,
-    seed: int,
-    progress: bool,
-) -> list[Finding]:
-    """What the choice loses with the direction held half way between the classes at its layer; nothing where
-    holding it does more damage to neutral text than is allowed."""
-    taken = ablate(
-        loaded,
-        direction,
-        items,
-        "site",
-        centre=half_way,
-        n_random=N_RANDOM,
-        first_order=True,
-        control_items=None,
-        limit=criteria.damage,
-        texts=texts,
-        backend=backend,
-        seed=seed,
-        progress=progress,
-    )
-    if not taken.ok:
-        return []
-    size = np.abs(taken.unpushed).mean()
-    lost = (taken.unpushed - taken.logits["direction"]) / size
-    told = push_effect(lost, (taken.unpushed - taken.random) / size)
-    note = f"held half way between the classes, {told.n_random} random directions to first order"
-    return [weigh("necessary", told.effect, criteria, p=told.p_random, note=note, chance=told.chance)]
-
-
-def _half_way(acts: Activations, layer: int, seed: int) -> np.ndarray:
-    """The mean of both classes' mean activations on the training pairs, `[width]`."""
-    train = split_rows(acts, seed).train
-    values, labels = acts.values[acts.layers.index(layer)][train], np.asarray(acts.labels)[train]
-    return np.mean([values[labels == k].mean(0) for k in (0, 1)], axis=0)
 
 
 def _origins(
