@@ -2,7 +2,7 @@
 
     python docs/validation.py out/validation
 
-reads what `probes validate --out out/validation` wrote; `make validation` runs both.
+reads what `probes validate --out out/validation` wrote, or has written so far; `make validation` runs both.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def figure(answers: pl.DataFrame) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    answers = pl.read_parquet(folder / "answers.parquet")
+    kept = [folder / f"{name}.parquet" for name in ("organisms", "transforms")]
+    answers = pl.concat([pl.read_parquet(file) for file in kept if file.exists()])
     figure(answers)
     parts = {
         "bound": bound(answers),
