@@ -69,10 +69,12 @@ class Size:
     """Test items of the dose-response curves, at the stages where an arm ends; 0 makes no curves."""
     neutral_texts: int
     """Texts that stages are aligned on; 0 aligns none, and a direction that no longer reads stays open."""
+    damage_texts: int
+    """Texts that the damage of a push is measured on for the verdicts."""
 
 
-FULL = Size(items=10, dose_items=5, neutral_texts=12)
-QUICK = Size(items=8, dose_items=0, neutral_texts=0)
+FULL = Size(items=10, dose_items=4, neutral_texts=12, damage_texts=8)
+QUICK = Size(items=8, dose_items=0, neutral_texts=0, damage_texts=4)
 
 
 @dataclass(repr=False)
@@ -352,6 +354,7 @@ class _Judging:
                 parent=befores.get(name),
                 criteria=self.criteria,
                 shifts=[axis for axis in self.shifts if axis in shifted(concept)],
+                texts=neutral_texts(self.size.damage_texts),
                 store=self.store,
                 backend=self.backend,
                 seed=self.seed,
