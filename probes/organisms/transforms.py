@@ -31,11 +31,14 @@ def rotate(model: Any, seed: int = 0) -> Any:
 
     Each RMSNorm's scale is folded into the maps that read it, after which the norm commutes with rotations,
     and embeddings are untied (Ashkboos et al. 2024, SliceGPT, arXiv 2401.15024, section 3). The matrix is
-    drawn from the Haar measure by `seed`; `rotation` gives it. Logits are checked to stay within `TOLERANCE`.
+    drawn from the Haar measure by `seed`; `rotation` gives it. Logits are checked to stay within `TOLERANCE`,
+    in double precision: in single, a rotation spreads the rounding of a few huge dimensions over all others,
+    which alone can move a logit by several times as much.
 
     Raises CheckpointError for a model that is not of Llama's build, or whose logits change.
     """
-    turned = untied(model)
+    exact = copy.deepcopy(model).double()
+    turned = untied(exact)
     _fold_norms(turned)
     matrix = rotation(turned.config.hidden_size, seed)
     _replace(turned.get_input_embeddings(), lambda w: w @ matrix)
@@ -45,14 +48,14 @@ def rotate(model: Any, seed: int = 0) -> Any:
             _replace(layer, lambda w: w @ matrix)
         for layer in writes:
             _replace(layer, lambda w: matrix.T @ w, lambda b: matrix.T @ b)
-    change = logit_change(model, turned)
+    change = logit_change(exact, turned)
     if not change <= TOLERANCE:
         raise CheckpointError(
             f"{type(model).__name__}: logits change by {change:.2g} under a rotation of the residual stream, "
             f"expected at most {TOLERANCE:g}: something else than RMSNorm and linear maps reads it; "
-            "load it in float32, or leave this transform out"
+            "leave this transform out"
         )
-    return turned
+    return turned.to(next(p.dtype for p in model.parameters() if p.is_floating_point()))
 
 
 def rotation(width: int, seed: int) -> Tensor:
