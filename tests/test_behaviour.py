@@ -115,6 +115,16 @@ def test_pairing_by_item_takes_out_what_both_stages_share():
     assert told.high - told.low < 1e-6
 
 
+def test_a_stage_asked_at_one_seed_is_compared_with_the_same_seed_alone():
+    made = answers(
+        ("a-s0", 0, "i1", 1.0), ("a-s0", 0, "i2", 1.0), ("a-s1", 1, "i1", 9.0), ("a-s1", 1, "i2", 9.0),
+        ("b-s0", 0, "i1", 0.5), ("b-s0", 0, "i2", 0.5), ("base", None, "i1", 0.0), ("base", None, "i2", 0.0),
+    )  # fmt: skip
+    assert made.contrast({"a": 1, "b": -1}, "x", measure="choice_logit").value == 0.5
+    assert made.seeds({"a": 1, "b": -1}, "x") == 1
+    assert made.contrast({"a": 1, "base": -1}, "x", measure="choice_logit").value == 5.0
+
+
 def test_contrasts_of_what_is_not_there_are_refused():
     made = answers(
         ("a-s0", 0, "i1", 1.0), ("a-s1", 1, "i1", 1.0), ("b-s2", 2, "i1", 1.0), ("b-s3", 3, "i1", 1.0)

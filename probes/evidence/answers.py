@@ -83,7 +83,8 @@ class Behaviour(Result):
 
         `{"msm_aft": 1, "aft": -1}` is a difference; `{"msm_aft": 1, "aft": -1, "msm": -1, "base": 1}` the
         interaction that tells stacking from adding. Intervals are a cluster bootstrap over items with the
-        training seeds drawn in an outer loop; a stage that was trained once stands beside every seed.
+        training seeds drawn in an outer loop, those that all stages share; a stage without a training seed
+        (the base), or with one that no other stage has, stands beside every seed.
 
         Args:
             weights: family (stage name without its seed) -> weight.
@@ -141,13 +142,15 @@ class Behaviour(Result):
         """`[family, seed, item]` values, the items' names, and the seeds."""
         read = {family: self._seeded(family, name, measure, score) for family in weights}
         several = [set(by_seed) for by_seed in read.values() if len(by_seed) > 1]
+        known = set().union(*several)
+        several += [set(by_seed) for by_seed in read.values() if len(by_seed) == 1 and set(by_seed) <= known]
         seeds: list[int | None] = sorted(set.intersection(*several)) if several else [None]
         if not seeds:
             raise InputError(f"{formula(weights)}: the stages share no training seed")
         names = sorted(set.intersection(*(set(row) for by in read.values() for row in by.values())))
         stacked = [
             [
-                [(by_seed[s] if len(by_seed) > 1 else next(iter(by_seed.values())))[n] for n in names]
+                [(by_seed[s] if s in by_seed else next(iter(by_seed.values())))[n] for n in names]
                 for s in seeds
             ]
             for by_seed in read.values()
