@@ -134,9 +134,10 @@ def test_axes_are_an_orthonormal_basis_of_the_rows():
     for shape in ((30, 70), (70, 30)):
         X = torch.as_tensor(rows_of(*shape) + 5)
         axes = PrincipalAxes.of(X)
-        torch.testing.assert_close(axes.basis.T @ axes.basis, torch.eye(len(axes.curvature), dtype=X.dtype))
-        torch.testing.assert_close((X - axes.mean) @ axes.basis, axes.rows)
-        torch.testing.assert_close(axes.rows @ axes.basis.T + axes.mean, X)
+        basis = axes.expand(torch.eye(len(axes.curvature), dtype=X.dtype))
+        torch.testing.assert_close(basis @ basis.T, torch.eye(len(basis), dtype=X.dtype))
+        torch.testing.assert_close(axes.coordinates(X), axes.rows)
+        torch.testing.assert_close(axes.expand(axes.rows) + axes.mean, X)
 
 
 def test_result_is_on_the_device_of_the_rows_in_double_precision():

@@ -18,6 +18,8 @@ from probes.probing.descent import Columns, descend
 
 TOLERANCE = 5e-7
 """Of the objective above its minimum, relative: the AUROC of held-out rows does not see it."""
+EXACT = 1e-18
+"""A tolerance as strict as double precision can meet."""
 FIRST_STEPS = 40
 """Steps in the metric that all problems share, before a problem's own is worth its factorisation."""
 LATER_STEPS = {torch.float32: 24, torch.float64: 90}
@@ -44,14 +46,16 @@ class LogisticColumns:
 class PrincipalAxes:
     """Centred rows in their principal axes, where the Hessian is bounded by a diagonal (Boehning 1992).
 
-    mean `[d]`; rows `[n, r]` with orthogonal columns; curvature `[r]`, their squared norms; basis `[d, r]`
-    orthonormal, so that `(X - mean) @ basis` are the coordinates of X.
+    mean `[d]`; rows `[n, r]` with orthogonal columns; curvature `[r]`, their squared norms; vectors `[m, r]`
+    and span `[m, d]`, or None for the identity, whose product is an orthonormal basis of the rows `[r, d]`:
+    kept apart because with fewer rows than dimensions the product costs as much as the axes.
     """
 
     mean: Tensor
     rows: Tensor
     curvature: Tensor
-    basis: Tensor
+    vectors: Tensor
+    span: Tensor | None
 
     @classmethod
     def of(cls, rows: Tensor) -> PrincipalAxes:
@@ -62,10 +66,20 @@ class PrincipalAxes:
         values, vectors = torch.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
         kept = values > values[-1].clamp_min(0) * 1e-13
         values, vectors = values[kept], vectors[:, kept]
-        norms = values.sqrt()
         if wide:
-            return cls(mean, vectors * norms, values, centred.T @ (vectors / norms))
-        return cls(mean, centred @ vectors, values, vectors)
+            norms = values.sqrt()
+            return cls(mean, vectors * norms, values, vectors / norms, centred)
+        return cls(mean, centred @ vectors, values, vectors, None)
+
+    def coordinates(self, X: Tensor) -> Tensor:
+        """`X [n, d]` along the axes, `[n, r]`."""
+        centred = X - self.mean
+        return (centred if self.span is None else centred @ self.span.T) @ self.vectors
+
+    def expand(self, weights: Tensor) -> Tensor:
+        """Weights along the axes `[..., r]` as weights on the rows `[..., d]`."""
+        mixed = weights @ self.vectors.T
+        return mixed if self.span is None else mixed @ self.span
 
 
 def logistic_columns(
@@ -96,10 +110,10 @@ def logistic_columns(
     Raises InputError for NaN or infinity, shapes that do not fit, labels other than 0 and 1, a labelling with
     one class only, and strengths or a tolerance that are not positive.
     """
-    _check(rows, labelings, strengths, tolerance)
+    check_problems(rows, labelings, strengths, tolerance)
     axes = PrincipalAxes.of(rows.double())
     solution = solve_in_axes(axes, labelings, strengths, tolerance)
-    weights = solution.weights @ axes.basis.T
+    weights = axes.expand(solution.weights)
     return replace(solution, weights=weights, intercepts=solution.intercepts - weights @ axes.mean)
 
 
@@ -108,11 +122,9 @@ def solve_in_axes(
 ) -> LogisticColumns:
     """`logistic_columns` for rows whose axes are known: weights `[labelling, strength, r]` along the axes."""
     single, double = (_columns(axes, labelings, strengths, t) for t in (torch.float32, torch.float64))
-    solution = torch.zeros(
-        len(double.labels), double.rows.shape[1], dtype=torch.float32, device=axes.rows.device
-    )
     within = max(tolerance, SINGLE_FLOOR)
-    solution = descend(single, solution, within / 2, FIRST_STEPS)
+    start = torch.zeros_like(single.rows[:1]).repeat(len(single.labels), 1)
+    solution = descend(single, start, within / 2, FIRST_STEPS)
     for columns, target in ((single, within), (double, tolerance)):
         solution = solution.to(columns.rows.dtype)
         left = torch.nonzero(~(columns.excess(solution) <= target))[:, 0]
@@ -145,7 +157,8 @@ def _columns(
     return Columns(rows.to(dtype), curvature.to(dtype), penalty.to(dtype), labels, C[:, None])
 
 
-def _check(rows: Tensor, labelings: Tensor, strengths: Sequence[float], tolerance: float) -> None:
+def check_problems(rows: Tensor, labelings: Tensor, strengths: Sequence[float], tolerance: float) -> None:
+    """Raise the InputError that `logistic_columns` tells of."""
     if rows.ndim != 2 or labelings.ndim != 2 or labelings.shape[1] != len(rows) or not labelings.numel():
         raise InputError(
             f"rows {tuple(rows.shape)} and labelings {tuple(labelings.shape)}: "

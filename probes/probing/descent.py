@@ -13,7 +13,7 @@ from torch import Tensor
 
 MEMORY = 2
 """Pairs of steps and gradient changes kept; more costs passes over memory and saves few steps."""
-REFRESH = 6
+REFRESH = 4
 """Steps between two factorisations of a problem's own Hessian."""
 FACTOR_BYTES = 2**25
 """Memory for the Hessians that are factorised together."""
