@@ -47,6 +47,7 @@ check: lint test ## everything CI runs
 bench: .venv/.ready ## measure extraction and steering against doing it by hand, and growth; writes benchmarks/results
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/steering.py
+	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/growth.py
 
 bench-quick: .venv/.ready ## the same on fewer texts

@@ -28,6 +28,7 @@ _HOMES = {
     "extract_many": "probes.activations",
     "Activations": "probes.activations",
     "probe_layers": "probes.probing",
+    "sweep_probes": "probes.probing",
     "Direction": "probes.probing",
     "LogisticProbe": "probes.probing",
     "MassMeanProbe": "probes.probing",
@@ -93,6 +94,7 @@ __all__ = [
     "steerability",
     "survey",
     "survival",
+    "sweep_probes",
     "valuation_transfer",
     "write_report",
 ]
@@ -113,6 +115,7 @@ if TYPE_CHECKING:
         MassMeanProbe,
         RidgeProbe,
         probe_layers,
+        sweep_probes,
     )
     from probes.report import write_report
     from probes.steering import (

@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 from probes.errors import InputError
 from probes.jackknife import Measured, Tested, clusters_of, combined, mean_contrast
 from probes.probing import Splits, grouped_folds, make_probe
+from probes.probing.baselines import control_labels
 from probes.probing.estimators import STRENGTHS, fit_probe, refit
 from probes.probing.solver import RowSpace, logistic_path
 
@@ -135,8 +136,7 @@ def selectivity(
     if len(names) < 2:
         raise InputError("one type: expected at least 2, so that control labels can differ")
     rng = np.random.default_rng(seed)
-    halves = np.arange(len(names)) % 2
-    tasks = [labels, *(rng.permutation(halves)[kind] for _ in range(n_tasks))]
+    tasks = [labels, *(control_labels(kind, rng) for _ in range(n_tasks))]
     right = np.empty((len(tasks), labels.size))
     for train, held_out in grouped_folds(kind, groups, seed=seed):
         chosen = fit_probe(make_probe(estimator), values[train], labels[train], groups[train])

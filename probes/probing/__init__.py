@@ -21,6 +21,7 @@ from probes.probing.layers import (
     shuffled_direction,
 )
 from probes.probing.splits import Splits, split_rows
+from probes.probing.strengths import ProbeSweep, sweep_probes
 
 __all__ = [
     "Direction",
@@ -32,6 +33,7 @@ __all__ = [
     "LayerSweep",
     "LogisticProbe",
     "MassMeanProbe",
+    "ProbeSweep",
     "RidgeProbe",
     "Splits",
     "at_same_strength",
@@ -46,5 +48,6 @@ __all__ = [
     "probe_layers",
     "shuffled_direction",
     "split_rows",
+    "sweep_probes",
     "whiten",
 ]

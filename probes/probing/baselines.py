@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from probes.concepts.surface import TEXT_STRENGTHS, length_features, text_scores
 
-__all__ = ["TEXT_STRENGTHS", "length_features", "permuted_labels", "text_scores"]
+__all__ = ["TEXT_STRENGTHS", "control_labels", "length_features", "permuted_labels", "text_scores"]
 
 
 def permuted_labels(labels: NDArray, groups: NDArray, rng: np.random.Generator) -> NDArray:
@@ -23,3 +23,9 @@ def permuted_labels(labels: NDArray, groups: NDArray, rng: np.random.Generator) 
     names, first, member = np.unique(groups[single], return_index=True, return_inverse=True)
     permuted[single] = rng.permutation(labels[single][first])[member] if len(names) else labels[single]
     return permuted
+
+
+def control_labels(types: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A control task: half of the types have label 1, at random (Hewitt & Liang 2019, arXiv 1909.03368)."""
+    names, member = np.unique(types, return_inverse=True)
+    return rng.permutation(np.arange(len(names)) % 2)[member]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -14,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from probes.errors import InputError
+from probes.probing.batched import EXACT, logistic_columns
 from probes.probing.cross_validation import grouped_folds
 from probes.probing.solver import RowSpace, logistic_path, ridge_path
 from probes.statistics import auroc
@@ -161,8 +163,11 @@ class _PenalisedProbe(_LinearProbe):
 
     def _solve(self, space: RowSpace, labels: NDArray, strength: float, solve: Callable) -> None:
         weights, intercepts = solve(space.rows, labels, [strength])
-        coef = space.raw(weights[0])
-        self._set(coef, float(intercepts[0] - space.mean @ coef))
+        self._take(space, weights[0], intercepts[0])
+
+    def _take(self, space: RowSpace, weights: NDArray, intercept: float) -> None:
+        coef = space.raw(weights)
+        self._set(coef, float(intercept - space.mean @ coef))
 
 
 class LogisticProbe(_PenalisedProbe):
@@ -269,12 +274,19 @@ def refit(probe: Any, X: NDArray, labelings: Sequence[NDArray]) -> list[Any]:
     copies = [at_same_strength(probe) for _ in labelings]
     if not isinstance(probe, LogisticProbe | RidgeProbe):
         return [copy.fit(X, labels) for copy, labels in zip(copies, labelings, strict=True)]
-    solve, name = (logistic_path, "C") if isinstance(probe, LogisticProbe) else (ridge_path, "alpha")
+    checked = [copy._check(X, labels)[1] for copy, labels in zip(copies, labelings, strict=True)]
     space = RowSpace.of(X)
-    for copy, labels in zip(copies, labelings, strict=True):
-        copy._check(X, labels)
-        copy._solve(space, labels, getattr(copy, name), solve)
-        setattr(copy, f"{name}_", getattr(copy, name))
+    if isinstance(probe, RidgeProbe):
+        for copy, labels in zip(copies, checked, strict=True):
+            copy._solve(space, labels, copy.alpha, ridge_path)
+            copy.alpha_ = copy.alpha
+    elif copies:
+        rows, labels = torch.from_numpy(space.rows), torch.from_numpy(np.stack(checked))
+        found = logistic_columns(rows, labels, [probe.C_], tolerance=EXACT)
+        weights, intercepts = found.weights[:, 0].numpy(), found.intercepts[:, 0].numpy()
+        for copy, one, intercept in zip(copies, weights, intercepts, strict=True):
+            copy._take(space, one, intercept)
+            copy.C_ = copy.C
     return copies
 
 

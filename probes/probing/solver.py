@@ -33,15 +33,7 @@ class RowSpace:
     @classmethod
     def of(cls, X: NDArray, standardise: bool = True) -> RowSpace:
         """Row space of `X [n, d]`, centred, and divided by the standard deviation where it is not zero."""
-        X = np.asarray(X, dtype=np.float64)
-        mean = X.mean(0)
-        centred = X - mean
-        scale = np.ones(X.shape[1])
-        if standardise:
-            deviation = np.sqrt((centred**2).mean(0))
-            constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
-            scale = np.where(constant, 1.0, deviation)
-            centred = np.where(constant, 0.0, centred / scale)
+        mean, scale, centred = standardised(X, standardise)
         if X.shape[0] >= X.shape[1]:
             return cls(mean, scale, None, centred)
         basis, triangle = np.linalg.qr(centred.T)
@@ -52,6 +44,20 @@ class RowSpace:
         return (weights if self.basis is None else weights @ self.basis.T) / self.scale
 
 
+def standardised(X: NDArray, divide: bool = True) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
+    """Mean `[d]`, scale `[d]` and standardised `X [n, d]`: a constant feature is 0, its scale 1."""
+    X = np.asarray(X, dtype=np.float64)
+    mean = X.mean(0)
+    centred = X - mean
+    scale = np.ones(X.shape[1])
+    if divide:
+        deviation = np.sqrt((centred**2).mean(0))
+        constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
+        scale = np.where(constant, 1.0, deviation)
+        centred = np.where(constant, 0.0, centred / scale)
+    return mean, scale, centred
+
+
 def logistic_path(
     rows: NDArray, labels: NDArray, strengths: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -59,7 +65,8 @@ def logistic_path(
 
     rows `[n, r]`, labels `[n]` in {0, 1} -> weights `[strength, r]`, intercepts `[strength]`. Newton's
     method, each solution starting from the one before; L-BFGS (scikit-learn) above `NEWTON_LIMIT`
-    coordinates.
+    coordinates. For one labelling at a few strengths; many labelings are `batched.logistic_columns`', which
+    has more to set up and is slower here below some hundred rows.
     """
     if rows.shape[1] > NEWTON_LIMIT:
         fits = [LogisticRegression(C=C, tol=1e-6, max_iter=2000).fit(rows, labels) for C in strengths]

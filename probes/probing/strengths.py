@@ -1,0 +1,191 @@
+"""Every layer at every strength of regularisation, beside its permutations and a control task, out of fold.
+
+Apart from `layers`, which chooses one strength and one layer and reports on a test split: this is the whole
+landscape, tens of thousands of probes, at the price of a few hundred factorisations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
+
+from probes.errors import InputError
+from probes.probing.baselines import control_labels, permuted_labels
+from probes.probing.batched import TOLERANCE, PrincipalAxes, check_path, solve_in_axes
+from probes.probing.cross_validation import grouped_folds
+from probes.probing.solver import standardised
+from probes.probing.splits import clusters
+from probes.results import SCHEMA, Result, tidy
+
+if TYPE_CHECKING:
+    from probes.activations import Activations
+
+SWEEP_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+"""Values of C, inverse strengths of the penalty on standardised activations."""
+
+
+@dataclass(frozen=True)
+class ProbeSweep(Result):
+    """What `sweep_probes` found.
+
+    table: the columns of `results.SCHEMA` and `strength` (C), `labelling`, `fold` and `converged`, a row for
+    each; measure `auroc` on the held-out fold, variants `probe`, `shuffled_labels` (one a permutation) and
+    `control_task`; null where a fold holds one class. aurocs and converged: the same numbers as arrays
+    `[layer, fold, labelling, strength]`. labelings `[labelling, example]`: what the probes were trained on.
+    """
+
+    table: pl.DataFrame = field(repr=False)
+    aurocs: NDArray[np.float64] = field(repr=False)
+    converged: NDArray[np.bool_] = field(repr=False)
+    labelings: NDArray[np.int64] = field(repr=False)
+    strengths: tuple[float, ...]
+
+
+def sweep_probes(
+    acts: Activations,
+    strengths: Sequence[float] = SWEEP_STRENGTHS,
+    *,
+    n_permutations: int = 20,
+    control: bool = True,
+    groups: str = "pair",
+    seed: int = 0,
+    tolerance: float = TOLERANCE,
+    device: str = "auto",
+) -> ProbeSweep:
+    """Held-out AUROC of logistic probes: layers x folds x strengths x (labels, permutations, control task).
+
+    Every probe is the optimum of the L2-penalised log loss on activations standardised in its training
+    folds, as `LogisticProbe` finds it; see `batched.logistic_columns` for the method. The control task gives
+    random labels to templates, which a probe can learn by heart where templates come back in other folds
+    (Hewitt & Liang 2019, arXiv 1909.03368).
+
+    Parameters
+    ----------
+    acts : Activations
+        `values [layer, example, width]` with labels and groups; all examples are used, whatever their split.
+    strengths : sequence of float
+        Values of C, inverse strengths of the penalty.
+    n_permutations : int
+        Permutations of the labels, by pair.
+    control : bool
+        Add the control task; it needs templates.
+    groups : str
+        `pair` or `template`: what folds hold out together.
+    seed : int
+        Of the folds, the permutations and the control task.
+    tolerance : float
+        How far above its minimum an objective may be, relative to it.
+    device : str
+        Of torch, in double precision: `auto` is CUDA where there is one and the CPU otherwise.
+
+    Raises InputError for NaN or infinity, examples without templates when there is a control task or folds
+    are by template, fewer than 2 groups of a class, and strengths or a tolerance that are not positive.
+    """
+    check_path(strengths, tolerance)
+    labels, units = np.asarray(acts.labels).astype(int), clusters(acts, groups)
+    rng = np.random.default_rng(seed)
+    labelings = [
+        labels,
+        *(permuted_labels(labels, np.asarray(acts.groups), rng) for _ in range(n_permutations)),
+    ]
+    variants = ["probe"] + ["shuffled_labels"] * n_permutations
+    if control:
+        if any(template is None for template in acts.templates):
+            raise InputError(
+                f"concept {acts.concept!r}: a control task needs the template of every example; "
+                "give templates, or pass control=False"
+            )
+        labelings.append(control_labels(np.array([str(t) for t in acts.templates]), rng))
+        variants.append("control_task")
+    labelings = np.stack(labelings)
+    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    folds = grouped_folds(labels, units, seed=seed)
+    for layer, values in zip(acts.layers, acts.values, strict=True):
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"stage {acts.stage!r}, {acts.site} layer {layer}: activations hold NaN or infinity; "
+                "check the checkpoint, or extract with dtype='float32'"
+            )
+
+    def fit(task: tuple[int, int]) -> None:
+        values, (train, held_out) = acts.values[task[0]], folds[task[1]]
+        both = np.ptp(labelings[:, train], axis=1) > 0
+        mean, scale, rows = standardised(values[train])
+        axes = PrincipalAxes.of(torch.as_tensor(rows, device=where))
+        problem = torch.as_tensor(labelings[both][:, train], device=where)
+        found = solve_in_axes(axes, problem, strengths, tolerance)
+        unseen = torch.as_tensor((values[held_out] - mean) / scale, device=where)
+        scores = (found.weights @ axes.coordinates(unseen).T).cpu().numpy()
+        aurocs[task][both] = _aurocs(scores, labelings[both][:, held_out])
+        converged[task][both] = found.converged.cpu().numpy()
+
+    shape = len(acts.layers), len(folds), len(labelings), len(strengths)
+    aurocs, converged = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
+    # Products this small gain little from threads inside them, and more from one for each fold. The limit is
+    # set from outside torch: with 2.13 and MKL, batched LU fails after torch.set_num_threads goes up.
+    workers = torch.get_num_threads() if where.type == "cpu" else 1
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool,
+    ):
+        list(pool.map(fit, np.ndindex(shape[:2])))
+    table = _table(acts, aurocs, converged, variants, strengths, seed)
+    return ProbeSweep(table, aurocs, converged, labelings, tuple(strengths))
+
+
+def _aurocs(scores: NDArray, labelings: NDArray) -> NDArray[np.float64]:
+    """AUROC `[labelling, strength]` of scores `[labelling, strength, example]`; NaN for one class."""
+    positive = labelings[:, None] == 1
+    n_positive = positive.sum(-1)
+    n_pairs = n_positive * (~positive).sum(-1)
+    wins = (rankdata(scores, axis=-1) * positive).sum(-1) - n_positive * (n_positive + 1) / 2
+    return np.where(n_pairs > 0, wins / np.maximum(n_pairs, 1), np.nan)
+
+
+def _table(
+    acts: Activations,
+    aurocs: NDArray,
+    converged: NDArray,
+    variants: Sequence[str],
+    strengths: Sequence[float],
+    seed: int,
+) -> pl.DataFrame:
+    common = {
+        "lineage": acts.lineage,
+        "stage": acts.stage,
+        "concept": acts.concept,
+        "measure": "auroc",
+        "estimator": "logistic",
+        "site": acts.site,
+        "position": acts.position,
+        "render": acts.render,
+        "n_pairs": len(np.unique(acts.groups)),
+        "n_seeds": 1,
+        "seed": seed,
+        "selected": False,
+        "digest": acts.digest,
+    }
+    layer, fold, labelling, strength = (index.ravel() for index in np.indices(aurocs.shape))
+    measured = pl.DataFrame(
+        {
+            "layer": np.asarray(acts.layers, dtype=np.int64)[layer],
+            "variant": np.asarray(variants)[labelling].tolist(),
+            "estimate": pl.Series(aurocs.ravel()).fill_nan(None),
+            "strength": np.asarray(strengths, dtype=np.float64)[strength],
+            "labelling": labelling,
+            "fold": fold,
+            "converged": converged.ravel(),
+        }
+    )
+    more = [name for name in measured.columns if name not in SCHEMA]
+    rest = tidy([common]).drop([name for name in measured.columns if name in SCHEMA])
+    return rest.join(measured, how="cross").select(*SCHEMA, *more)
