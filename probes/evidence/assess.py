@@ -45,9 +45,9 @@ FEW_PAIRS = 20
 class Assessment(Result):
     """The verdict on one concept at one stage, where its findings come from, and what was measured.
 
-    `.table` has a row for every finding: measure, the name of the test; variant `finding`; the estimate with
-    its interval; and, measure `<test>_p`, its p-value; and, measure `masked`, what is read outside the
-    evidence. `origin` by test, against the parent's assessment.
+    `.table` has a row for every finding (measure, the name of the test; variant `finding`; the estimate with
+    its interval), one for its p-value (measure `<test>_p`), and one for what is read outside the evidence
+    (measure `masked`). `origin` is by test, against the parent's assessment.
     `layer` is where the concept is read best, `pushed` where it was pushed at. `notes` say what could not be
     tested and why, and what the verdict is silent about.
     """
