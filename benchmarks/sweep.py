@@ -23,9 +23,9 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ Problem = tuple[int, int, int, float]
 """Layer, fold, labelling, strength."""
 
 
-def activations(cache: Path, n_rows: int) -> SimpleNamespace:
+def activations(cache: Path, n_rows: int) -> probes.Activations:
     """Last-token resid_post of every layer for the first whole pairs of plain text of `affordability`."""
     if not cache.exists():
         plain = probes.load_concept("affordability").frame().filter(pl.col("text").is_not_null())
@@ -59,11 +59,13 @@ def activations(cache: Path, n_rows: int) -> SimpleNamespace:
         np.savez(cache, values=acts.values, labels=acts.labels, groups=groups, templates=templates)
     told = np.load(cache)
     values = told["values"]
-    return SimpleNamespace(
+    return probes.Activations(
         values=values,
         labels=told["labels"],
         groups=told["groups"],
+        splits=np.full(len(told["labels"]), None, dtype=object),
         templates=told["templates"].astype(object),
+        texts=[],
         layers=list(range(len(values))),
         stage="base",
         lineage="msm-mini",
@@ -109,7 +111,7 @@ def sklearn_seconds(
     return wall * whole / len(problems), sum(spent) * whole / len(problems)
 
 
-def sweep_seconds(acts: SimpleNamespace, **options: Any) -> tuple[tuple[float, float], ProbeSweep]:
+def sweep_seconds(acts: probes.Activations, **options: Any) -> tuple[tuple[float, float], ProbeSweep]:
     """Wall and processor seconds of the sweep, and its result."""
     start, spent = time.perf_counter(), time.process_time()
     sweep = sweep_probes(acts, **options)
@@ -178,7 +180,7 @@ def main() -> None:
 
     acts = activations(args.cache, args.rows)
     chosen = np.linspace(0, len(acts.layers) - 1, args.layers).round().astype(int)
-    acts.values, acts.layers = acts.values[chosen], chosen.tolist()
+    acts = replace(acts, values=acts.values[chosen], layers=chosen.tolist())
     folds = grouped_folds(acts.labels, acts.groups)
     rows = {}
     for i, values in enumerate(acts.values):

@@ -1,6 +1,6 @@
 """The sweep over layers, folds, strengths and labelings against scikit-learn, fold by fold."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import probes
+from probes.activations import Activations
 from probes.errors import InputError
 from probes.probing import grouped_folds
 from probes.results import SCHEMA
@@ -40,12 +41,13 @@ def activations(n_pairs=40, width=60, seed=0, **changes):
         "render": "shared",
         "digest": "abc",
     }
-    return SimpleNamespace(**{**facts, **changes})
+    unread = {"splits": np.full(2 * n_pairs, None, dtype=object), "texts": []}
+    return Activations(**{**facts, **unread, **changes})
 
 
 def test_aurocs_are_those_of_scikit_learn_fold_by_fold():
     acts = activations()
-    acts.values, acts.layers = acts.values[1:], acts.layers[1:]
+    acts = replace(acts, values=acts.values[1:], layers=acts.layers[1:])
     sweep = probes.sweep_probes(acts, STRENGTHS, n_permutations=1)
     folds = grouped_folds(acts.labels, acts.groups)
     assert sweep.aurocs.shape == (2, len(folds), 3, 2)
@@ -100,7 +102,7 @@ def test_a_fold_with_one_class_is_null_and_not_converged():
 
 
 def changed(acts, **changes):
-    return SimpleNamespace(**{**vars(acts), **changes})
+    return replace(acts, **changes)
 
 
 @pytest.mark.parametrize(

@@ -159,20 +159,13 @@ def _table(
     strengths: Sequence[float],
     seed: int,
 ) -> pl.DataFrame:
-    common = {
-        "lineage": acts.lineage,
-        "stage": acts.stage,
-        "concept": acts.concept,
+    common = acts.columns | {
         "measure": "auroc",
         "estimator": "logistic",
-        "site": acts.site,
-        "position": acts.position,
-        "render": acts.render,
         "n_pairs": len(np.unique(acts.groups)),
         "n_seeds": 1,
         "seed": seed,
         "selected": False,
-        "digest": acts.digest,
     }
     layer, fold, labelling, strength = (index.ravel() for index in np.indices(aurocs.shape))
     measured = pl.DataFrame(
