@@ -44,7 +44,7 @@ from probes.probing import shuffled_direction
 from probes.report import glance, write_report
 from probes.results import Result, tidy
 from probes.steering import neutral_texts, steer, steerability
-from probes.survival import StageReading, compare, read_stage
+from probes.survival import StageReading, compare, family_parents, pooled, read_stage, related
 from probes.survival.reading import test_items
 
 VERSIONS = (
@@ -98,9 +98,13 @@ class Survey(Result):
         )
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure the table holds the rows for, by name."""
+        """Every figure the table holds the rows for, by name; stages that differ in their training seed alone
+        are pooled (`probes.survival.pooled`)."""
         parents = self.run["parents"]
-        return draw_all(self.table, order=list(parents), parents=parents)
+        families = {stage: self.run.get("families", {}).get(stage, stage) for stage in parents}
+        seeds = self.run.get("training_seeds", {})
+        lines = family_parents(parents, families)
+        return draw_all(pooled(self.table, families, seeds), order=list(lines), parents=lines)
 
     def write_report(self, path: str | Path) -> Path:
         """Write the self-contained HTML report; its path. Raises OutputError."""
@@ -209,9 +213,13 @@ def survey(
                     tables.append(curve.table.filter(pl.col("alpha").is_not_null()))
         with clock.step(f"judge {stage.name}"):
             judging.stage(loaded, given, {name: found[stage.name] for name, found in readings.items()})
+
+    def alike(source: str, target: str) -> bool:
+        return related(lineage[source], lineage[target])
+
     for concept in chosen:
         with clock.step(f"compare {concept.name}"):
-            tables.append(compare(readings[concept.name], seed=seed))
+            tables.append(compare(readings[concept.name], wanted=alike, seed=seed))
     tables += [one.table for one in judging.assessments.values()]
     table = pl.concat(tables).unique(maintain_order=True)
     verdicts = judging.verdicts()
@@ -221,6 +229,8 @@ def survey(
         "lineage": lineage.name,
         "lineage_tree": tree(lineage),
         "parents": {stage.name: stage.parent for stage in lineage},
+        "families": {stage.name: stage.family for stage in lineage},
+        "training_seeds": {stage.name: stage.seed for stage in lineage},
         "fingerprints": fingerprints,
         "concepts": {concept.name: concept.digest for concept in chosen},
         "n_pairs": {concept.name: concept.n_pairs for concept in chosen},

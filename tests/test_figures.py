@@ -284,6 +284,19 @@ def test_survival_curves_follow_the_arms(table):
     ]
 
 
+def test_survival_curves_join_a_branch_to_its_parent(table):
+    parents = {"base": None, "msm_afford": "base", "msm_afford_aft": "msm_afford", "aft": "msm_afford"}
+    some = table.filter(pl.col("stage").is_in(list(parents)), pl.col("source_stage").is_in(list(parents)))
+    figure = survival_curves(some, order=list(parents), parents=parents)
+    assert list(figure.plotly.to_dict()["layout"]["xaxis"]["ticktext"]) == list(parents)
+    (trunk, branch) = traces(figure, name="refit", xaxis="x")
+    assert (trunk["x"], branch["x"]) == ([0, 1, 2], [1, 3])
+    assert branch["y"][0] == trunk["y"][1]
+    first, second = traces(figure, name="from base", xaxis="x")
+    assert first["y"][1] == second["y"][0] != second["y"][1]
+    assert [len(first["y"]), len(second["y"])] == [3, 2]
+
+
 def test_choice_rates_show_both_scorings_with_intervals(table):
     figure = choice_rates(table)
     for stage in STAGES:

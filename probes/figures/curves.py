@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
@@ -43,21 +44,36 @@ FOOT = "filled: fitted at the stage itself; hollow: carried over from the stage 
 CARRIED = {"auroc": "frozen", "accuracy": "frozen"}
 
 
-def arms(order: Sequence[str], parents: Mapping[str, str | None] | None) -> list[list[str]]:
-    """Root-to-leaf paths of the lineage in stage order; without `parents` one arm of all stages."""
+@dataclass(frozen=True)
+class Arm:
+    """One panel: the stages along its axis, and the root-to-leaf paths drawn in it."""
+
+    stages: list[str]
+    paths: list[list[str]]
+
+    def fresh(self, path: list[str]) -> int:
+        """How many of the path's stages the paths before it have drawn."""
+        before = {stage for other in self.paths[: self.paths.index(path)] for stage in other}
+        return sum(stage in before for stage in path)
+
+
+def arms(order: Sequence[str], parents: Mapping[str, str | None] | None) -> list[Arm]:
+    """Root-to-leaf paths of the lineage in stage order, those that share more than a root in one arm; without
+    `parents` one arm of all stages."""
     if parents is None:
-        return [list(order)]
+        return [Arm(list(order), [list(order)])]
     kept = set(order)
     leaves = [stage for stage in order if stage not in {parents.get(other) for other in kept}]
-    paths = []
+    together: dict[tuple[str, ...], list[list[str]]] = {}
     for leaf in leaves:
         path: list[str] = []
         stage: str | None = leaf
         while stage is not None and stage not in path:
             path.append(stage)
             stage = parents.get(stage)
-        paths.append([stage for stage in reversed(path) if stage in kept])
-    return paths
+        path = [stage for stage in reversed(path) if stage in kept]
+        together.setdefault(tuple(path[:2]), []).append(path)
+    return [Arm(list(dict.fromkeys(s for p in paths for s in p)), paths) for paths in together.values()]
 
 
 def survival_curves(
@@ -73,9 +89,9 @@ def survival_curves(
 
     `measure` is auroc, accuracy, cosine, cosine_whitened or steering_slope. Filled points are refit at the
     stage itself; a dashed line with hollow points is the probe or direction of the stage whose colour it
-    has, carried unchanged to the stages after it. `parents` maps a stage to its parent (None for the root)
-    and makes the arms; without it all stages stand in one arm. Raises InputError where the table has no such
-    rows.
+    has, carried unchanged to the stages after it. Stages that branch off within an arm stand side by side,
+    each joined to its parent. `parents` maps a stage to its parent (None for the root) and makes the arms;
+    without it all stages stand in one arm. Raises InputError where the table has no such rows.
     """
     table = table_of(table)
     names = stage_order(table, order)
@@ -97,37 +113,38 @@ def survival_curves(
     names = [
         name for name in names if any(name == row["stage"] or name == row["source_stage"] for row in used)
     ]
-    paths = arms(names, parents)
+    panels = arms(names, parents)
     concepts = concepts_of(used)
     styles = stage_styles(stage_order(table, order))
 
     def paint(preset: Preset) -> go.Figure:
-        frame = _survival_frame(preset, concepts, names, paths, title)
+        frame = _survival_frame(preset, concepts, names, panels, title)
         low, high = limits(measure, used)
         for band, concept in enumerate(concepts):
-            for arm, path in enumerate(paths):
-                index = band * len(paths) + arm
-                _arm(frame, index, path, concept, itself, carried, styles)
+            for place, arm in enumerate(panels):
+                index = band * len(panels) + place
+                for path in arm.paths:
+                    _path(frame, index, arm, path, concept, itself, carried, styles)
                 last = band == len(concepts) - 1
                 frame.xaxis(
                     index,
                     tickmode="array",
-                    tickvals=list(range(len(path))),
-                    ticktext=[label(name) for name in path],
+                    tickvals=list(range(len(arm.stages))),
+                    ticktext=[label(name) for name in arm.stages],
                     tickangle=-45,
-                    range=[-0.45, len(path) - 0.55],
+                    range=[-0.45, len(arm.stages) - 0.55],
                     showticklabels=last,
                 )
                 frame.yaxis(
                     index,
                     range=[low, high],
-                    showticklabels=arm == 0,
+                    showticklabels=place == 0,
                     nticks=6,
-                    title=axis_title(measure) if arm == 0 else None,
+                    title=axis_title(measure) if place == 0 else None,
                 )
                 if measure in CHANCE:
                     frame.rule(index, y=CHANCE[measure])
-            frame.head(band * len(paths), label(concept))
+            frame.head(band * len(panels), label(concept))
         return frame.finish()
 
     return Figure(
@@ -146,51 +163,64 @@ def survival_curves(
             "Frozen probes can stay level while fresh ones move, and both can while behaviour reverts: read"
             " this with the choice rates. A concept that was there from the start survives in every arm."
         ),
-        alt=f"{axis_title(measure)} along the arms {'; '.join(' to '.join(path) for path in paths)}.",
+        alt=f"{axis_title(measure)} along the arms "
+        + "; ".join(" to ".join(path) for arm in panels for path in arm.paths)
+        + ".",
         preset=get_preset(preset),
     )
 
 
-def _survival_frame(preset: Preset, concepts: list, names: list, paths: list, title: str | None) -> Grid:
+def _survival_frame(
+    preset: Preset, concepts: list[str], names: list[str], panels: list[Arm], title: str | None
+) -> Grid:
     slant = 0.72 * (max(text_width(name) for name in names) * 0.9) + 1.0
     return Grid(
         preset,
-        len(concepts) * len(paths),
-        len(paths),
+        len(concepts) * len(panels),
+        len(panels),
         9,
         left=4.2,
         right=0.8,
         gap=(1.0, 2.2),
         below=slant + 0.6,
-        shares=[len(path) for path in paths],
+        shares=[len(arm.stages) for arm in panels],
         title=title,
         foot=FOOT,
     )
 
 
-def _arm(
-    frame: Grid, index: int, path: list, concept: str, itself: dict, carried: dict, styles: dict
+def _path(
+    frame: Grid,
+    index: int,
+    arm: Arm,
+    path: list[str],
+    concept: str,
+    itself: dict[tuple[str, str], Row],
+    carried: dict[tuple[str, str, str], Row],
+    styles: dict[str, StageStyle],
 ) -> None:
+    """Draw what a path adds to the paths before it, from the stage where it branches off."""
     preset = frame.preset
-    points = [
-        (place, itself[stage, concept]) for place, stage in enumerate(path) if (stage, concept) in itself
-    ]
+    fork = max(arm.fresh(path) - 1, 0)
+    at = {stage: arm.stages.index(stage) for stage in path}
+    points = [(at[stage], itself[stage, concept]) for stage in path[fork:] if (stage, concept) in itself]
     for begin, source in enumerate(path):
-        line = [
-            (place, carried[source, stage, concept])
-            for place, stage in enumerate(path)
-            if place > begin and (source, stage, concept) in carried
-        ]
-        if not line:
-            continue
-        style: StageStyle = styles[source]
         shift = 0.07 * (begin + 1)
-        start = [(begin, itself[source, concept])] if (source, concept) in itself else []
+        line = [
+            (at[stage] + shift, carried[source, stage, concept])
+            for stage in path[max(fork, begin + 1) :]
+            if (source, stage, concept) in carried
+        ]
+        if not line or (fork > begin and len(line) == 1):
+            continue
+        style = styles[source]
+        if begin >= fork and (source, concept) in itself:
+            line = [(at[source], itself[source, concept]), *line]
         frame.add(
             index,
             "scatter",
-            x=[place for place, _ in start] + [place + shift for place, _ in line],
-            y=[row["estimate"] for _, row in start + line],
+            x=[place for place, _ in line],
+            y=[row["estimate"] for _, row in line],
             mode="lines+markers",
             showlegend=False,
             name=f"from {label(source)}",
@@ -201,8 +231,8 @@ def _arm(
                 "symbol": style.symbol,
                 "line": {"color": style.color, "width": 0.12 * preset.em},
             },
-            error_y=error_bars([row for _, row in start + line], style.color, preset),
-            customdata=[interval(row) for _, row in start + line],
+            error_y=error_bars([row for _, row in line], style.color, preset),
+            customdata=[interval(row) for _, row in line],
             hovertemplate=f"from {label(source)}: %{{customdata}}<extra></extra>",
         )
     if points:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,14 @@ N_REFITS = 20
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # many small products: threads halve the speed
-def compare(readings: Mapping[str, StageReading], *, n_refits: int = N_REFITS, seed: int = 0) -> pl.DataFrame:
-    """Rows of `Survival` for every ordered pair of `readings` (stage name -> reading, in lineage order).
+def compare(
+    readings: Mapping[str, StageReading],
+    *,
+    wanted: Callable[[str, str], bool] = lambda source, target: True,
+    n_refits: int = N_REFITS,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Rows of `Survival` for the `wanted` ordered pairs of `readings` (stage name -> reading, lineage order).
 
     Covariances are pooled over the classes and over all stages at the layer in question, so that the metric
     of `cosine_whitened` is one for the whole table.
@@ -30,14 +37,15 @@ def compare(readings: Mapping[str, StageReading], *, n_refits: int = N_REFITS, s
     for reading in readings.values():
         if reading.gradients is not None:
             rows += reading.gradients.scores.table.to_dicts()
-    at_layer = {layer: _all_refits(readings, layer, n_refits, seed) for layer in _chosen(readings)}
+    metric = cache(lambda layer: _pooled(readings.values(), layer, seed))
+    refits = cache(lambda name, layer: _refits(readings[name], layer, metric(layer), n_refits, seed))
     for source in readings.values():
         layer = source.sweep.best.layer
-        refits = at_layer[layer]
         for name, target in readings.items():
-            rows += _reads(source, target, layer, seed)
-            rows += _angles(source, target, layer, refits[source.stage], refits[name], seed)
-            rows += _pushes(source, target, layer, seed)
+            if wanted(source.stage, name):
+                rows += _reads(source, target, layer, seed)
+                rows += _angles(source, target, layer, refits(source.stage, layer), refits(name, layer), seed)
+                rows += _pushes(source, target, layer, seed)
     return tidy(rows)
 
 
@@ -118,18 +126,6 @@ class _Refits:
 
     directions: dict[str, np.ndarray]
     n_pairs: int
-
-
-def _chosen(readings: Mapping[str, StageReading]) -> set[int]:
-    """The layers chosen at one stage or another."""
-    return {reading.sweep.best.layer for reading in readings.values()}
-
-
-def _all_refits(
-    readings: Mapping[str, StageReading], layer: int, n_refits: int, seed: int
-) -> dict[str, _Refits]:
-    metric = _pooled(readings.values(), layer, seed)
-    return {name: _refits(reading, layer, metric, n_refits, seed) for name, reading in readings.items()}
 
 
 def _refits(reading: StageReading, layer: int, metric: np.ndarray, n_refits: int, seed: int) -> _Refits:
