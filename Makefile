@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 OUT ?= out/demo
+SURVEY ?= out/survey
 STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft
 SHIFTS ?= out/shifts.parquet
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -9,7 +10,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench bench-quick notebooks docs concepts msm-mini validation validate-quick figures browser clean
+.PHONY: help demo test check lint bench bench-quick notebooks docs concepts msm-mini survey findings validation validate-quick figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,8 +59,14 @@ bench-quick: .venv/.ready ## the same on fewer texts
 notebooks: .venv/.ready ## run the notebooks and keep their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 
-figures: .venv/.ready browser ## regenerate what README and docs show, from the survey in $(OUT)
-	$(BIN)/probes figures $(OUT) --out figures --format png svg
+survey: .venv/.ready browser ## read, push and judge the whole embedded lineage; writes $(SURVEY)/report.html (about an hour)
+	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(SURVEY)
+
+findings: survey ## the same, and docs/findings.md from it
+	$(BIN)/python docs/findings.py $(SURVEY)
+
+figures: .venv/.ready browser ## regenerate what README and docs show, from the survey in $(SURVEY)
+	$(BIN)/probes figures $(SURVEY) --out figures --format png svg
 
 docs: .venv/.ready ## regenerate the reference pages from the code
 	$(BIN)/python docs/build.py

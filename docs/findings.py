@@ -1,0 +1,171 @@
+"""Write docs/findings.md: the verdicts on the embedded lineage, and what they come to.
+
+    python docs/findings.py out/survey
+
+reads what `probes survey checkpoints/msm-mini --out out/survey` wrote; `make findings` runs both.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+from pages import number, table, told, write
+
+import probes
+from probes.evidence.summary import TESTS
+from probes.figures.style import BASELINES
+from probes.statistics import Estimate
+from probes.survey import load_survey
+from probes.survival import pooled
+
+LINEAGE = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
+STAGES = {
+    "midtrain": "midtraining on documents",
+    "sft": "fine-tuning on chats",
+    "preference": "preference optimisation",
+    "other": "other",
+}
+
+
+def counted(labels: Iterable[str | None]) -> str:
+    """`3 inherited, 1 weakened`."""
+    counts = Counter("not asked" if label is None else label for label in labels)
+    return ", ".join(f"{n} {label}" for label, n in counts.most_common())
+
+
+def spanned(values: Iterable[float | None]) -> str:
+    """The mean over seeds, and their range."""
+    seen = [value for value in values if value is not None]
+    if not seen:
+        return "–"
+    mean = number(sum(seen) / len(seen))
+    return mean if len(seen) == 1 else f"{mean} ({number(min(seen))} to {number(max(seen))})"
+
+
+class Page:
+    """The page's parts, each from the same survey."""
+
+    def __init__(self, folder: Path):
+        survey = load_survey(folder)
+        self.run = survey.run
+        lineage = probes.load_lineage(LINEAGE)
+        stages = {stage.name: stage for stage in lineage}
+        self.families = self.run["families"]
+        self.table = pooled(survey.table, self.families, self.run["training_seeds"])
+        kinds = [(name, self.families[name], stages[name].kind) for name in self.families]
+        about = pl.DataFrame(kinds, schema=["stage", "family", "kind"], orient="row")
+        self.verdicts = survey.verdicts.join(about, on="stage", maintain_order="left")
+
+    def asked(self) -> str:
+        seeds = {seed for seed in self.run["training_seeds"].values() if seed is not None}
+        return (
+            f"{len(self.families)} checkpoints of {len(set(self.families.values()))} kinds "
+            f"({len(seeds)} training seeds where there are several), "
+            f"{len(self.run['concepts'])} concepts, {self.verdicts.height} verdicts; "
+            f"texts read at the {self.run['options']['position']} of their tokens, seed {self.run['seed']}.\n"
+        )
+
+    def verdict_table(self) -> str:
+        rows = []
+        for (concept, family), some in self.verdicts.group_by("concept", "family", maintain_order=True):
+            rows.append(
+                [f"`{concept}`", f"`{family}`", counted(some["verdict"]), counted(some["decided_by"])]
+                + [spanned(some[test]) for test in TESTS]
+            )
+        heads = ["concept", "stage", "verdicts", "decided by", *(test.replace("_", " ") for test in TESTS)]
+        return table(heads, rows)
+
+    def summary(self) -> str:
+        rows = [
+            [f"`{concept}`", str(some.height), counted(some["verdict"])]
+            for (concept,), some in self.verdicts.group_by("concept", maintain_order=True)
+        ]
+        return table(["concept", "verdicts", "which"], rows)
+
+    def origins(self) -> str:
+        rows = []
+        later = self.verdicts.filter(pl.col("kind") != "pretrain")
+        for (concept, kind), some in later.group_by("concept", "kind", maintain_order=True):
+            rows.append(
+                [f"`{concept}`", STAGES[str(kind)], counted(some["origin"]), counted(some["role_origin"])]
+            )
+        return table(["concept", "the stage", "what can be read there", "what a push does there"], rows)
+
+    def fates(self) -> str:
+        rows = []
+        later = self.verdicts.filter(pl.col("kind") != "pretrain")
+        for (concept, family), some in later.group_by("concept", "family", maintain_order=True):
+            parent = self.families.get(self.run["parents"][some["stage"][0]])
+            frozen = self._row(concept, family, parent, "auroc", "frozen")
+            refit = self._row(concept, family, parent, "auroc", "refit")
+            cosine = self._row(concept, family, parent, "cosine", "direction")
+            rows.append([f"`{concept}`", f"`{family}`", counted(some["survival"]), frozen, refit, cosine])
+        heads = [
+            "concept",
+            "stage",
+            "the parent's direction",
+            "its probe, unchanged",
+            "a refit there",
+            "cosine",
+        ]
+        return table(heads, rows)
+
+    def baselines(self) -> str:
+        """What can be read at base, beside the strongest of the surface."""
+        rows = []
+        probe = self.table.filter(
+            pl.col("stage") == "base",
+            pl.col("measure") == "auroc",
+            pl.col("selected"),
+            pl.col("variant") == "probe",
+        )
+        for row in probe.to_dicts():
+            here = self.table.filter(
+                pl.col("stage") == "base",
+                pl.col("concept") == row["concept"],
+                pl.col("measure") == "auroc",
+                pl.col("variant").is_in(list(BASELINES)[:5]),
+            )
+            best = here.sort("estimate").to_dicts()[-1]
+            rows.append(
+                [f"`{row['concept']}`", interval(row), str(row["layer"])]
+                + [f"{interval(best)} ({BASELINES[best['variant']]})", str(row["n_pairs"])]
+            )
+        return table(["concept", "probe", "layer", "strongest baseline", "test pairs"], rows)
+
+    def _row(self, concept: object, family: object, source: str | None, measure: str, variant: str) -> str:
+        found = self.table.filter(
+            pl.col("concept") == concept,
+            pl.col("stage") == family,
+            pl.col("source_stage") == source,
+            pl.col("measure") == measure,
+            pl.col("variant") == variant,
+        ).to_dicts()
+        return interval(found[0]) if found else "–"
+
+
+def interval(row: dict) -> str:
+    return told(Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n_pairs"] or 0))
+
+
+def main() -> None:
+    page = Page(Path(sys.argv[1]))
+    write(
+        "findings",
+        {
+            "asked": page.asked(),
+            "summary": page.summary(),
+            "baselines": page.baselines(),
+            "verdicts": page.verdict_table(),
+            "origins": page.origins(),
+            "fates": page.fates(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
