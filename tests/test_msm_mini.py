@@ -54,7 +54,7 @@ def test_aft_saw_the_same_chats_in_every_arm(lineage):
         names = {"aft", "msm_afford_aft", "msm_domestic_aft", "msm_broken_aft", "shallow_afford_aft"}
         cards = [card for card in _cards() if card["stage"].split("-s")[0] in names and card["seed"] == seed]
         told = ("data", "replay", "examples", "tokens", "labelled_tokens", "lora")
-        assert len(cards) >= 3
+        assert len(cards) == len(names)
         assert len({json.dumps([card[key] for key in told]) for card in cards}) == 1
 
 
