@@ -43,6 +43,7 @@ def growth(points: pl.DataFrame, *, title: str | None = None, preset: str | Pres
             left=4.5,
             right=1.0,
             gap=(4.5, 5.0),
+            below=3.9,
             key=styles,
             foot="dashed: linear growth",
             title=title,
