@@ -76,8 +76,8 @@ def spread(told: Told) -> str:
 
 
 def small(value: float) -> str:
-    """Two significant digits."""
-    return f"{value:.2g}"
+    """Two significant digits, or whole numbers."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
 def runs(extraction: Told) -> str:
@@ -226,7 +226,7 @@ def peers(told: Told, job: str, more: Mapping[str, str]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, Sequence):
         return ", ".join(number(each) for each in value)
-    return "" if value is None else f"{value:.0f}" if value >= 100 else small(value)
+    return "" if value is None else small(value)
 
 
 def doublings(growth: Told) -> str:
