@@ -25,6 +25,7 @@ from common import batches, fastest_budget, save
 from extraction import CONCEPT, extract, passages, ragged_texts
 
 import probes
+from probes.lineage import LoadedStage
 from probes.steering.subjects import subject
 
 HERE = Path(__file__).parent / "peers"
@@ -39,11 +40,20 @@ DOSES = (-2.0, -1.0, 1.0, 2.0)
 PAIRS = 32
 
 
+def save_model(loaded: LoadedStage, folder: Path) -> None:
+    """An ordinary folder of weights and tokenizer, that transformers 4 reads as 5 does."""
+    loaded.model.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    # Transformers 4 looks for the base of the rotary angles at the top, and takes 10,000 without a word.
+    config.setdefault("rope_theta", config["rope_parameters"]["rope_theta"])
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+
+
 def write_task(folder: Path, lineage: str, n_texts: int, n_items: int, n_rows: int) -> None:
     """Weights, texts, batches, what a reader must find, and the problems of probing and of steering."""
     loaded = probes.load_lineage(lineage).root.load()
-    loaded.model.save_pretrained(folder / "model")
-    loaded.tokenizer.save_pretrained(folder / "model")
+    save_model(loaded, folder / "model")
     texts = ragged_texts(n_texts)
     rows = [loaded.tokenizer(text)["input_ids"] for text in texts]
     budget = fastest_budget(loaded.model.get_decoder(), rows)
@@ -57,8 +67,10 @@ def write_task(folder: Path, lineage: str, n_texts: int, n_items: int, n_rows: i
     items = [item for item in concept.choices if item.shift is None and "{first}" in (item.prompt or "")]
     prompts = subject(loaded).prompts(items[:n_items])
     order = np.random.default_rng(0).permutation(len(plain))
+    settings = {name: getattr(loaded.tokenizer, name) for name in ("eos_token", "bos_token", "chat_template")}
     task = {
         "texts": texts,
+        "tokenizer": {**settings, "pad_token": loaded.tokenizer.pad_token or loaded.tokenizer.eos_token},
         "rows": rows,
         "batches": batches(rows, budget),
         "pushed": {

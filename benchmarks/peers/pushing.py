@@ -48,6 +48,10 @@ def ours(task: Task) -> Callable[[], np.ndarray]:
     texts = [text for pair in told["pairs"] for text in pair]
     frame = pl.DataFrame({"text": texts, "label": [1, 0] * len(told["pairs"])})
     concept = probes.Concept.from_frame(frame, name="pairs")
+    given = [
+        [[*prompt, *option], len(prompt)] for one in who.prompts(items) for prompt, option in one.sequences
+    ]
+    assert given == told["rows"], "the choice items became other tokens than every library is given"
 
     def run() -> np.ndarray:
         acts = probes.extract(stage, concept, layers=told["layers"], controls=(), progress=False)

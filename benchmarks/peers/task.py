@@ -29,7 +29,7 @@ class Task:
 
     @cached_property
     def told(self) -> dict[str, Any]:
-        """`texts`, `rows` of token ids, `batches` of row numbers, and what is `pushed`."""
+        """Texts, rows of token ids, batches of row numbers, settings of the tokenizer, and what is pushed."""
         return json.loads((self.folder / "task.json").read_text())
 
     @cached_property
@@ -48,11 +48,11 @@ class Task:
         return AutoModelForCausalLM.from_pretrained(self.weights, dtype=torch.float32).eval()
 
     def tokenizer(self, side: str = "left") -> Any:
-        from transformers import AutoTokenizer
+        """Made from its file alone: transformers 4 does not know the settings that transformers 5 writes."""
+        from transformers import PreTrainedTokenizerFast
 
-        tokenizer = AutoTokenizer.from_pretrained(self.weights, padding_side=side)
-        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-        return tokenizer
+        file = str(self.folder / "model" / "tokenizer.json")
+        return PreTrainedTokenizerFast(tokenizer_file=file, padding_side=side, **self.told["tokenizer"])
 
     def stage(self) -> Any:
         """The model as a loaded stage of this project."""
