@@ -182,8 +182,9 @@ def probekit(probes: Told) -> str:
         else:
             times = told["seconds"] / ours
             rows.append([strength, small(told["seconds"]), f"{small(times)}{' (faster)' * (times < 1)}"])
-    return "\nprobekit's batched solver, four labelings at once, beside our mean over strengths:\n\n" + table(
-        ["C", "probekit, seconds a problem", "times ours"], rows
+    return (
+        "\nprobekit's batched solver, four labelings of one strength at once, beside our mean over all of the sweep:\n\n"
+        + table(["C", "probekit, seconds a problem", "times ours"], rows)
     )
 
 
