@@ -183,8 +183,8 @@ def probekit(probes: Told) -> str:
             times = told["seconds"] / ours
             rows.append([strength, small(told["seconds"]), f"{small(times)}{' (faster)' * (times < 1)}"])
     return (
-        "\nprobekit's batched solver, four labelings of one strength at once, beside our mean over all of the sweep:\n\n"
-        + table(["C", "probekit, seconds a problem", "times ours"], rows)
+        "\nprobekit's batched solver, four labelings of one strength at once, beside our mean over all of the"
+        " sweep:\n\n" + table(["C", "probekit, seconds a problem", "times ours"], rows)
     )
 
 
