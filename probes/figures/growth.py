@@ -31,7 +31,8 @@ def growth(points: pl.DataFrame, *, title: str | None = None, preset: str | Pres
         raise InputError("growth is drawn on log scales: expected points, with sizes and costs above zero")
     lines = {str(axis): rows.sort("size") for (axis,), rows in points.group_by("axis", maintain_order=True)}
     styles = stage_styles(list(lines))
-    widest = max(rows["size"].max() / rows["size"].min() for rows in lines.values())  # pyright: ignore
+    spans = [rows["size"].to_list() for rows in lines.values()]
+    widest = max(float(sizes[-1]) / float(sizes[0]) for sizes in spans)
 
     def paint(preset: Preset) -> go.Figure:
         cols = columns_that_fit(preset, len(PANELS), 12, 5.5, 4.5)
@@ -51,13 +52,16 @@ def growth(points: pl.DataFrame, *, title: str | None = None, preset: str | Pres
         for index, (measure, name) in enumerate(PANELS.items()):
             highest = widest
             for axis, rows in lines.items():
-                sizes, costs = (rows[column] / rows[column][0] for column in ("size", measure))
-                highest = max(highest, float(costs.max()))  # pyright: ignore[reportArgumentType]
+                sizes, costs = (
+                    [float(one) / float(rows[column][0]) for one in rows[column]]
+                    for column in ("size", measure)
+                )
+                highest = max(highest, *costs)
                 frame.add(
                     index,
                     "scatter",
-                    x=sizes.to_list(),
-                    y=costs.to_list(),
+                    x=sizes,
+                    y=costs,
                     mode="lines+markers",
                     name=label(axis),
                     line={
