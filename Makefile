@@ -5,6 +5,7 @@ OUT ?= out/demo
 SURVEY ?= out/survey
 STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft
 SHIFTS ?= out/shifts.parquet
+PROBEKIT := out/bench-peers/probekit
 export HF_HUB_DISABLE_TELEMETRY := 1
 # A thread that waits must not spin: probes are fitted beside the model, often on two cores.
 export OMP_WAIT_POLICY := passive
@@ -45,16 +46,21 @@ lint: .venv/.ready ## format, lint, types, and rooms that import only leftwards
 
 check: lint test ## everything CI runs
 
-bench: .venv/.ready ## measure extraction and steering against doing it by hand, and growth; writes benchmarks/results
+bench: .venv/.ready browser ## measure what all of it costs, beside doing it by hand and beside other libraries; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/extraction.py
 	$(BIN)/python benchmarks/steering.py
-	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(PROBEKIT) probekit==0.4.0
+	$(BIN)/python benchmarks/sweep.py --probekit $(PROBEKIT)
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python docs/benchmarks.py
 
-bench-quick: .venv/.ready ## the same on fewer texts
-	$(BIN)/python benchmarks/extraction.py --texts 120 --repeats 2 --out out/bench-quick/extraction.json
+bench-quick: .venv/.ready ## the same on little, without other libraries, in under five minutes; writes out/bench-quick
+	$(BIN)/python benchmarks/extraction.py --texts 24 --repeats 1 --out out/bench-quick/extraction.json
 	$(BIN)/python benchmarks/steering.py --items 2 --sample 2 --repeats 1 --out out/bench-quick/steering.json
-	$(BIN)/python benchmarks/growth.py --axes texts --largest 64 --out out/bench-quick/growth.json
+	$(BIN)/python benchmarks/sweep.py --layers 1 --rows 120 --sample 1 --repeats 1 \
+	  --cache out/bench-quick/acts.npz --out out/bench-quick/probes.json
+	$(BIN)/python benchmarks/growth.py --axes texts --largest 16 --out out/bench-quick/growth.json
 
 notebooks: .venv/.ready ## run the notebooks and keep their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb

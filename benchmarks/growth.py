@@ -2,31 +2,30 @@
 
     python benchmarks/growth.py [--largest 320] [--out benchmarks/results/growth.json]
 
-Every point is a process of its own, so that its peak memory is its own; seconds are those of the work alone,
-model loading apart where it is not what grows. The exponent is the slope of log seconds on log size: 1 is
-linear, 0 flat; the parts that do not grow pull it down.
+Every point is a process of its own, so that its peak memory is its own; seconds and peak are those of the
+work alone, the model loaded before where it is not what grows. The exponent is the slope of log seconds on
+log size: 1 is linear, 0 flat; the parts that do not grow pull it down.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
-from common import machine, save
-from extraction import ragged_texts
+from common import forget_peak, machine, memory_mb, save, seconds_of
+from extraction import passages, ragged_texts
+from extrapolation import exponent
 
 import probes
+from probes.concepts import ChoiceItem
 from probes.models import Site
+from probes.steering import choice_gradients
 from probes.steering.packed import score_pushes
 from probes.steering.slopes import random_directions
 from probes.steering.subjects import subject
@@ -34,13 +33,16 @@ from probes.steering.subjects import subject
 LINEAGE = "checkpoints/msm-mini"
 STAGES = ("base", "aft", "msm_afford", "msm_domestic")
 N_TEXTS = 40
+N_ITEMS = 4
 MIDDLE = 14
 
 
 def concept(n: int, seed: int = 0) -> probes.Concept:
-    """`n` ragged texts that nothing is read from but time."""
-    frame = pd.DataFrame({"text": ragged_texts(n, seed), "label": np.arange(n) % 2})
-    return probes.Concept.from_frame(frame, name=f"passages-{seed}")
+    return passages(ragged_texts(n, seed))
+
+
+def choice_items(n: int) -> list[ChoiceItem]:
+    return [item for item in probes.load_concept("affordability").choices if item.shift is None][:n]
 
 
 def texts(size: int) -> float:
@@ -80,19 +82,23 @@ def stages(size: int) -> float:
 def directions(size: int) -> float:
     """Choice items under pushes along `size` directions in the middle of the model."""
     who = subject(probes.load_lineage(LINEAGE).root.load())
-    items = [item for item in probes.load_concept("affordability").choices if item.shift is None]
-    prompts = who.prompts(items[:4])
+    prompts = who.prompts(choice_items(N_ITEMS))
     pushes = torch.tensor(4.0 * random_directions(size, who.model.d_model, 0), dtype=torch.float32)
     return timed(lambda: score_pushes(who.model, prompts, Site("resid_post", MIDDLE), pushes, 2048))
 
 
+def items(size: int) -> float:
+    """Steerability of `size` choice items: along every direction at every layer, by one backward pass."""
+    who, some = subject(probes.load_lineage(LINEAGE).root.load()), choice_items(size)
+    return timed(lambda: choice_gradients(who, some, progress=False))
+
+
 def timed(run: Any) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    forget_peak()
+    return seconds_of(run)
 
 
-AXES = {f.__name__: f for f in (texts, layers, depth, concepts, stages, directions)}
+AXES = {f.__name__: f for f in (texts, layers, depth, concepts, stages, directions, items)}
 
 
 def sizes(axis: str, largest: int) -> list[int]:
@@ -100,7 +106,7 @@ def sizes(axis: str, largest: int) -> list[int]:
         return [largest // 8, largest // 4, largest // 2, largest]
     return {
         "layers": [1, 4, 15, 30], "depth": [4, 8, 15, 30], "concepts": [1, 2, 4], "stages": [1, 2, 4],
-        "directions": [1, 4, 16, 64],
+        "directions": [1, 4, 16, 64], "items": [4, 8, 16],
     }[axis]  # fmt: skip
 
 
@@ -112,9 +118,17 @@ def point(axis: str, size: int) -> dict[str, float]:
         return json.loads(Path(told.name).read_text())
 
 
-def exponent(points: list[dict[str, float]]) -> float:
-    logs = np.log([[p["size"], p["seconds"]] for p in points])
-    return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+def setting() -> dict[str, float]:
+    """What a cost has to be divided by to hold for another model and other texts."""
+    loaded = probes.load_lineage(LINEAGE).root.load()
+    some = ragged_texts(N_TEXTS)
+    return {
+        "parameters": sum(p.numel() for p in loaded.model.parameters()),
+        "layers": loaded.model.config.num_hidden_layers,
+        "width": loaded.model.config.hidden_size,
+        "tokens_per_text": sum(len(loaded.tokenizer(text)["input_ids"]) for text in some) / len(some),
+        "items": N_ITEMS,
+    }
 
 
 def main() -> None:
@@ -128,8 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.point:
         seconds = AXES[args.point[0]](int(args.point[1]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        args.out.write_text(json.dumps({"seconds": seconds, "peak_mb": peak}))
+        args.out.write_text(json.dumps({"seconds": seconds, "peak_mb": memory_mb("VmHWM")}))
         return
     result: dict[str, Any] = {}
     for axis in args.axes:
@@ -138,9 +151,10 @@ def main() -> None:
             "what": (AXES[axis].__doc__ or "").strip(),
             "points": points,
             "exponent": exponent(points),
+            "memory_exponent": exponent(points, "peak_mb"),
         }
         print(axis, f"exponent {result[axis]['exponent']:.2f}", flush=True)
-    save({"growth": result, **machine(("torch", "transformers"))}, args.out)
+    save({"growth": result, "setting": setting(), **machine(("torch", "transformers"))}, args.out)
 
 
 if __name__ == "__main__":

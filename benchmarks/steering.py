@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import in_turns, machine, ratio, save
+from common import choice_logits, in_turns, machine, option_scores, ratio, save
 from torch import Tensor
 
 import probes
@@ -36,33 +36,16 @@ LENGTH = 4.0
 def by_hand(
     model: Any, rows: list[tuple[list[int], int]], layer: int, push: Tensor, budget: int
 ) -> list[float]:
-    """Summed log probability of each row's option, with `push` added after a block at every token."""
+    """`option_scores` with `push` added after a block at every token."""
 
     def add(_module: Any, _args: Any, output: Any) -> Any:
         return (output[0] + push, *output[1:]) if isinstance(output, tuple) else output + push
 
-    told = [0.0] * len(rows)
     handle = model.model.layers[layer].register_forward_hook(add)
-    order = sorted(range(len(rows)), key=lambda i: -len(rows[i][0]))
     try:
-        with torch.inference_mode():
-            while order:
-                width = len(rows[order[0]][0])
-                size = max(1, budget // width)
-                chosen, order = order[:size], order[size:]
-                ids = torch.zeros((len(chosen), width), dtype=torch.long)
-                mask = torch.zeros_like(ids)
-                for k, i in enumerate(chosen):
-                    ids[k, : len(rows[i][0])] = torch.tensor(rows[i][0])
-                    mask[k, : len(rows[i][0])] = 1
-                logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-                for k, i in enumerate(chosen):
-                    row, start = rows[i]
-                    logprobs = logits[k, start - 1 : len(row) - 1].log_softmax(-1)
-                    told[i] = float(logprobs.gather(-1, torch.tensor(row[start:])[:, None]).sum())
+        return option_scores(model, rows, budget)
     finally:
         handle.remove()
-    return told
 
 
 def main() -> None:
@@ -105,9 +88,7 @@ def main() -> None:
     seconds["by hand"] = [scale * s for s in seconds["by hand"]]
     worst = 0.0
     for (layer, arm), told in handmade.items():
-        by_item = np.array(told).reshape(len(prompts), 2, 2)
-        expected = by_item[..., 0] - by_item[..., 1]
-        worst = max(worst, float(np.abs(swept[layer][0, arm].numpy() - expected).max()))
+        worst = max(worst, float(np.abs(swept[layer][0, arm].numpy() - choice_logits(told)).max()))
     told = ratio(seconds, "by hand", "sweep")
     save(
         {

@@ -1,0 +1,114 @@
+"""Vectors from pairs of texts, and choices scored under each of them at every dose, as each library does it.
+
+    python benchmarks/peers/pushing.py LIBRARY FOLDER OUT [--repeats 3]
+
+A vector is the difference of the means of the pairs' two sides at one layer, added at every token at a
+multiple of its length. The yardstick is a plain batched pass over the scored rows, times the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from common import choice_logits, option_scores
+from task import Task, measured
+
+BUDGET = 2048
+
+
+def rows(task: Task) -> list[tuple[list[int], int]]:
+    return [(ids, start) for ids, start in task.told["pushed"]["rows"]]
+
+
+def yardstick(task: Task) -> Callable[[], None]:
+    model, told = task.model(), task.told["pushed"]
+
+    def run() -> None:
+        for _ in range(len(told["layers"]) * len(told["doses"])):
+            option_scores(model, rows(task), BUDGET)
+
+    return run
+
+
+def ours(task: Task) -> Callable[[], np.ndarray]:
+    import polars as pl
+
+    import probes
+    from probes.models import Site
+    from probes.steering.packed import score_pushes
+    from probes.steering.subjects import subject
+
+    stage, told = task.stage(), task.told["pushed"]
+    who = subject(stage)
+    wanted = set(told["items"])
+    items = [item for item in probes.load_concept(told["concept"]).choices if item.id in wanted]
+    texts = [text for pair in told["pairs"] for text in pair]
+    frame = pl.DataFrame({"text": texts, "label": [1, 0] * len(told["pairs"])})
+    concept = probes.Concept.from_frame(frame, name="pairs")
+    given = [
+        [[*prompt, *option], len(prompt)] for one in who.prompts(items) for prompt, option in one.sequences
+    ]
+    assert given == told["rows"], "the choice items became other tokens than every library is given"
+
+    def run() -> np.ndarray:
+        acts = probes.extract(stage, concept, layers=told["layers"], controls=(), progress=False)
+        assert isinstance(acts, probes.Activations)
+        differences = (acts.values[:, 0::2] - acts.values[:, 1::2]).mean(1)
+        prompts = who.prompts(items)
+        return np.stack(
+            [
+                score_pushes(
+                    who.model,
+                    prompts,
+                    Site("resid_post", layer),
+                    torch.tensor(np.outer(told["doses"], vector), dtype=torch.float32),
+                    BUDGET,
+                )[0].numpy()
+                for layer, vector in zip(told["layers"], differences, strict=True)
+            ]
+        )
+
+    return run
+
+
+def steering_vectors(task: Task) -> Callable[[], np.ndarray]:
+    from steering_vectors import (  # pyright: ignore[reportMissingImports]
+        SteeringVector,
+        train_steering_vector,
+    )
+
+    model, tokenizer, told = task.model(), task.tokenizer("right"), task.told["pushed"]
+    pairs = sorted(map(tuple, told["pairs"]), key=lambda pair: -len(pair[0]))
+
+    def run() -> np.ndarray:
+        trained = train_steering_vector(model, tokenizer, pairs, layers=told["layers"], batch_size=16)
+        logits = []
+        for layer in told["layers"]:
+            vector = SteeringVector({layer: trained.layer_activations[layer]}, trained.layer_type)
+            for dose in told["doses"]:
+                with vector.apply(model, multiplier=dose):
+                    logits.append(choice_logits(option_scores(model, rows(task), BUDGET)))
+        return np.stack(logits).reshape(len(told["layers"]), len(told["doses"]), -1, 2)
+
+    return run
+
+
+def compare(task: Task, logits: np.ndarray) -> dict[str, Any]:
+    """`[layer, dose, item, order]`, for `benchmarks/peers.py` to lay side by side."""
+    return {
+        "settings": len(task.told["pushed"]["layers"]) * len(task.told["pushed"]["doses"]),
+        "items": logits.shape[2],
+        "choice_logits": logits.tolist(),
+    }
+
+
+if __name__ == "__main__":
+    measured(
+        {"ours": ours, "steering_vectors": steering_vectors},
+        yardstick,
+        compare,
+        {"ours": "spec-probes", "steering_vectors": "steering-vectors"},
+    )
