@@ -441,6 +441,17 @@ def test_names_with_markup_stay_text(table):
     assert "<b>x" not in json.dumps(layer_profile(renamed).plotly.to_dict()["layout"]["annotations"])
 
 
+def test_a_browser_that_hangs_is_given_up(table, tmp_path, monkeypatch):
+    browser = tmp_path / "browser"
+    browser.write_text("#!/bin/sh\nexec sleep 20\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER_PATH", str(browser))
+    monkeypatch.setattr("probes.figures.export.PATIENCE", 0.5)
+    with pytest.raises(MissingDependencyError, match="did not answer in 1 s"):
+        choice_rates(table).export(tmp_path / "figure.png")
+    assert not (tmp_path / "figure.png").exists()
+
+
 def test_html_export_needs_no_browser(table, tmp_path, monkeypatch):
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nothing"))
     path = choice_rates(table).export(tmp_path / "new" / "rates.html")

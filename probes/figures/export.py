@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from probes.errors import InputError, MissingDependencyError
@@ -22,6 +23,10 @@ NO_BROWSER = (
     "PDF, SVG and PNG need Chrome or Chromium, and none was found: install one (apt install chromium,"
     " or `kaleido_get_chrome`), or name it in the environment variable BROWSER_PATH; .html needs none"
 )
+
+
+PATIENCE = 60.0
+"""Seconds that the browser may take to start, and again for each figure, before it is given up."""
 
 
 def file_format(path: Path) -> str:
@@ -43,12 +48,28 @@ def render(images: Sequence[tuple[Figure, str]]) -> list[bytes]:
     """The bytes of each (figure, format) from one browser session (start-up takes seconds, a figure one).
 
     The session runs in a thread of its own, so this works inside a notebook's event loop. The sandbox is
-    off, as kaleido has it by default, and MathJax is not fetched. Raises MissingDependencyError.
+    off, as kaleido has it by default, and MathJax is not fetched. Raises MissingDependencyError, also for a
+    browser that does not answer, as on a machine with no processor to spare.
     """
     if not images:
         return []
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(lambda: asyncio.run(_render(images))).result()
+    patience = PATIENCE * (1 + len(images))
+    drawn: Future[list[bytes]] = Future()
+
+    def work() -> None:
+        try:
+            drawn.set_result(asyncio.run(_render(images)))
+        except BaseException as error:
+            drawn.set_exception(error)
+
+    Thread(target=work, daemon=True).start()  # a pool would wait at exit for a browser that hangs
+    try:
+        return drawn.result(timeout=patience)
+    except TimeoutError:
+        raise MissingDependencyError(
+            f"the browser for PDF, SVG and PNG did not answer in {patience:.0f} s: try again when the machine"
+            " has time for it, or set BROWSER_PATH to another one"
+        ) from None
 
 
 async def _render(images: Sequence[tuple[Figure, str]]) -> list[bytes]:
