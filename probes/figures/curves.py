@@ -73,7 +73,8 @@ def arms(order: Sequence[str], parents: Mapping[str, str | None] | None) -> list
             stage = parents.get(stage)
         path = [stage for stage in reversed(path) if stage in kept]
         together.setdefault(tuple(path[:2]), []).append(path)
-    return [Arm(list(dict.fromkeys(s for p in paths for s in p)), paths) for paths in together.values()]
+    drawn = sorted(together.items(), key=lambda arm: order.index(arm[0][-1]))
+    return [Arm(list(dict.fromkeys(s for p in paths for s in p)), paths) for _, paths in drawn]
 
 
 def survival_curves(
