@@ -41,6 +41,14 @@ def test_error_of_shared_pairs_does_not_shrink_with_seeds():
     assert (told["ci_low"], told["ci_high"]) == pytest.approx((0.7, 0.9))
 
 
+def test_intervals_stay_within_what_a_measure_can_be_and_missing_ones_stay_missing():
+    rows = [row(stage, value) for stage, value in zip(list(SEEDS)[1:4], (0.8, 1.0, 0.9), strict=True)]
+    bare = [r | {"variant": "bare", "ci_low": None, "ci_high": None} for r in rows]
+    told, without = pooled(tidy(rows + bare), FAMILIES, SEEDS).to_dicts()
+    assert told["ci_high"] == 1.0
+    assert (without["estimate"], without["ci_low"], without["ci_high"]) == (pytest.approx(0.9), None, None)
+
+
 def test_one_seed_passes_unchanged_and_runs_are_not_mixed():
     across = [
         row("aft", 0.9, source_stage="base", variant="frozen", layer=3),

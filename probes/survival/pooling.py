@@ -82,11 +82,11 @@ def _mean(rows: list[Row]) -> Row:
     mean, n = float(values.mean()), len(rows)
     spread = float(stats.t.ppf(0.975, n - 1) * stats.sem(values)) if n > 1 else 0.0
     told: Row = {"estimate": mean, "n_seeds": n, "n_pairs": _least(row["n_pairs"] for row in rows)}
-    for end in ("ci_low", "ci_high"):
-        sides = np.array([row[end] for row in rows], float) - values
-        told[end] = mean + (-1 if end == "ci_low" else 1) * float(
-            np.hypot(np.sqrt(np.mean(sides**2)), spread)
-        )
+    least, most = _BOUNDS.get(rows[0]["measure"], (-np.inf, np.inf))
+    for end, sign in (("ci_low", -1), ("ci_high", 1)):
+        sides = np.array([row[end] for row in rows], float) - values  # NaN where a row has no interval
+        bound = np.clip(mean + sign * np.hypot(np.sqrt(np.mean(sides**2)), spread), least, most)
+        told[end] = None if np.isnan(bound) else float(bound)
     layers = {row["layer"] for row in rows}
     told["layer"] = layers.pop() if len(layers) == 1 else None
     told["selected"] = None if rows[0]["selected"] is None else all(row["selected"] for row in rows)
