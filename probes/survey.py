@@ -9,11 +9,8 @@ import json
 import platform
 import shlex
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,6 +41,7 @@ from probes.probing import shuffled_direction
 from probes.report import glance, write_report
 from probes.results import Result, tidy
 from probes.steering import neutral_texts, steer, steerability
+from probes.stopwatch import Clock
 from probes.survival import StageReading, compare, family_parents, pooled, read_stage, related
 from probes.survival.reading import test_items
 
@@ -173,7 +171,7 @@ def survey(
     chosen = [concept.core for concept in given]
     folder = check_folder(out)
     size = QUICK if quick else FULL
-    clock = _Clock()
+    clock = Clock()
     store = Store(folder / "activations")
     readings: dict[str, dict[str, StageReading]] = {concept.name: {} for concept in chosen}
     tables: list[pl.DataFrame] = []
@@ -385,21 +383,3 @@ class _Judging:
         if not self.size.neutral_texts:
             return None
         return self._states[source.stage][site], self._states[target][site]
-
-
-class _Clock:
-    """Wall time of the steps of a run."""
-
-    def __init__(self) -> None:
-        self.started = datetime.now(UTC).isoformat(timespec="seconds")
-        self.seconds: dict[str, float] = {}
-        self._begin = time.perf_counter()
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - begin, 2)
-
-    def total(self) -> float:
-        return round(time.perf_counter() - self._begin, 2)
