@@ -101,6 +101,31 @@ def test_a_reversed_axis_is_the_worst_though_a_refit_reads_it(transfer):
     assert "worst axis pressure" in repr(transfer)
 
 
+def test_a_refit_is_not_tried_on_an_act_it_saw_with_the_other_label(lineage):
+    """Couples share two acts, right in one scenario and wrong in the other: nothing but the acts is there to
+    learn, and what is learnt of them is the wrong way round for the rest of the couple."""
+    acts = [
+        ("chair", "table"),
+        ("book", "lamp"),
+        ("Ohio", "Texas"),
+        ("Lyon", "Kyoto"),
+        ("near", "far"),
+        ("red", "blue"),
+    ]
+    crossed = [
+        Example(
+            pair=f"{scenario}-{right}", label=label, text=f"the {scenario} was sold in {act}", split="test",
+            shift="domain", domain="shop", template=f"x-{right}",
+        )
+        for right, wrong in acts
+        for scenario in ("cheap", "costly")
+        for act, label in ((right, int(scenario == "cheap")), (wrong, int(scenario == "costly")))
+    ]  # fmt: skip
+    concept = Concept(name="crossed", examples=(*price_concept().examples, *crossed))
+    found = shift_transfer(lineage["mid"], concept, position="mean", progress=False)
+    assert row(found.table, "auroc", "shift_refit", "domain")["estimate"] > 0.4
+
+
 def test_choices_are_told_by_axis(transfer):
     rates = transfer.table.filter(pl.col("measure") == "choice_rate", pl.col("variant") == "summed")
     assert dict(zip(rates["shift"], rates["n_pairs"], strict=True)) == {None: 8, "wording": 1}

@@ -35,7 +35,9 @@ class ShiftTransfer(Result):
       accuracy, variants `shift_transfer` and `shift_transfer_recentred`, whose threshold is the mean score
       of the shift pairs;
     - auroc, variant `shift_refit`: scores out of fold of a probe fitted on the axis' own pairs, so that a
-      concept that is there but elsewhere is told from one that is not;
+      concept that is there but elsewhere is told from one that is not; folds hold out whole templates (where
+      there are two), for pairs of one template can share an act that is right in one and wrong in the other,
+      and a probe that saw one of them errs on the other;
     - steadiness, variant `worst_axis`: the lowest `shift_transfer` AUROC of the axes, with that axis named;
     - choice_rate, choice_logit, position_bias of the axis' own choice items.
     """
@@ -151,7 +153,9 @@ def _probe_rows(
             share = mean_contrast([right], [1], units, bounded=True, null=0.5)
             yield here | {"measure": "accuracy", "variant": variant} | _told(share)
         if value is None:
-            own = out_of_fold_scores(make_probe(estimator), values[rows], labels, units, seed=seed)
+            scenarios = [t or str(u) for t, u in zip(acts.templates[rows], units, strict=True)]
+            apart = scenarios if len(set(scenarios)) > 1 else units
+            own = out_of_fold_scores(make_probe(estimator), values[rows], labels, apart, seed=seed)
             refit = auroc_contrast([own], [1], labels, units, null=0.5)
             yield here | {"measure": "auroc", "variant": "shift_refit"} | _told(refit)
     if worst is not None:
