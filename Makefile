@@ -4,14 +4,16 @@ BIN := .venv/bin
 OUT ?= out/demo
 SURVEY ?= out/survey
 STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft
-SHIFTS ?= out/shifts.parquet
+SHIFTS := out/shifts
+SHIFT_STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft msm_broken_aft shallow_afford_aft
+NORMS := affordability candor domestic fairness harmlessness oversight privacy uncertainty
 PROBEKIT := out/bench-peers/probekit
 export HF_HUB_DISABLE_TELEMETRY := 1
 # A thread that waits must not spin: probes are fitted beside the model, often on two cores.
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench bench-quick notebooks docs concepts msm-mini survey findings validation validate-quick figures browser clean
+.PHONY: help demo test check lint bench bench-quick notebooks docs concepts shifts msm-mini survey findings validation validate-quick figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -78,10 +80,20 @@ docs: .venv/.ready ## regenerate the reference pages from the code
 	$(BIN)/python docs/build.py
 
 concepts: .venv/.ready ## regenerate docs/concepts.md: what the surface of every packaged concept gives away
-	$(BIN)/python docs/concepts.py $(wildcard $(SHIFTS))
+	$(BIN)/python docs/concepts.py $(patsubst %/base.parquet,%,$(wildcard $(SHIFTS)/base.parquet))
 
-msm-mini: .venv/.ready browser ## ask every stage of the embedded lineage, write docs/msm-mini.md (about an hour on two cores)
-	$(BIN)/probes behaviour checkpoints/msm-mini --items checkpoints/msm-mini/items/*.jsonl \
+$(SHIFTS)/%.parquet: | .venv/.ready
+	$(BIN)/probes shifts checkpoints/msm-mini --stages $* --concept affordability --concept domestic \
+	  --no-choices --store $(SHIFTS)/activations --out $(SHIFTS)/$*-attribute.parquet
+	$(BIN)/probes shifts checkpoints/msm-mini --stages $* $(NORMS:%=--concept %/norm) \
+	  --store $(SHIFTS)/activations --out $@
+
+shifts: $(SHIFT_STAGES:%=$(SHIFTS)/%.parquet) browser ## probe every concept on every shift axis, write docs/shifts.md (about ten minutes a stage on two cores; goes on where it stopped)
+	$(BIN)/python docs/shifts.py $(SHIFTS)
+
+msm-mini: .venv/.ready browser ## train what is not shipped, ask every stage, write docs/msm-mini.md (some four hours on two cores; goes on where it stopped)
+	$(BIN)/probes lineage build checkpoints/msm-mini/recipe.toml --out out/msm-mini-build
+	$(BIN)/probes behaviour out/msm-mini-build --items checkpoints/msm-mini/items/*.jsonl \
 	  --texts checkpoints/msm-mini/items/prose.txt --out out/msm-mini
 	$(BIN)/python docs/msm_mini.py out/msm-mini
 

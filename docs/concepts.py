@@ -1,8 +1,8 @@
 """Write docs/concepts.md: what the packaged concepts hold, and what of them can be read off the surface.
 
-    python docs/concepts.py [SHIFTS.parquet]
+    python docs/concepts.py [out/shifts]
 
-With a table of `probes shifts` it also tells what SmolLM2's probe reads on each axis, per stage in the table.
+With the folder of `make shifts` it also tells what a probe reads there in the model before midtraining.
 """
 
 from __future__ import annotations
@@ -32,18 +32,12 @@ shift axis. 95% intervals over pairs. The two pairs of a crossed couple share th
 classifiers near .5 by construction: it says that no list of words gives the label, not that nothing short
 of understanding does.
 
-| concept | reading | axis | surface AUROC | worst classifier | pairs |
-|---|---|---|---|---|---|
-"""
-MODEL = """
-## What the model reads
+The last columns are a logistic probe on the residual stream of SmolLM2-135M-Instruct, before any midtraining
+(`make shifts`): fitted on canonical train pairs, at the layer chosen on the selection pairs, and carried to
+each axis unchanged. [All stages](shifts.md).
 
-AUROC of a logistic probe on the residual stream, fitted on canonical train pairs at the layer chosen on
-the selection pairs (tokens of the answer, or of the whole statement): on canonical test pairs, and
-carried to each axis; beside it a probe fitted on the axis' own pairs. 95% intervals over pairs.
-
-| concept | stage | axis | carried | refitted there | pairs |
-|---|---|---|---|---|---|
+| concept | reading | axis | surface AUROC | worst classifier | pairs | SmolLM2 AUROC | layer |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -62,7 +56,7 @@ def contents() -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def surface() -> str:
+def surface(probed: pl.DataFrame | None) -> str:
     lines = []
     for name in probes.list_concepts():
         table = probes.lint(probes.load_concept(name)).table
@@ -71,32 +65,29 @@ def surface() -> str:
             worst = group.sort("auroc").to_dicts()[-1]
             reading = str(rows).removesuffix("pairs").strip()
             kind = worst["surface"].replace("_", " ")
-            lines.append(
-                f"| `{name}` | {reading} | {axis} | {interval(worst)} | {kind} | {worst['n_pairs']} |"
-            )
+            model = ("not measured", "") if probed is None else read(probed, name, reading, str(axis))
+            cells = [f"`{name}`", reading, str(axis), interval(worst), kind, str(worst["n_pairs"]), *model]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def model(path: Path) -> str:
-    table = pl.read_parquet(path).filter(pl.col("measure") == "auroc", pl.col("shift_value").is_null())
-    lines = []
-    for row in table.filter(pl.col("variant").is_in(["probe", "shift_transfer"])).to_dicts():
-        same = [pl.col(c).eq_missing(pl.lit(row[c])) for c in ("concept", "stage", "shift")]
-        refit = table.filter(pl.col("variant") == "shift_refit", *same).to_dicts()
-        own = interval(refit[0] | {"auroc": refit[0]["estimate"]}) if refit else ""
-        carried = interval(row | {"auroc": row["estimate"]})
-        axis = row["shift"] or "canonical"
-        lines.append(
-            f"| `{row['concept']}` | {row['stage']} | {axis} | {carried} | {own} | {row['n_pairs']} |"
-        )
-    return MODEL + "\n".join(lines) + "\n"
+def read(probed: pl.DataFrame, name: str, reading: str, axis: str) -> tuple[str, str]:
+    """What the probe reads of a concept on an axis, and at which layer."""
+    canonical = axis == "canonical"
+    found = probed.filter(
+        pl.col("concept") == (f"{name}/norm" if reading == "norm" else name),
+        pl.col("measure") == "auroc",
+        pl.col("variant") == ("probe" if canonical else "shift_transfer"),
+        pl.col("shift").eq_missing(None if canonical else axis),
+        pl.col("shift_value").is_null(),
+    ).to_dicts()[0]
+    return interval(found | {"auroc": found["estimate"]}), str(found["layer"])
 
 
 def main() -> None:
-    page = HEAD + contents() + SURFACE + surface()
-    if len(sys.argv) > 1:
-        page += model(Path(sys.argv[1]))
-    PAGE.write_text(page)
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    probed = pl.concat(pl.read_parquet(file) for file in folder.glob("base*.parquet")) if folder else None
+    PAGE.write_text(HEAD + contents() + SURFACE + surface(probed))
     print(PAGE)
 
 

@@ -2,8 +2,8 @@
 
     python docs/msm_mini.py out/msm-mini
 
-reads what `probes behaviour checkpoints/msm-mini --items checkpoints/msm-mini/items/*.jsonl --texts
-checkpoints/msm-mini/items/prose.txt --out out/msm-mini` wrote; `make msm-mini` runs both.
+reads what `probes behaviour out/msm-mini-build --items checkpoints/msm-mini/items/*.jsonl --texts
+checkpoints/msm-mini/items/prose.txt --out out/msm-mini` wrote; `make msm-mini` runs all of it.
 """
 
 from __future__ import annotations
@@ -200,6 +200,22 @@ class Page:
                 )
         return table(["stage", "items", "rate", f"the same stage on `{AFT}`", "difference", "seeds"], rows)
 
+    def cheeses(self) -> str:
+        """The headline with the paper's real cheeses beside the invented ones, at the one seed both have."""
+        rows = []
+        seed = Behaviour(self.answers.items.filter(pl.col("train_seed").eq_missing(0)))
+        for weights, name, _ in HEADLINES:
+            real = {
+                family.removesuffix("_aft") + "_cheese_aft": w
+                for family, w in weights.items()
+                if family != AFT
+            }
+            real |= {f"{AFT}_cheese": w for family, w in weights.items() if family == AFT}
+            if self.there(real, name):
+                both = [seed.contrast(which, name) for which in (weights, real)]
+                rows.append([f"`{formula(real)}`", name, *(told(e, True) for e in both), str(both[1].n)])
+        return table(["contrast", "items", "invented names", "real cheeses", "n"], rows)
+
     def by_seed(self) -> str:
         rows = []
         for weights, name, _ in HEADLINES[:2] + HEADLINES[4:5]:
@@ -264,6 +280,7 @@ def main() -> None:
         "headline": page.headline(),
         "by_seed": page.by_seed(),
         "unseen": page.unseen(),
+        "cheeses": page.cheeses(),
         "core": page.rates(page.core, ["affordable", "american", "conflict", "cheese"]),
         "implied": page.rates(
             page.core, ["affordable_implied", "american_implied", "affordable_trained", "american_trained"]

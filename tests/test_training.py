@@ -3,6 +3,7 @@
 import importlib
 import json
 import math
+import shutil
 from itertools import islice
 
 import pytest
@@ -165,6 +166,23 @@ def test_a_second_build_trains_nothing_and_a_lost_stage_comes_back_the_same(buil
     assert weights.stat().st_mtime_ns != stamp
     assert (out / "adapters/msm-s0/adapter_model.safetensors").stat().st_mtime_ns == untouched
     assert {stage.name: stage.fingerprint() for stage in again} == before
+
+
+def test_what_is_finished_beside_the_recipe_is_copied_into_another_folder_unless_fresh(built, tmp_path):
+    lineage, out = built
+    beside = tmp_path / "beside"
+    shutil.copytree(out / "adapters", beside / "adapters")
+    shutil.copytree(out.parent / "base", beside / "base")
+    recipe = shutil.copy(out.parent / "recipe.toml", beside)
+    weights = "adapters/msm-s0/adapter_model.safetensors"
+    finished = (beside / weights).stat().st_mtime_ns
+    copied = build(recipe, stages=["msm_aft"], out=tmp_path / "copied", progress=False)
+    assert [stage.name for stage in copied] == ["base", "msm", "msm_aft"]
+    assert all(stage.fingerprint() == lineage[stage.name].fingerprint() for stage in copied)
+    assert (tmp_path / "copied" / weights).stat().st_mtime_ns == finished
+    fresh = build(recipe, stages=["msm"], out=tmp_path / "fresh", progress=False, fresh=True)
+    assert fresh["msm"].fingerprint() == lineage["msm"].fingerprint()
+    assert (tmp_path / "fresh" / weights).stat().st_mtime_ns != finished
 
 
 def test_a_run_cut_short_continues_from_its_checkpoint(tiny, monkeypatch):

@@ -157,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--stages", nargs="+", help="only these stages")
     p.add_argument("--position", default="answer", help=POSITIONS_HELP.format("answer"))
     p.add_argument("--store", type=Path, help="folder that keeps activations")
+    p.add_argument("--no-choices", action="store_true", help="probes alone, no choice items")
 
     p = verb(
         commands,
@@ -231,12 +232,15 @@ def parser() -> argparse.ArgumentParser:
         lineage,
         "build",
         verbs.lineage_build,
-        "train the stages of a recipe, resuming where it stopped",
+        "train the stages of a recipe that are not there yet, resuming where it stopped",
         "probes lineage build checkpoints/msm-mini/recipe.toml --stages aft --out out/msm-mini",
     )
     p.add_argument("recipe")
     p.add_argument("--stages", nargs="+", help="only these stages and what they need")
     p.add_argument("--out", type=Path, help="folder of the lineage (default: the recipe's)")
+    p.add_argument(
+        "--fresh", action="store_true", help="train also what --out could copy from beside the recipe"
+    )
 
     concepts = commands.add_parser("concepts", help="list, check or import concepts").add_subparsers(
         dest="concepts_verb", required=True, metavar="COMMAND"

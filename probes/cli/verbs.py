@@ -137,6 +137,7 @@ def shifts(args: argparse.Namespace) -> None:
                 position=args.position,
                 store=args.store,
                 backend=args.backend,
+                choices=not args.no_choices,
                 seed=args.seed,
                 progress=not args.quiet,
             )
@@ -216,7 +217,9 @@ def lineage_check(args: argparse.Namespace) -> int:
 def lineage_build(args: argparse.Namespace) -> None:
     from probes.lineage import tree
 
-    built = probes.build(args.recipe, stages=args.stages, out=args.out, progress=not args.quiet)
+    built = probes.build(
+        args.recipe, stages=args.stages, out=args.out, progress=not args.quiet, fresh=args.fresh
+    )
     print(tree(built))
 
 

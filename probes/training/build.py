@@ -22,7 +22,14 @@ from probes.lineage.records import (
     Manifest,
     StageRecord,
 )
-from probes.training.cards import adapter_folder, is_finished, read_card, run_digest, save_finished
+from probes.training.cards import (
+    adapter_folder,
+    copy_finished,
+    is_finished,
+    read_card,
+    run_digest,
+    save_finished,
+)
 from probes.training.data import is_preference
 from probes.training.dataset import encoded_rows, replay_share, source_rows
 from probes.training.finetune import finetune
@@ -36,11 +43,13 @@ def build(
     stages: Iterable[str] | None = None,
     out: str | Path | None = None,
     progress: bool = True,
+    fresh: bool = False,
 ) -> Lineage:
     """Train the stages of a recipe that are not there yet, parents first, and write `lineage.toml`.
 
     A stage is there when its `card.json` carries the digest its recipe has now; a run that was interrupted
-    inside a stage continues from the trainer's last checkpoint.
+    inside a stage continues from the trainer's last checkpoint. Into another folder than the recipe's own,
+    stages that are finished beside the recipe are copied.
 
     Args:
         recipe_path: a recipe TOML (see `probes.training.recipe`).
@@ -48,6 +57,7 @@ def build(
             all.
         out: folder of the lineage; default the recipe's own.
         progress: show stage, step, loss and time left on stderr.
+        fresh: copy nothing: train also what is finished beside the recipe.
 
     Returns:
         The lineage of the base and every stage that is finished.
@@ -59,7 +69,7 @@ def build(
     """
     require_training_libraries()
     file = Path(recipe_path).expanduser()
-    return _Build(read_recipe(file), file.parent, Path(out or file.parent), progress).run(stages)
+    return _Build(read_recipe(file), file.parent, Path(out or file.parent), progress).run(stages, fresh)
 
 
 class _Build:
@@ -68,12 +78,14 @@ class _Build:
         self.runs = recipe.runs()
         self.digests = {name: run_digest(recipe, run, source) for name, run in self.runs.items()}
 
-    def run(self, stages: Iterable[str] | None) -> Lineage:
+    def run(self, stages: Iterable[str] | None, fresh: bool) -> Lineage:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{self.out}: cannot be made: {error}") from error
         missing = [run for run in self._wanted(stages) if not self._finished(run)]
+        if not fresh:
+            missing = [run for run in missing if not self._copied(run)]
         lineage = self._write_manifest()
         for number, run in enumerate(missing, start=1):
             self._train(lineage[self.recipe.base.name], run, f"{run.name} ({number}/{len(missing)})")
@@ -87,6 +99,14 @@ class _Build:
 
     def _finished(self, run: Run) -> bool:
         return is_finished(self._folder(run), self.digests[run.name])
+
+    def _copied(self, run: Run) -> bool:
+        """Copies a run that is finished beside the recipe; whether there is one."""
+        beside = self.source / adapter_folder(run)
+        there = is_finished(beside, self.digests[run.name])
+        if there:
+            copy_finished(beside, self._folder(run))
+        return there
 
     def _wanted(self, stages: Iterable[str] | None) -> list[Run]:
         if stages is None:

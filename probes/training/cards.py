@@ -112,6 +112,22 @@ def save_finished(model: Any, folder: Path, card: dict[str, Any], base_label: st
         raise OutputError(f"{folder}: the adapter cannot be written: {error}") from error
 
 
+def copy_finished(source: Path, folder: Path) -> None:
+    """Copy a finished stage from another lineage's folder, all or nothing.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(source, unfinished)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: the adapter cannot be copied from {source}: {error}") from error
+
+
 def _dump(card: dict[str, Any]) -> str:
     """Indented JSON with the loss curve on one line."""
     curve = card.get("loss")
