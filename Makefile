@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench bench-quick notebooks docs concepts shifts msm-mini survey findings validation validate-quick figures browser clean
+.PHONY: help demo test check lint bench bench-quick notebooks docs concepts shifts msm-mini survey norms findings validation validate-quick figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,8 +70,12 @@ notebooks: .venv/.ready ## run the notebooks and keep their outputs
 survey: .venv/.ready browser ## read, push and judge the whole embedded lineage; writes $(SURVEY)/report.html (about an hour)
 	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(SURVEY)
 
-findings: survey ## the same, and docs/findings.md from it
-	$(BIN)/python docs/findings.py $(SURVEY)
+norms: .venv/.ready browser ## the same of the norm readings of all concepts, at the stages of `make shifts` (about an hour; half of it after that)
+	$(BIN)/probes survey checkpoints/msm-mini $(NORMS:%=--concept %/norm) --stages $(SHIFT_STAGES) \
+	  --position answer --shifts wording domain language pressure horizon --out out/norms
+
+findings: survey norms ## both, and docs/findings.md from them
+	$(BIN)/python docs/findings.py $(SURVEY) out/norms
 
 figures: .venv/.ready browser ## regenerate what README and docs show, from the survey in $(SURVEY)
 	$(BIN)/probes figures $(SURVEY) --out figures --format png svg
@@ -84,9 +88,9 @@ concepts: .venv/.ready ## regenerate docs/concepts.md: what the surface of every
 
 $(SHIFTS)/%.parquet: | .venv/.ready
 	$(BIN)/probes shifts checkpoints/msm-mini --stages $* --concept affordability --concept domestic \
-	  --no-choices --store $(SHIFTS)/activations --out $(SHIFTS)/$*-attribute.parquet
+	  --no-choices --store out/norms/activations --out $(SHIFTS)/$*-attribute.parquet
 	$(BIN)/probes shifts checkpoints/msm-mini --stages $* $(NORMS:%=--concept %/norm) \
-	  --store $(SHIFTS)/activations --out $@
+	  --store out/norms/activations --out $@
 
 shifts: $(SHIFT_STAGES:%=$(SHIFTS)/%.parquet) browser ## probe every concept on every shift axis, write docs/shifts.md (about ten minutes a stage on two cores; goes on where it stopped)
 	$(BIN)/python docs/shifts.py $(SHIFTS)

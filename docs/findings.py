@@ -1,8 +1,8 @@
 """Write docs/findings.md: the verdicts on the embedded lineage, and what they come to.
 
-    python docs/findings.py out/survey
+    python docs/findings.py out/survey out/norms
 
-reads what `probes survey checkpoints/msm-mini --out out/survey` wrote; `make findings` runs both.
+reads what `probes survey checkpoints/msm-mini` wrote, of attributes and of norms; `make findings` runs all.
 """
 
 from __future__ import annotations
@@ -47,27 +47,38 @@ def spanned(values: Iterable[float | None]) -> str:
 
 
 class Page:
-    """The page's parts, each from the same survey."""
+    """The page's parts, each from the same surveys, which share no concept."""
 
-    def __init__(self, folder: Path):
-        survey = load_survey(folder)
-        self.run = survey.run
-        lineage = probes.load_lineage(LINEAGE)
-        stages = {stage.name: stage for stage in lineage}
-        self.families = self.run["families"]
-        self.table = pooled(survey.table, self.families, self.run["training_seeds"])
-        kinds = [(name, self.families[name], stages[name].kind) for name in self.families]
+    def __init__(self, folders: Iterable[Path]):
+        self.surveys = [load_survey(folder) for folder in folders]
+        stages = {stage.name: stage for stage in probes.load_lineage(LINEAGE)}
+        self.families: dict[str, str] = {}
+        self.parents: dict[str, str | None] = {}
+        for survey in self.surveys:
+            self.families |= survey.run["families"]
+            self.parents |= survey.run["parents"]
+        self.table = pl.concat(
+            pooled(s.table, s.run["families"], s.run["training_seeds"]) for s in self.surveys
+        )
+        kinds = [(name, family, stages[name].kind) for name, family in self.families.items()]
         about = pl.DataFrame(kinds, schema=["stage", "family", "kind"], orient="row")
-        self.verdicts = survey.verdicts.join(about, on="stage", maintain_order="left")
+        verdicts = pl.concat([survey.verdicts for survey in self.surveys], how="vertical_relaxed")
+        self.verdicts = verdicts.join(about, on="stage", maintain_order="left")
 
     def asked(self) -> str:
-        seeds = {seed for seed in self.run["training_seeds"].values() if seed is not None}
-        return (
-            f"{len(self.families)} checkpoints of {len(set(self.families.values()))} kinds "
-            f"({len(seeds)} training seeds where there are several), "
-            f"{len(self.run['concepts'])} concepts, {self.verdicts.height} verdicts; "
-            f"texts read at the {self.run['options']['position']} of their tokens, seed {self.run['seed']}.\n"
-        )
+        lines = []
+        for survey in self.surveys:
+            run = survey.run
+            seeds = {seed for seed in run["training_seeds"].values() if seed is not None}
+            families = len(set(run["families"].values()))
+            kinds = "" if families == len(run["families"]) else f" of {families} kinds"
+            lines.append(
+                f"- {', '.join(f'`{name}`' for name in run['concepts'])}: {len(run['families'])} checkpoints"
+                f"{kinds}, training seeds {', '.join(map(str, sorted(seeds)))}, {survey.verdicts.height} "
+                f"verdicts; texts read at position `{run['options']['position']}`, shifts tested "
+                f"{', '.join(run['options']['shifts'])}, seed {run['seed']}."
+            )
+        return "\n".join(lines) + "\n"
 
     def verdict_table(self) -> str:
         rows = []
@@ -99,7 +110,7 @@ class Page:
         rows = []
         later = self.verdicts.filter(pl.col("kind") != "pretrain")
         for (concept, family), some in later.group_by("concept", "family", maintain_order=True):
-            parent = self.families.get(self.run["parents"][some["stage"][0]])
+            parent = self.families.get(self.parents[some["stage"][0]] or "")
             frozen = self._row(concept, family, parent, "auroc", "frozen")
             refit = self._row(concept, family, parent, "auroc", "refit")
             cosine = self._row(concept, family, parent, "cosine", "direction")
@@ -153,7 +164,7 @@ def interval(row: dict) -> str:
 
 
 def main() -> None:
-    page = Page(Path(sys.argv[1]))
+    page = Page(map(Path, sys.argv[1:]))
     write(
         "findings",
         {

@@ -10,8 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from pages import number, table, told, write
+from scipy import stats
 
 import probes
 from probes.concepts.records import AXES
@@ -98,14 +100,35 @@ class Page:
                 [
                     axis,
                     str(both.height),
-                    number(carried["estimate"].median()),
+                    number(float(np.median(carried["estimate"]))),
                     str(carried.filter(reads).height),
                 ]
-                + [number(refit["estimate"].median()), str(refit.filter(reads).height)]
+                + [number(float(np.median(refit["estimate"]))), str(refit.filter(reads).height)]
                 + [str(both.filter(~reads, pl.col("ci_low_refit") > 0.5).height)]
             )
         heads = ["axis", "readings x stages", "carried, median", "above chance", "refitted, median"]
         return table([*heads, "above chance", "by the refit alone"], rows)
+
+    def changes(self) -> str:
+        """What each stage changed against base; each reading gives one difference, its axes averaged."""
+        told_by = {
+            "canonical": (pl.col("variant") == "probe") & (pl.col("measure") == "auroc"),
+            "carried": (pl.col("variant") == "shift_transfer") & (pl.col("measure") == "auroc"),
+            "refitted": pl.col("variant") == "shift_refit",
+            "choice rate": (pl.col("measure") == "choice_rate") & (pl.col("variant") == "per_token"),
+        }
+        rows = []
+        for stage in self.rows["stage"].unique(maintain_order=True).to_list()[1:]:
+            cells = []
+            for chosen in told_by.values():
+                here, base = (self.rows.filter(chosen, pl.col("stage") == name) for name in (stage, "base"))
+                both = here.join(base, on=["concept", "shift"], suffix="_base", nulls_equal=True)
+                changes = both.group_by("concept").agg((pl.col("estimate") - pl.col("estimate_base")).mean())
+                values = changes["estimate"].to_numpy()
+                low, high = stats.ttest_1samp(values, 0).confidence_interval()
+                cells.append(told(Estimate(float(values.mean()), low, high, len(values)), signed=True))
+            rows.append([f"`{stage}`", *cells])
+        return table(["stage", *told_by], rows)
 
     def axes(self) -> str:
         parts = []
@@ -138,6 +161,7 @@ def main() -> None:
         {
             "asked": page.asked(),
             "counted": page.counted(),
+            "changes": page.changes(),
             "steadiness": page.steadiness(),
             "axes": page.axes(),
         },
