@@ -110,9 +110,10 @@ class Page:
         return table(["contrast", "items", "per token", "n"], rows)
 
     def damaged(self) -> list[str]:
-        """Families whose damage was measured."""
+        """Families whose damage was measured, those that are not shipped last."""
         sets = ("manual", "prose", "arithmetic", "copying")
-        return [f for f in self.families if all(self.there({f: 1}, s) for s in sets)]
+        asked = dict.fromkeys([*self.families, *self.answers.items["family"].unique(maintain_order=True)])
+        return [f for f in asked if all(self.there({f: 1}, s) for s in sets)]
 
     def damage(self) -> str:
         rows = []
@@ -284,6 +285,13 @@ def main() -> None:
         "core": page.rates(page.core, ["affordable", "american", "conflict", "cheese"]),
         "implied": page.rates(
             page.core, ["affordable_implied", "american_implied", "affordable_trained", "american_trained"]
+        ),
+        "implied_differences": page.differences(
+            [
+                (weights, f"{name}_implied")
+                for name, weights in (("affordable", {A: 1, B: -1}), ("american", {B: 1, A: -1}))
+            ]
+            + [({A: 1, AFT: -1}, "affordable_implied"), ({B: 1, AFT: -1}, "american_implied")]
         ),
         "knowledge": page.rates(
             page.core, ["knowledge_affordable", "knowledge_american", "cheese_prices", "cheese_origins"]
