@@ -5,7 +5,7 @@ OUT ?= out/demo
 SURVEY ?= out/survey
 STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft
 SHIFTS := out/shifts
-SHIFT_STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft msm_broken_aft shallow_afford_aft
+SHIFT_STAGES ?= $(STAGES)
 NORMS := affordability candor domestic fairness harmlessness oversight privacy uncertainty
 PROBEKIT := out/bench-peers/probekit
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -57,8 +57,9 @@ bench: .venv/.ready browser ## measure what all of it costs, beside doing it by 
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python docs/benchmarks.py
 
-bench-quick: .venv/.ready ## the same on little, without other libraries, in under five minutes; writes out/bench-quick
-	$(BIN)/python benchmarks/extraction.py --texts 24 --repeats 1 --out out/bench-quick/extraction.json
+bench-quick: .venv/.ready ## the same on little, without other libraries and bf16, in under five minutes; writes out/bench-quick
+	$(BIN)/python benchmarks/extraction.py --texts 24 --repeats 1 --dtypes float32 --parts runs memory blocks store \
+	  --out out/bench-quick/extraction.json
 	$(BIN)/python benchmarks/steering.py --items 2 --sample 2 --repeats 1 --out out/bench-quick/steering.json
 	$(BIN)/python benchmarks/sweep.py --layers 1 --rows 120 --sample 1 --repeats 1 \
 	  --cache out/bench-quick/acts.npz --out out/bench-quick/probes.json
@@ -70,8 +71,8 @@ notebooks: .venv/.ready ## run the notebooks and keep their outputs
 survey: .venv/.ready browser ## read, push and judge the whole embedded lineage; writes $(SURVEY)/report.html (about an hour)
 	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(SURVEY)
 
-norms: .venv/.ready browser ## the same of the norm readings of all concepts, at the stages of `make shifts` (about an hour; half of it after that)
-	$(BIN)/probes survey checkpoints/msm-mini $(NORMS:%=--concept %/norm) --stages $(SHIFT_STAGES) \
+norms: .venv/.ready browser ## the same of the norm readings of all concepts, of the headline arms (half an hour after `make shifts`)
+	$(BIN)/probes survey checkpoints/msm-mini $(NORMS:%=--concept %/norm) --stages $(STAGES) \
 	  --position answer --shifts wording domain language pressure horizon --out out/norms
 
 findings: survey norms ## both, and docs/findings.md from them

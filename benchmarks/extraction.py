@@ -1,7 +1,7 @@
 """Cost of extraction against the bare decoder forward over the same tokens, in one run on one machine.
 
     python benchmarks/extraction.py [--texts 500] [--repeats 3] [--out benchmarks/results/extraction.json]
-        [--parts runs error memory blocks store]
+        [--parts runs error memory blocks store] [--dtypes float32 bfloat16]
 
 `runs`: seconds over those of the decoder without its head, over the same token ids sorted by length, at
 whichever token budget of several is fastest here; last-token and mean-pooled, in fp32 and with bf16 compute
@@ -71,6 +71,7 @@ class Given:
     lineage: str
     texts: list[str]
     repeats: int
+    dtypes: list[str]
     folder: Path
     """Where temporary files go."""
 
@@ -93,7 +94,7 @@ def extract(loaded: LoadedStage, concept: probes.Concept, **options: Any) -> pro
 def runs(given: Given) -> list[dict[str, Any]]:
     """Extraction over the bare forward, for each dtype and position."""
     told, texts, concept = [], given.texts, passages(given.texts)
-    for dtype in DTYPES:
+    for dtype in given.dtypes:
         loaded = given.load(dtype)
         rows = [loaded.tokenizer(text)["input_ids"] for text in texts]
         decoder = loaded.model.get_decoder()
@@ -254,13 +255,14 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--dtypes", nargs="+", default=list(DTYPES), choices=list(DTYPES))
     parser.add_argument("--lineage", default="checkpoints/msm-mini")
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/extraction.json"))
     args = parser.parse_args()
 
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    given = Given(args.lineage, ragged_texts(args.texts), args.repeats, args.out.parent)
+    given = Given(args.lineage, ragged_texts(args.texts), args.repeats, args.dtypes, args.out.parent)
     if args.peak:
         args.out.write_text(json.dumps(peak(given)))
         return

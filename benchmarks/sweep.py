@@ -238,8 +238,9 @@ def main() -> None:
         )
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"scikit-learn / sweep_probes over {n_all} problems: {result['ratio_all']}")
-    print(f"true labels alone, {n_true} problems: {result['ratio_true_labels']}")
+    for what, n, key in (("all", n_all, "ratio_all"), ("true labels alone", n_true, "ratio_true_labels")):
+        clocks = ", ".join(f"{times:.1f} by {clock} time" for clock, times in result[key].items())
+        print(f"scikit-learn / sweep_probes, {what}, {n} problems: {clocks}")
     print(f"wrote {args.out}")
 
 

@@ -87,7 +87,7 @@ def _run(table: pl.DataFrame, lineage: str, order: Sequence[str] | None) -> str:
         "Lineage": names("lineage"),
         "Stages": ", ".join(_text(stage) for stage in stage_order(table, order)),
         "Concepts": names("concept"),
-        "Sizes": _text(sizes(table.to_dicts())),
+        "Behind each number": _text(sizes(table.to_dicts())),
         "Seeds of resampling": names("seed"),
         "Site, position": f"{names('site')}; {names('position')}",
         "Rendering": names("render"),
