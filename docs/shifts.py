@@ -87,27 +87,28 @@ class Page:
 
     def counted(self) -> str:
         """How often a probe on canonical pairs carries over, and how often only a refit reads an axis."""
+        norm, reads = pl.col("concept").str.ends_with("/norm"), pl.col("ci_low") > 0.5
+        auroc, on = pl.col("measure") == "auroc", ["concept", "stage"]
         rows = []
-        for axis in AXES:
-            at = pl.col("shift") == axis
-            carried = self.rows.filter(
-                at, pl.col("variant") == "shift_transfer", pl.col("measure") == "auroc"
-            )
-            refit = self.rows.filter(at, pl.col("variant") == "shift_refit")
-            both = carried.join(refit, on=["concept", "stage"], suffix="_refit")
-            reads = pl.col("ci_low") > 0.5
-            rows.append(
-                [
-                    axis,
-                    str(both.height),
-                    number(float(np.median(carried["estimate"]))),
-                    str(carried.filter(reads).height),
-                ]
-                + [number(float(np.median(refit["estimate"]))), str(refit.filter(reads).height)]
-                + [str(both.filter(~reads, pl.col("ci_low_refit") > 0.5).height)]
-            )
-        heads = ["axis", "readings x stages", "carried, median", "above chance", "refitted, median"]
-        return table([*heads, "above chance", "by the refit alone"], rows)
+        for kind, which in (("attribute", ~norm), ("norm", norm)):
+            canonical = self.rows.filter(which, auroc, pl.col("variant") == "probe")
+            rows.append([kind, "canonical", *self._medians(canonical), "", "", ""])
+            for axis in AXES:
+                at = self.rows.filter(which, auroc, pl.col("shift") == axis)
+                carried, refit = (at.filter(pl.col("variant") == f"shift_{v}") for v in ("transfer", "refit"))
+                if carried.is_empty():
+                    continue
+                both = carried.join(refit, on=on, suffix="_refit")
+                alone = both.filter(~reads, pl.col("ci_low_refit") > 0.5).height
+                rows.append([kind, axis, *self._medians(carried), *self._medians(refit)[1:], str(alone)])
+        heads = ["reading", "axis", "readings x stages", "carried, median", "above chance"]
+        return table([*heads, "refitted, median", "above chance", "by the refit alone"], rows)
+
+    @staticmethod
+    def _medians(rows: pl.DataFrame) -> list[str]:
+        """How many rows, their median, and how many are above chance."""
+        above = rows.filter(pl.col("ci_low") > 0.5).height
+        return [str(rows.height), number(float(np.median(rows["estimate"]))), str(above)]
 
     def changes(self) -> str:
         """What each stage changed against base; each reading gives one difference, its axes averaged."""
@@ -125,6 +126,9 @@ class Page:
                 both = here.join(base, on=["concept", "shift"], suffix="_base", nulls_equal=True)
                 changes = both.group_by("concept").agg((pl.col("estimate") - pl.col("estimate_base")).mean())
                 values = changes["estimate"].to_numpy()
+                if len(values) < 2:
+                    cells.append("–")
+                    continue
                 low, high = stats.ttest_1samp(values, 0).confidence_interval()
                 cells.append(told(Estimate(float(values.mean()), low, high, len(values)), signed=True))
             rows.append([f"`{stage}`", *cells])
