@@ -110,7 +110,11 @@ class Page:
         rows = []
         later = self.verdicts.filter(pl.col("kind") != "pretrain")
         for (concept, family), some in later.group_by("concept", "family", maintain_order=True):
-            parent = self.families.get(self.parents[some["stage"][0]] or "")
+            source = self.parents[some["stage"][0]] or ""
+            before = self.verdicts.filter(pl.col("concept") == concept, pl.col("stage") == source)
+            if before["verdict"].to_list() == ["absent"]:
+                continue  # what reads nothing has no fate
+            parent = self.families.get(source)
             frozen = self._row(concept, family, parent, "auroc", "frozen")
             refit = self._row(concept, family, parent, "auroc", "refit")
             cosine = self._row(concept, family, parent, "cosine", "direction")
