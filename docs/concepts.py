@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from pages import told
+from pages import interval
 
 import probes
-from probes.statistics import Estimate
 
 PAGE = Path(__file__).parent / "concepts.md"
 HEAD = """# The packaged concepts
@@ -41,10 +40,6 @@ each axis unchanged. [All stages](shifts.md).
 """
 
 
-def interval(row: dict) -> str:
-    return told(Estimate(row["auroc"], row["ci_low"], row["ci_high"], 0))
-
-
 def contents() -> str:
     lines = ["| concept | readings | canonical pairs | shift pairs | choice items |", "|---|---|---|---|---|"]
     for name in probes.list_concepts():
@@ -66,7 +61,8 @@ def surface(probed: pl.DataFrame | None) -> str:
             reading = str(rows).removesuffix("pairs").strip()
             kind = worst["surface"].replace("_", " ")
             model = ("not measured", "") if probed is None else read(probed, name, reading, str(axis))
-            cells = [f"`{name}`", reading, str(axis), interval(worst), kind, str(worst["n_pairs"]), *model]
+            read_off = interval(worst | {"estimate": worst["auroc"]})
+            cells = [f"`{name}`", reading, str(axis), read_off, kind, str(worst["n_pairs"]), *model]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -81,7 +77,7 @@ def read(probed: pl.DataFrame, name: str, reading: str, axis: str) -> tuple[str,
         pl.col("shift").eq_missing(None if canonical else axis),
         pl.col("shift_value").is_null(),
     ).to_dicts()[0]
-    return interval(found | {"auroc": found["estimate"]}), str(found["layer"])
+    return interval(found), str(found["layer"])
 
 
 def main() -> None:

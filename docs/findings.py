@@ -13,12 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
-from pages import number, table, told, write
+from pages import interval, number, table, write
 
 import probes
 from probes.evidence.summary import TESTS
 from probes.figures.style import BASELINES
-from probes.statistics import Estimate
 from probes.survey import load_survey
 from probes.survival import pooled
 
@@ -161,10 +160,6 @@ class Page:
             pl.col("variant") == variant,
         ).to_dicts()
         return interval(found[0]) if found else "–"
-
-
-def interval(row: dict) -> str:
-    return told(Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n_pairs"] or 0))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from probes.statistics import Estimate
 
@@ -21,6 +22,11 @@ def told(estimate: Estimate, signed: bool = False) -> str:
     """The value and its interval."""
     low, high = number(estimate.low, signed), number(estimate.high, signed)
     return f"{number(estimate.value, signed)} [{low}, {high}]"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """The estimate of a row of a tidy table, and its interval."""
+    return told(Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n_pairs"] or 0))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

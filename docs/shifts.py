@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pages import number, table, told, write
+from pages import interval, number, table, told, write
 from scipy import stats
 
 import probes
@@ -23,10 +23,6 @@ from probes.statistics import Estimate
 ROOT = Path(__file__).parent.parent
 LINEAGE = ROOT / "checkpoints" / "msm-mini"
 FIGURE = ROOT / "figures" / "steadiness.svg"
-
-
-def interval(row: dict) -> str:
-    return told(Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n_pairs"]))
 
 
 def read(folder: Path) -> pl.DataFrame:
@@ -65,7 +61,7 @@ class Page:
         seeds = ", ".join(map(str, self.rows["seed"].drop_nulls().unique().sort()))
         position = self.rows["position"].drop_nulls()[0]
         return (
-            f"{len(stages)} stages of the first training seed, {len(concepts)} readings of "
+            f"{len(stages)} stages, {len(concepts)} readings of "
             f"{len({c.split('/')[0] for c in concepts})} concepts; texts read at position `{position}`, "
             f"seed {seeds}.\n"
         )
@@ -119,7 +115,7 @@ class Page:
             "choice rate": (pl.col("measure") == "choice_rate") & (pl.col("variant") == "per_token"),
         }
         rows = []
-        for stage in self.rows["stage"].unique(maintain_order=True).to_list()[1:]:
+        for stage in self.rows.filter(pl.col("stage") != "base")["stage"].unique(maintain_order=True):
             cells = []
             for chosen in told_by.values():
                 here, base = (self.rows.filter(chosen, pl.col("stage") == name) for name in (stage, "base"))

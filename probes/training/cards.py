@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -89,9 +91,7 @@ def save_finished(model: Any, folder: Path, card: dict[str, Any], base_label: st
     import torch
     from safetensors.torch import load_file, save_file
 
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with _all_or_nothing(folder) as unfinished:
         model.save_pretrained(str(unfinished))
         weights = load_file(unfinished / _WEIGHTS)
         save_file(
@@ -106,10 +106,6 @@ def save_finished(model: Any, folder: Path, card: dict[str, Any], base_label: st
         )
         (unfinished / CARD).write_text(_dump(card), encoding="utf-8")
         (unfinished / "README.md").unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    except OSError as error:
-        raise OutputError(f"{folder}: the adapter cannot be written: {error}") from error
 
 
 def copy_finished(source: Path, folder: Path) -> None:
@@ -118,14 +114,21 @@ def copy_finished(source: Path, folder: Path) -> None:
     Raises:
         OutputError: the folder cannot be written.
     """
+    with _all_or_nothing(folder) as unfinished:
+        shutil.copytree(source, unfinished)
+
+
+@contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[Path]:
+    """A path to fill, which takes the place of `folder` once it is whole."""
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(source, unfinished)
+        yield unfinished
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     except OSError as error:
-        raise OutputError(f"{folder}: the adapter cannot be copied from {source}: {error}") from error
+        raise OutputError(f"{folder}: the adapter cannot be written: {error}") from error
 
 
 def _dump(card: dict[str, Any]) -> str:
