@@ -8,6 +8,7 @@ reads the tables that `probes shifts` wrote there, a file a stage; `make shifts`
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +18,37 @@ from scipy import stats
 
 import probes
 from probes.concepts.records import AXES
+from probes.evidence.shifts import worst_axis
 from probes.figures import draw
+from probes.results import tidy
 from probes.statistics import Estimate
+from probes.survival import family_parents, pooled
 
 ROOT = Path(__file__).parent.parent
 LINEAGE = ROOT / "checkpoints" / "msm-mini"
-FIGURE = ROOT / "figures" / "steadiness.svg"
+FIGURES = ROOT / "figures"
+HEADLINE = ["base", "aft", "msm_afford", "msm_afford_aft", "msm_domestic", "msm_domestic_aft"]
+"""Stages of the figure that shows every axis; the other figure has them all, on their worst axis."""
 
 
-def read(folder: Path) -> pl.DataFrame:
-    """The rows of whole axes of all tables in `folder`, stages in the order of the lineage."""
+def read(folder: Path, lineage: probes.Lineage) -> pl.DataFrame:
+    """The rows of whole axes of all tables in `folder`, training seeds pooled, in the lineage's order."""
     found = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
-    order = [stage.name for stage in probes.load_lineage(LINEAGE) if stage.name in set(found["stage"])]
-    whole = found.filter(pl.col("shift_value").is_null())
-    return whole.sort(
-        "concept", pl.col("stage").cast(pl.Enum(order)), maintain_order=True, nulls_last=True
-    ).unique(maintain_order=True)
+    whole = found.filter(pl.col("shift_value").is_null(), pl.col("measure") != "steadiness").unique()
+    families = {stage.name: stage.family for stage in lineage}
+    rows = pooled(whole, families, {stage.name: stage.seed for stage in lineage})
+    carried = rows.filter(pl.col("variant") == "shift_transfer", pl.col("measure") == "auroc")
+    worst = [worst_axis(some.to_dicts()) for some in carried.partition_by("concept", "stage")]
+    order = [family for family in dict.fromkeys(families.values()) if family in set(rows["stage"])]
+    places = ["concept", pl.col("stage").cast(pl.Enum(order)), pl.col("shift").cast(pl.Enum(AXES))]
+    return pl.concat([rows, tidy(worst)]).sort(places, maintain_order=True)
 
 
 class Page:
     """The page's parts, each from the same table."""
 
-    def __init__(self, rows: pl.DataFrame):
-        self.rows = rows
+    def __init__(self, rows: pl.DataFrame, parents: Mapping[str, str | None]):
+        self.rows, self.parents = rows, parents
         self.places = rows.select("concept", "stage").unique(maintain_order=True).rows()
 
     def one(self, concept: str, stage: str, measure: str, variant: str, axis: str | None) -> dict | None:
@@ -58,28 +67,16 @@ class Page:
 
     def asked(self) -> str:
         stages, concepts = (self.rows[name].unique() for name in ("stage", "concept"))
-        seeds = ", ".join(map(str, self.rows["seed"].drop_nulls().unique().sort()))
+        runs = self.rows.select(pl.col("n_seeds").fill_null(1).max().over("stage"), "stage").unique()
+        often = runs.filter(pl.col("n_seeds") > 1)
         position = self.rows["position"].drop_nulls()[0]
-        return (
-            f"{len(stages)} stages, {len(concepts)} readings of "
-            f"{len({c.split('/')[0] for c in concepts})} concepts; texts read at position `{position}`, "
-            f"seed {seeds}.\n"
+        seeds = (
+            f", {often.height} of them trained with {often['n_seeds'].max()} seeds" if often.height else ""
         )
-
-    def steadiness(self) -> str:
-        rows = []
-        for concept, stage in self.places:
-            worst = self.rows.filter(
-                pl.col("concept") == concept, pl.col("stage") == stage, pl.col("measure") == "steadiness"
-            ).to_dicts()[0]
-            canonical = self.one(concept, stage, "auroc", "probe", None)
-            assert canonical is not None
-            rows.append(
-                [f"`{concept}`", f"`{stage}`", interval(canonical), str(canonical["layer"])]
-                + [interval(worst), worst["shift"], str(canonical["n_pairs"])]
-            )
-        heads = ["reading", "stage", "canonical", "layer", "worst axis", "which", "canonical pairs"]
-        return table(heads, rows)
+        return (
+            f"{len(stages)} stages{seeds}; {len(concepts)} readings of "
+            f"{len({c.split('/')[0] for c in concepts})} concepts; texts read at position `{position}`.\n"
+        )
 
     def counted(self) -> str:
         """How often a probe on canonical pairs carries over, and how often only a refit reads an axis."""
@@ -107,7 +104,7 @@ class Page:
         return [str(rows.height), number(float(np.median(rows["estimate"]))), str(above)]
 
     def changes(self) -> str:
-        """What each stage changed against base; each reading gives one difference, its axes averaged."""
+        """What each stage changed; each reading gives one difference, its axes averaged."""
         told_by = {
             "canonical": (pl.col("variant") == "probe") & (pl.col("measure") == "auroc"),
             "carried": (pl.col("variant") == "shift_transfer") & (pl.col("measure") == "auroc"),
@@ -115,57 +112,75 @@ class Page:
             "choice rate": (pl.col("measure") == "choice_rate") & (pl.col("variant") == "per_token"),
         }
         rows = []
-        for stage in self.rows.filter(pl.col("stage") != "base")["stage"].unique(maintain_order=True):
-            cells = []
-            for chosen in told_by.values():
-                here, base = (self.rows.filter(chosen, pl.col("stage") == name) for name in (stage, "base"))
-                both = here.join(base, on=["concept", "shift"], suffix="_base", nulls_equal=True)
-                changes = both.group_by("concept").agg((pl.col("estimate") - pl.col("estimate_base")).mean())
-                values = changes["estimate"].to_numpy()
-                if len(values) < 2:
-                    cells.append("–")
-                    continue
-                low, high = stats.ttest_1samp(values, 0).confidence_interval()
-                cells.append(told(Estimate(float(values.mean()), low, high, len(values)), signed=True))
-            rows.append([f"`{stage}`", *cells])
-        return table(["stage", *told_by], rows)
+        for stage in self.rows["stage"].unique(maintain_order=True):
+            for other in dict.fromkeys(("base", self.parents[stage])):
+                if other not in (None, stage) and other in set(self.rows["stage"]):
+                    cells = [self._change(chosen, stage, other) for chosen in told_by.values()]
+                    rows.append([f"`{stage}`", f"`{other}`", *cells])
+        return table(["stage", "against", *told_by], rows)
+
+    def _change(self, chosen: pl.Expr, stage: str, other: str) -> str:
+        here, there = (self.rows.filter(chosen, pl.col("stage") == name) for name in (stage, other))
+        both = here.join(there, on=["concept", "shift"], suffix="_other", nulls_equal=True)
+        changes = both.group_by("concept").agg((pl.col("estimate") - pl.col("estimate_other")).mean())
+        values = changes["estimate"].to_numpy()
+        if len(values) < 2:
+            return "–"
+        low, high = stats.ttest_1samp(values, 0).confidence_interval()
+        return told(Estimate(float(values.mean()), low, high, len(values)), signed=True)
 
     def axes(self) -> str:
+        """Of every reading the worst axis of each stage, and every axis; folded."""
         parts = []
         for concept in dict.fromkeys(concept for concept, _ in self.places):
-            rows = []
-            for stage in (stage for c, stage in self.places if c == concept):
-                for axis in (None, *AXES):
-                    carried = self.cell(concept, stage, "auroc", "shift_transfer" if axis else "probe", axis)
-                    chosen = self.one(concept, stage, "choice_rate", "per_token", axis)
-                    if carried == "–" and chosen is None:
-                        continue
-                    refit = self.cell(concept, stage, "auroc", "shift_refit", axis)
-                    rows.append(
-                        [f"`{stage}`", axis or "canonical", carried, refit]
-                        + [interval(chosen) if chosen else "–", str(chosen["n_pairs"]) if chosen else "–"]
-                    )
-            heads = ["stage", "axis", "carried", "refitted there", "choice rate", "items"]
+            stages = [stage for c, stage in self.places if c == concept]
             parts.append(
-                f"<details><summary><code>{concept}</code></summary>\n\n{table(heads, rows)}\n</details>\n"
+                f"<details><summary><code>{concept}</code></summary>\n\n{self._steadiness(concept, stages)}\n"
+                f"{self._every_axis(concept, stages)}\n</details>\n"
             )
         return "\n".join(parts)
 
+    def _steadiness(self, concept: str, stages: list[str]) -> str:
+        rows = []
+        for stage in stages:
+            canonical = self.one(concept, stage, "auroc", "probe", None)
+            worst = self.rows.filter(
+                pl.col("concept") == concept, pl.col("stage") == stage, pl.col("measure") == "steadiness"
+            ).to_dicts()[0]
+            assert canonical is not None
+            layer = "–" if canonical["layer"] is None else str(canonical["layer"])
+            rows.append(
+                [f"`{stage}`", str(canonical["n_seeds"] or 1), layer, interval(canonical)]
+                + [interval(worst), worst["shift"], str(canonical["n_pairs"])]
+            )
+        return table(["stage", "seeds", "layer", "canonical", "worst axis", "which", "canonical pairs"], rows)
+
+    def _every_axis(self, concept: str, stages: list[str]) -> str:
+        rows = []
+        for stage in stages:
+            for axis in (None, *AXES):
+                carried = self.cell(concept, stage, "auroc", "shift_transfer" if axis else "probe", axis)
+                chosen = self.one(concept, stage, "choice_rate", "per_token", axis)
+                if carried == "–" and chosen is None:
+                    continue
+                refit = self.cell(concept, stage, "auroc", "shift_refit", axis)
+                rows.append(
+                    [f"`{stage}`", axis or "canonical", carried, refit]
+                    + [interval(chosen) if chosen else "–", str(chosen["n_pairs"]) if chosen else "–"]
+                )
+        return table(["stage", "axis", "carried", "refitted there", "choice rate", "items"], rows)
+
 
 def main() -> None:
-    rows = read(Path(sys.argv[1]))
-    page = Page(rows)
-    draw(rows, kind="steadiness", order=rows["stage"].unique(maintain_order=True).to_list()).export(FIGURE)
-    write(
-        "shifts",
-        {
-            "asked": page.asked(),
-            "counted": page.counted(),
-            "changes": page.changes(),
-            "steadiness": page.steadiness(),
-            "axes": page.axes(),
-        },
-    )
+    lineage = probes.load_lineage(LINEAGE)
+    rows = read(Path(sys.argv[1]), lineage)
+    families = {stage.name: stage.family for stage in lineage}
+    page = Page(rows, family_parents({stage.name: stage.parent for stage in lineage}, families))
+    order = rows["stage"].unique(maintain_order=True).to_list()
+    draw(rows, kind="steadiness", order=order, stages=HEADLINE).export(FIGURES / "steadiness.svg")
+    draw(rows, kind="worst_axis", order=order).export(FIGURES / "worst_axis.svg")
+    parts = {name: getattr(page, name)() for name in ("asked", "counted", "changes", "axes")}
+    write("shifts", parts)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,15 @@ def test_figure_shows_every_axis(transfer):
     assert filled == ["mid pressure"]
 
 
+def test_figure_of_the_worst_axis_names_it(transfer):
+    figure = transfer.figure(kind="worst_axis")
+    worst = row(transfer.table, "steadiness", "worst_axis", "pressure")
+    drawn = {trace.name: trace.x[0] for trace in figure.plotly.data if trace.name}
+    canonical = row(transfer.table, "auroc", "probe", None)["estimate"]
+    assert drawn == {"mid pressure": worst["estimate"], "mid canonical": canonical}
+    assert "pressure" in [note.text for note in figure.plotly.layout.annotations]
+
+
 def test_command(tiny_lineage_dir, concept, tmp_path, capsys):
     concept.to_folder(tmp_path / "prices")
     out = tmp_path / "shifts.parquet"

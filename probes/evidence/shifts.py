@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -136,15 +136,13 @@ def _probe_rows(
         "seed": seed,
         "selected": True,
     }
-    worst: dict[str, Any] | None = None
+    carried_over: list[dict[str, Any]] = []
     for axis, value, rows in places(concept):
         labels, units = acts.labels[rows], acts.groups[rows]
         here = context | {"shift": axis, "shift_value": value, "n_pairs": len(np.unique(units))}
         carried = auroc_contrast([scores[rows]], [1], labels, units, null=0.5)
-        found = here | {"measure": "auroc", "variant": "shift_transfer"} | _told(carried)
-        yield found
-        if value is None and (worst is None or carried.value < worst["estimate"]):
-            worst = found
+        carried_over.append(here | {"measure": "auroc", "variant": "shift_transfer"} | _told(carried))
+        yield carried_over[-1]
         for variant, at in (
             ("shift_transfer", 0.0),
             ("shift_transfer_recentred", float(scores[rows].mean())),
@@ -158,8 +156,14 @@ def _probe_rows(
             own = out_of_fold_scores(make_probe(estimator), values[rows], labels, apart, seed=seed)
             refit = auroc_contrast([own], [1], labels, units, null=0.5)
             yield here | {"measure": "auroc", "variant": "shift_refit"} | _told(refit)
-    if worst is not None:
-        yield worst | {"measure": "steadiness", "variant": "worst_axis"}
+    yield worst_axis(carried_over)
+
+
+def worst_axis(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The row of steadiness from the `shift_transfer` rows of one stage and concept: the lowest whole axis,
+    the first of equals."""
+    whole = (row for row in rows if row["shift_value"] is None)
+    return min(whole, key=lambda row: row["estimate"]) | {"measure": "steadiness", "variant": "worst_axis"}
 
 
 def _choice_tables(

@@ -18,6 +18,7 @@ from probes.figures.matrix import transfer_matrix
 from probes.figures.presets import Preset
 from probes.figures.rows import table_of
 from probes.figures.steadiness import steadiness
+from probes.figures.worst_axis import worst_axis
 
 _ACROSS = pl.col("source_stage").is_not_null() & (pl.col("source_stage") != pl.col("stage"))
 
@@ -50,6 +51,7 @@ KINDS: dict[str, _Kind] = {
     "steadiness": _Kind(
         steadiness, {}, (pl.col("measure") == "auroc") & (pl.col("variant") == "shift_transfer")
     ),
+    "worst_axis": _Kind(worst_axis, {}, pl.col("measure") == "steadiness"),
     "transfer_auroc": _matrix("auroc", "frozen"),
     "transfer_cosine": _matrix("cosine", "direction"),
     "transfer_cosine_whitened": _matrix("cosine_whitened", "direction"),
@@ -120,6 +122,7 @@ _TELLING = [
     "layer_profile",
     "choice_rates",
     "steadiness",
+    "worst_axis",
     "steering_profile",
     "dose_response",
     "survival_curves",

@@ -276,9 +276,9 @@ class Grid:
             }
         )
 
-    def text(self, index: int, text: str, x: Any, y: Any, color: str) -> None:
-        """Small type centred at (x, y) of a panel."""
-        self._note(index, text, x, y, color, showarrow=False)
+    def text(self, index: int, text: str, x: Any, y: Any, color: str, xanchor: str = "center") -> None:
+        """Small type at (x, y) of a panel, centred there unless `xanchor` says otherwise."""
+        self._note(index, text, x, y, color, showarrow=False, xanchor=xanchor)
 
     def label(self, index: int, text: str, x: float, y: float, down: float) -> None:
         """The name of a line that ends at (x, y), to its right and `down` pixels lower, tied to it."""
