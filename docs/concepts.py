@@ -20,7 +20,11 @@ HEAD = """# The packaged concepts
 
 Written by `make concepts`. Each is a clause of [the spec](spec.md); see
 [how to write one](writing-concepts.md). A second reader, who had not written it, read each set,
-labels hidden first; what was marked was mended.
+labels hidden first; what was marked was mended. Later four fresh readers judged ten random pairs of every
+axis (four of every language), labels hidden but the two sides of a pair in view: of 1,240 texts they gave
+every one its label, of 160 choices all but one misread and one ambiguous item; 42 of the 620 pairs they
+called unclear, unnatural or off in a fact. All but one of those were mended, with the pairs that share
+their words.
 
 """
 SURFACE = """## What the surface gives away

@@ -126,6 +126,22 @@ def test_a_refit_is_not_tried_on_an_act_it_saw_with_the_other_label(lineage):
     assert row(found.table, "auroc", "shift_refit", "domain")["estimate"] > 0.4
 
 
+def test_an_axis_of_two_templates_is_refitted(lineage):
+    """One template is left to train on, so that the strength is chosen on its pairs."""
+    rows = [
+        Example(
+            pair=f"t{t}-{k}", label=label, text=f"{opening} a {word} {thing}", split="test",
+            shift="domain", domain="shop", template=f"t{t}",
+        )
+        for t, opening in enumerate(("He saw", "They sold"))
+        for k, thing in enumerate(("cup", "hat", "bed", "car", "pen", "rug"))
+        for word, label in (("cheap", 1), ("costly", 0))
+    ]  # fmt: skip
+    concept = Concept(name="two", examples=(*price_concept().examples, *rows))
+    found = shift_transfer(lineage["mid"], concept, position="mean", progress=False)
+    assert row(found.table, "auroc", "shift_refit", "domain")["n_pairs"] == 12
+
+
 def test_choices_are_told_by_axis(transfer):
     rates = transfer.table.filter(pl.col("measure") == "choice_rate", pl.col("variant") == "summed")
     assert dict(zip(rates["shift"], rates["n_pairs"], strict=True)) == {None: 8, "wording": 1}

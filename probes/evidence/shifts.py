@@ -153,7 +153,9 @@ def _probe_rows(
         if value is None:
             scenarios = [t or str(u) for t, u in zip(acts.templates[rows], units, strict=True)]
             apart = scenarios if len(set(scenarios)) > 1 else units
-            own = out_of_fold_scores(make_probe(estimator), values[rows], labels, apart, seed=seed)
+            own = out_of_fold_scores(
+                make_probe(estimator), values[rows], labels, apart, units=units, seed=seed
+            )
             refit = auroc_contrast([own], [1], labels, units, null=0.5)
             yield here | {"measure": "auroc", "variant": "shift_refit"} | _told(refit)
     yield worst_axis(carried_over)

@@ -21,6 +21,7 @@ def dot(frame: Grid, index: int, row: Row, y: float, style: StageStyle, *, fille
         mode="markers",
         name=name,
         showlegend=False,
+        cliponaxis=False,  # a point at 1 is drawn whole
         error_x=error_bars([row], style.color, frame.preset),
         marker={
             "size": 0.55 * em,
