@@ -15,6 +15,7 @@ from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     Row,
     concepts_of,
+    drawn_stages,
     keyed,
     need,
     one_setting,
@@ -49,11 +50,7 @@ def choice_rates(
     rows = unique(
         one_setting(need(rows, "a choice-rate figure", "measure 'choice_rate' and no alpha"), keys), keys
     )
-    names = [
-        name
-        for name in stage_order(table, order)
-        if (stages is None or name in stages) and any(row["stage"] == name for row in rows)
-    ]
+    names = drawn_stages(table, rows, stages, order)
     rows = need([row for row in rows if row["stage"] in names], "a choice-rate figure", f"stages {stages}")
     concepts = concepts_of(rows)
     styles = stage_styles(stage_order(table, order))

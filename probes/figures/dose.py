@@ -15,6 +15,7 @@ from probes.figures.rows import (
     Row,
     chosen_layers,
     concepts_of,
+    drawn_stages,
     keyed,
     limits,
     need,
@@ -77,11 +78,7 @@ def dose_response(
     chosen = chosen_layers(table)
     rows = unique(_one_layer(one_setting(rows, KEYS), chosen), [*KEYS, "alpha"])
     harm = _harm(table, chosen, max_kl)
-    names = [
-        name
-        for name in stage_order(table, order)
-        if (stages is None or name in stages) and any(row["stage"] == name for row in rows)
-    ]
+    names = drawn_stages(table, rows, stages, order)
     concepts = concepts_of(rows)
     styles = stage_styles(stage_order(table, order))
     places = [(concept, name) for concept in concepts for name in names]

@@ -35,6 +35,14 @@ def stage_order(table: pl.DataFrame, order: Sequence[str] | None = None) -> list
     return [stage for stage in dict.fromkeys(seen) if stage is not None and stage in present]
 
 
+def drawn_stages(
+    table: pl.DataFrame, rows: Sequence[Row], stages: Sequence[str] | None, order: Sequence[str] | None
+) -> list[str]:
+    """Stages that have a row and are among `stages` (None: all), in the order of `stage_order`."""
+    present = {row["stage"] for row in rows}
+    return [s for s in stage_order(table, order) if s in present and (stages is None or s in stages)]
+
+
 def concepts_of(rows: Iterable[Row]) -> list[str]:
     """Concepts in order of first appearance."""
     return list(dict.fromkeys(row["concept"] for row in rows))

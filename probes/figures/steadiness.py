@@ -15,6 +15,7 @@ from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     Row,
     concepts_of,
+    drawn_stages,
     need,
     one_setting,
     pick,
@@ -47,11 +48,7 @@ def steadiness(
     keys = ["stage", "concept", "shift", "layer"]
     rows = need(rows, "a steadiness figure", "measure 'auroc', variant 'shift_transfer'")
     rows = unique(one_setting(rows, ["stage", "concept", "shift"]), keys)
-    names = [
-        name
-        for name in stage_order(table, order)
-        if (stages is None or name in stages) and any(row["stage"] == name for row in rows)
-    ]
+    names = drawn_stages(table, rows, stages, order)
     rows = need([row for row in rows if row["stage"] in names], "a steadiness figure", f"stages {stages}")
     concepts = concepts_of([row for row in rows if row["shift"]])
     axes = [CANONICAL, *dict.fromkeys(row["shift"] for row in rows if row["shift"])]

@@ -12,7 +12,17 @@ from probes.figures.dots import dot, list_axes
 from probes.figures.figure import Figure
 from probes.figures.panels import Grid, columns_that_fit
 from probes.figures.presets import Preset, get_preset
-from probes.figures.rows import concepts_of, need, one_setting, pick, sizes, stage_order, table_of, unique
+from probes.figures.rows import (
+    concepts_of,
+    drawn_stages,
+    need,
+    one_setting,
+    pick,
+    sizes,
+    stage_order,
+    table_of,
+    unique,
+)
 from probes.figures.style import GREY, label, stage_styles, text_width
 
 AXIS_AT = 0.02
@@ -37,11 +47,7 @@ def worst_axis(
     found = need(pick(table, "steadiness"), "a worst-axis figure", "measure 'steadiness'")
     canonical = pick(table, "auroc", ["probe"], pl.col("selected"), pl.col("shift").is_null())
     rows = unique(one_setting(found + canonical, keys), keys)
-    names = [
-        name
-        for name in stage_order(table, order)
-        if (stages is None or name in stages) and any(row["stage"] == name for row in found)
-    ]
+    names = drawn_stages(table, found, stages, order)
     rows = need([row for row in rows if row["stage"] in names], "a worst-axis figure", f"stages {stages}")
     concepts = concepts_of(rows)
     styles = stage_styles(stage_order(table, order))
