@@ -8,9 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from probes.figures.dots import dot, list_axes
+from probes.figures.dots import dot, list_axes, list_frame
 from probes.figures.figure import Figure
-from probes.figures.panels import Grid, columns_that_fit
+from probes.figures.panels import Grid
 from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     Row,
@@ -25,7 +25,7 @@ from probes.figures.rows import (
     table_of,
     unique,
 )
-from probes.figures.style import label, stage_styles, text_width
+from probes.figures.style import label, stage_styles
 
 FOOT = "filled: summed log-probability; hollow: mean per token"
 
@@ -57,19 +57,8 @@ def choice_rates(
     both = len(keyed(rows, ["variant"])) > 1
 
     def paint(preset: Preset) -> go.Figure:
-        side = max(text_width(name) for name in names) * 0.9 + 1.0
-        cols = columns_that_fit(preset, len(concepts), 11, side + 1.0, 1.6)
-        frame = Grid(
-            preset,
-            len(concepts),
-            cols,
-            1.7 * len(names) + 0.6,
-            left=side,
-            right=1.0,
-            gap=(1.6, 3.6),
-            below=3.0,
-            title=title,
-            foot=FOOT if both else None,
+        frame = list_frame(
+            preset, len(concepts), names, 1.7 * len(names) + 0.6, title=title, foot=FOOT if both else None
         )
         for index, concept in enumerate(concepts):
             for variant in ("summed", "per_token"):

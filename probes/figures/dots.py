@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from probes.figures.dose import error_bars
-from probes.figures.panels import Grid
+from probes.figures.panels import Grid, columns_that_fit
+from probes.figures.presets import Preset
 from probes.figures.rows import Row
-from probes.figures.style import StageStyle, interval, label
+from probes.figures.style import StageStyle, interval, label, text_width
+
+
+def list_frame(
+    preset: Preset, count: int, names: Sequence[str], height: float, below: float = 3.0, **options: Any
+) -> Grid:
+    """`count` panels of `height` ems beside `names`; `options` go to `Grid`."""
+    side = max(text_width(name) for name in names) * 0.9 + 1.0
+    cols = columns_that_fit(preset, count, 11, side + 1.0, 1.6)
+    return Grid(preset, count, cols, height, left=side, right=1.0, gap=(1.6, 3.6), below=below, **options)
 
 
 def dot(frame: Grid, index: int, row: Row, y: float, style: StageStyle, *, filled: bool, name: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from probes.figures.dots import dot, list_axes
+from probes.figures.dots import dot, list_axes, list_frame
 from probes.figures.figure import Figure
-from probes.figures.panels import Grid, columns_that_fit
+from probes.figures.panels import Grid
 from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     Row,
@@ -24,7 +24,7 @@ from probes.figures.rows import (
     table_of,
     unique,
 )
-from probes.figures.style import label, stage_styles, text_width
+from probes.figures.style import label, stage_styles
 
 CANONICAL = "canonical"
 
@@ -56,16 +56,11 @@ def steadiness(
     styles = stage_styles(stage_order(table, order))
 
     def paint(preset: Preset) -> go.Figure:
-        side = max(text_width(name) for name in axes) * 0.9 + 1.0
-        cols = columns_that_fit(preset, len(concepts), 11, side + 1.0, 1.6)
-        frame = Grid(
+        frame = list_frame(
             preset,
             len(concepts),
-            cols,
+            axes,
             (0.8 + 0.55 * len(names)) * len(axes),
-            left=side,
-            right=1.0,
-            gap=(1.6, 3.6),
             below=3.6,
             title=title,
             key={name: styles[name] for name in names},

@@ -8,9 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
-from probes.figures.dots import dot, list_axes
+from probes.figures.dots import dot, list_axes, list_frame
 from probes.figures.figure import Figure
-from probes.figures.panels import Grid, columns_that_fit
 from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     concepts_of,
@@ -23,7 +22,7 @@ from probes.figures.rows import (
     table_of,
     unique,
 )
-from probes.figures.style import GREY, label, stage_styles, text_width
+from probes.figures.style import GREY, label, stage_styles
 
 AXIS_AT = 0.02
 """Where across a panel the worst axis is named: no reading falls that far below chance."""
@@ -53,17 +52,11 @@ def worst_axis(
     styles = stage_styles(stage_order(table, order))
 
     def paint(preset: Preset) -> go.Figure:
-        side = max(text_width(name) for name in names) * 0.9 + 1.0
-        cols = columns_that_fit(preset, len(concepts), 11, side + 1.0, 1.6)
-        frame = Grid(
+        frame = list_frame(
             preset,
             len(concepts),
-            cols,
+            names,
             1.25 * len(names) + 0.6,
-            left=side,
-            right=1.0,
-            gap=(1.6, 3.6),
-            below=3.0,
             title=title,
             foot="filled: the worst axis, named at the left; hollow: canonical pairs",
         )
