@@ -70,12 +70,11 @@ class Page:
         runs = self.rows.select(pl.col("n_seeds").fill_null(1).max().over("stage"), "stage").unique()
         often = runs.filter(pl.col("n_seeds") > 1)
         position = self.rows["position"].drop_nulls()[0]
-        seeds = (
-            f", {often.height} of them trained with {often['n_seeds'].max()} seeds" if often.height else ""
-        )
+        seeds = f"{often.height} of them with {often['n_seeds'].max()} training seeds, pooled"
         return (
-            f"{len(stages)} stages{seeds}; {len(concepts)} readings of "
-            f"{len({c.split('/')[0] for c in concepts})} concepts; texts read at position `{position}`.\n"
+            f"{len(stages)} stages, {seeds if often.height else 'one training seed each'}; "
+            f"{len(concepts)} readings of {len({c.split('/')[0] for c in concepts})} concepts; "
+            f"texts read at position `{position}`.\n"
         )
 
     def counted(self) -> str:
