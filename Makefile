@@ -5,8 +5,12 @@ OUT ?= out/demo
 SURVEY ?= out/survey
 STAGES := base aft msm_afford msm_afford_aft msm_domestic msm_domestic_aft
 SHIFTS := out/shifts
-LATER := $(patsubst %,msm_afford_aft_%,sft dpo anti16) $(patsubst %,msm_domestic_aft_%,sft dpo anti16) aft_dpo aft_anti16
-SHIFT_STAGES ?= $(STAGES) $(LATER)
+LATER := $(patsubst %,msm_afford_aft_%,sft dpo anti16) $(patsubst %,msm_domestic_aft_%,sft dpo anti16) $(patsubst %,aft_%,sft dpo anti16)
+CONTROLS := msm_broken msm_broken_aft shallow_afford shallow_afford_aft
+SEEDED := $(filter-out base,$(STAGES)) $(CONTROLS)
+SHIFT_STAGES ?= $(STAGES) $(LATER) $(CONTROLS) $(SEEDED:%=%-s1) $(SEEDED:%=%-s2)
+# Precision of the long readings; float32 is faster on a processor that has no bfloat16.
+DTYPE ?= bfloat16
 NORMS := affordability candor domestic fairness harmlessness oversight privacy uncertainty
 PROBEKIT := out/bench-peers/probekit
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -70,10 +74,10 @@ notebooks: .venv/.ready ## run the notebooks and keep their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 
 survey: .venv/.ready browser ## read, push and judge the whole embedded lineage; writes $(SURVEY)/report.html (about an hour)
-	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(SURVEY)
+	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --dtype $(DTYPE) --out $(SURVEY)
 
-norms: .venv/.ready browser ## the same of the norm readings of all concepts, of the headline arms (half an hour after `make shifts`)
-	$(BIN)/probes survey checkpoints/msm-mini $(NORMS:%=--concept %/norm) --stages $(STAGES) \
+norms: .venv/.ready browser ## the same of the norm readings of all concepts (half an hour after `make shifts`)
+	$(BIN)/probes survey checkpoints/msm-mini $(NORMS:%=--concept %/norm) --dtype $(DTYPE) \
 	  --position answer --shifts wording domain language pressure horizon --out out/norms
 
 findings: survey norms ## both, and docs/findings.md from them
@@ -86,15 +90,17 @@ docs: .venv/.ready ## regenerate the reference pages from the code
 	$(BIN)/python docs/build.py
 
 concepts: .venv/.ready ## regenerate docs/concepts.md: what the surface of every packaged concept gives away
-	$(BIN)/python docs/concepts.py $(patsubst %/base.parquet,%,$(wildcard $(SHIFTS)/base.parquet))
+	$(BIN)/python docs/concepts.py
 
+# $(SHIFTS)/PRECISION/STAGE.parquet
 $(SHIFTS)/%.parquet: | .venv/.ready
-	$(BIN)/probes shifts checkpoints/msm-mini --stages $* --concept affordability --concept domestic \
+	$(BIN)/probes shifts checkpoints/msm-mini --dtype $(*D) --stages $(*F) --concept affordability --concept domestic \
 	  --no-choices --store out/norms/activations --out $(SHIFTS)/$*-attribute.parquet
-	$(BIN)/probes shifts checkpoints/msm-mini --stages $* $(NORMS:%=--concept %/norm) \
+	$(BIN)/probes shifts checkpoints/msm-mini --dtype $(*D) --stages $(*F) $(NORMS:%=--concept %/norm) \
 	  --store out/norms/activations --out $@
 
-shifts: $(SHIFT_STAGES:%=$(SHIFTS)/%.parquet) browser ## probe every concept on every shift axis, write docs/shifts.md (about ten minutes a stage on two cores; goes on where it stopped)
+# One stage in both precisions says what the faster one costs.
+shifts: $(SHIFT_STAGES:%=$(SHIFTS)/$(DTYPE)/%.parquet) $(SHIFTS)/float32/msm_domestic_aft.parquet browser ## probe every concept on every shift axis, write docs/shifts.md (about five minutes a stage of one core with bfloat16; goes on where it stopped)
 	$(BIN)/python docs/shifts.py $(SHIFTS)
 
 msm-mini: .venv/.ready browser ## train what is not shipped, ask every stage, write docs/msm-mini.md (some four hours on two cores; goes on where it stopped)

@@ -1,13 +1,12 @@
 """Write docs/concepts.md: what the packaged concepts hold, and what of them can be read off the surface.
 
-    python docs/concepts.py [out/shifts]
+    python docs/concepts.py
 
-With the folder of `make shifts` it also tells what a probe reads there in the model before midtraining.
+What a probe reads there in the model before midtraining comes from the table of docs/shifts.md.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +15,7 @@ from pages import interval
 import probes
 
 PAGE = Path(__file__).parent / "concepts.md"
+PROBED = Path(__file__).parent / "shifts.parquet"
 HEAD = """# The packaged concepts
 
 Written by `make concepts`. Each is a clause of [the spec](spec.md); see
@@ -55,7 +55,7 @@ def contents() -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def surface(probed: pl.DataFrame | None) -> str:
+def surface(probed: pl.DataFrame) -> str:
     lines = []
     for name in probes.list_concepts():
         table = probes.lint(probes.load_concept(name)).table
@@ -64,7 +64,7 @@ def surface(probed: pl.DataFrame | None) -> str:
             worst = group.sort("auroc").to_dicts()[-1]
             reading = str(rows).removesuffix("pairs").strip()
             kind = worst["surface"].replace("_", " ")
-            model = ("not measured", "") if probed is None else read(probed, name, reading, str(axis))
+            model = read(probed, name, reading, str(axis))
             read_off = interval(worst | {"estimate": worst["auroc"]})
             cells = [f"`{name}`", reading, str(axis), read_off, kind, str(worst["n_pairs"]), *model]
             lines.append(f"| {' | '.join(cells)} |")
@@ -85,8 +85,7 @@ def read(probed: pl.DataFrame, name: str, reading: str, axis: str) -> tuple[str,
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    probed = pl.concat(pl.read_parquet(file) for file in folder.glob("base*.parquet")) if folder else None
+    probed = pl.read_parquet(PROBED).filter(pl.col("stage") == "base")
     PAGE.write_text(HEAD + contents() + SURFACE + surface(probed))
     print(PAGE)
 

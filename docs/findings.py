@@ -1,12 +1,14 @@
 """Write docs/findings.md: the verdicts on the embedded lineage, and what they come to.
 
-    python docs/findings.py out/survey out/norms
+    python docs/findings.py [out/survey out/norms]
 
-reads what `probes survey checkpoints/msm-mini` wrote, of attributes and of norms; `make findings` runs all.
+`probes survey checkpoints/msm-mini` wrote these folders, of attributes and norms; `make findings` runs all.
+Their tables are kept in docs/surveys, and the page is made from what is kept there.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -22,6 +24,8 @@ from probes.survey import load_survey
 from probes.survival import pooled
 
 LINEAGE = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
+KEPT = Path(__file__).parent / "surveys"
+TABLES = ("results.parquet", "verdicts.parquet", "run.json")
 STAGES = {
     "midtrain": "midtraining on documents",
     "sft": "fine-tuning on chats",
@@ -75,7 +79,8 @@ class Page:
                 f"- {', '.join(f'`{name}`' for name in run['concepts'])}: {len(run['families'])} checkpoints"
                 f"{kinds}, training seeds {', '.join(map(str, sorted(seeds)))}, {survey.verdicts.height} "
                 f"verdicts; texts read at position `{run['options']['position']}`, shifts tested "
-                f"{', '.join(run['options']['shifts'])}, seed {run['seed']}."
+                f"{', '.join(run['options']['shifts'])}, computed in {run['options']['dtype']}, "
+                f"seed {run['seed']}."
             )
         return "\n".join(lines) + "\n"
 
@@ -162,8 +167,18 @@ class Page:
         return interval(found[0]) if found else "–"
 
 
+def keep(folder: Path) -> None:
+    """Copy the tables of a survey's folder, in place of those kept under its name."""
+    kept = KEPT / folder.name
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        shutil.copyfile(folder / name, kept / name)
+
+
 def main() -> None:
-    page = Page(map(Path, sys.argv[1:]))
+    for folder in map(Path, sys.argv[1:]):
+        keep(folder)
+    page = Page(sorted(KEPT.iterdir(), reverse=True))
     write(
         "findings",
         {

@@ -1,8 +1,9 @@
 """Write docs/shifts.md: what stages of the embedded lineage read and choose on every shift axis.
 
-    python docs/shifts.py out/shifts
+    python docs/shifts.py [out/shifts]
 
-reads the tables that `probes shifts` wrote there, a file a stage; `make shifts` runs both.
+`probes shifts` wrote tables there, a file a stage in a folder a precision; `make shifts` runs both. They are
+kept together in docs/shifts.parquet, which is read when no folder is given.
 """
 
 from __future__ import annotations
@@ -25,23 +26,52 @@ from probes.statistics import Estimate
 from probes.survival import family_parents, pooled
 
 ROOT = Path(__file__).parent.parent
+TABLE = ROOT / "docs" / "shifts.parquet"
 LINEAGE = ROOT / "checkpoints" / "msm-mini"
 FIGURES = ROOT / "figures"
 HEADLINE = ["base", "aft", "msm_afford", "msm_afford_aft", "msm_domestic", "msm_domestic_aft"]
 """Stages of the figure that shows every axis; the other figure has them all, on their worst axis."""
 
 
-def read(folder: Path, lineage: probes.Lineage) -> pl.DataFrame:
-    """The rows of whole axes of all tables in `folder`, training seeds pooled, in the lineage's order."""
-    found = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])
-    whole = found.filter(pl.col("shift_value").is_null(), pl.col("measure") != "steadiness").unique()
+def gathered(folder: Path) -> pl.DataFrame:
+    """All tables in `folder`, with the `dtype` they were read in: the name of the folder a table lies in."""
+    files = sorted(folder.glob("*/*.parquet"))
+    return pl.concat(
+        [pl.read_parquet(path).with_columns(dtype=pl.lit(path.parent.name)) for path in files]
+    ).unique()
+
+
+def ordered(found: pl.DataFrame, lineage: probes.Lineage) -> pl.DataFrame:
+    """The rows of whole axes, training seeds pooled, in the lineage's order."""
     families = {stage.name: stage.family for stage in lineage}
-    rows = pooled(whole, families, {stage.name: stage.seed for stage in lineage})
+    rows = pooled(found, families, {stage.name: stage.seed for stage in lineage})
     carried = rows.filter(pl.col("variant") == "shift_transfer", pl.col("measure") == "auroc")
     worst = [worst_axis(some.to_dicts()) for some in carried.partition_by("concept", "stage")]
     order = [family for family in dict.fromkeys(families.values()) if family in set(rows["stage"])]
     places = ["concept", pl.col("stage").cast(pl.Enum(order)), pl.col("shift").cast(pl.Enum(AXES))]
     return pl.concat([rows, tidy(worst)]).sort(places, maintain_order=True)
+
+
+def precision(found: pl.DataFrame, dtype: str) -> str:
+    """How far the rows of another precision are from those of `dtype`."""
+    keys = ["stage", "concept", "measure", "variant", "shift"]
+    other = found.filter(pl.col("dtype") != dtype).join(
+        found.filter(pl.col("dtype") == dtype), on=keys, suffix="_here", nulls_equal=True
+    )
+    told_by = {
+        "AUROC, canonical and carried": pl.col("variant").is_in(["probe", "shift_transfer"]),
+        "AUROC, refitted": pl.col("variant") == "shift_refit",
+        "choice rate": pl.col("variant") == "per_token",
+    }
+    rows = []
+    for (stage, wider), both in other.group_by("stage", "dtype", maintain_order=True):
+        for what, chosen in told_by.items():
+            some = both.filter(chosen, pl.col("measure").is_in(["auroc", "choice_rate"]))
+            apart = (some["estimate_here"] - some["estimate"]).abs().to_numpy()
+            if len(apart):
+                sizes = (f"{size:.3f}" for size in (np.median(apart), apart.max()))
+                rows.append([f"`{stage}`", str(wider), what, str(len(apart)), *sizes])
+    return table(["stage", "against", "what", "numbers", "median difference", "largest"], rows)
 
 
 class Page:
@@ -172,14 +202,18 @@ class Page:
 
 def main() -> None:
     lineage = probes.load_lineage(LINEAGE)
-    rows = read(Path(sys.argv[1]), lineage)
+    if len(sys.argv) > 1:
+        gathered(Path(sys.argv[1])).sort(pl.all()).write_parquet(TABLE, compression="zstd")
+    found = pl.read_parquet(TABLE).filter(pl.col("shift_value").is_null(), pl.col("measure") != "steadiness")
+    dtype = found["dtype"].mode()[0]
+    rows = ordered(found.filter(pl.col("dtype") == dtype).drop("dtype"), lineage)
     families = {stage.name: stage.family for stage in lineage}
     page = Page(rows, family_parents({stage.name: stage.parent for stage in lineage}, families))
     order = rows["stage"].unique(maintain_order=True).to_list()
     draw(rows, kind="steadiness", order=order, stages=HEADLINE).export(FIGURES / "steadiness.svg")
     draw(rows, kind="worst_axis", order=order).export(FIGURES / "worst_axis.svg")
     parts = {name: getattr(page, name)() for name in ("asked", "counted", "changes", "axes")}
-    write("shifts", parts)
+    write("shifts", parts | {"precision": precision(found, dtype)})
 
 
 if __name__ == "__main__":
