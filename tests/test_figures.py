@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 
@@ -500,6 +501,20 @@ def test_images_are_real_files_of_the_right_type_and_size(table, tmp_path):
         else:
             assert content.startswith(b"\x89PNG\r\n\x1a\n")
             assert int.from_bytes(content[16:20], "big") == pytest.approx(5.5 * 300, abs=2)
+
+
+@pytest.mark.skipif(not browser(), reason="no Chrome or Chromium on PATH: static images cannot be made")
+def test_a_drawing_exported_again_is_the_same_file(table, tmp_path):
+    figures = {"one": choice_rates(table), "again": choice_rates(table), "other": transfer_matrix(table)}
+    one, again, other = (path.read_bytes() for path in export_all(figures, tmp_path, ["svg"]))
+    assert one == again
+    # Two drawings in one page must not share the names that they refer to, and each must keep its own.
+    named = [set(re.findall(rb'id="([^"]+)"', svg)) for svg in (one, other)]
+    meant = [set(re.findall(rb"url\(['\"]?#([^'\")]+)", svg)) for svg in (one, other)]
+    assert meant[0].isdisjoint(meant[1])
+    for names, references in zip(named, meant, strict=True):
+        assert references
+        assert references <= names
 
 
 def test_table_columns_are_the_schema(table):

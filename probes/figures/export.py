@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -117,7 +119,19 @@ def export_all(
             path = Path(folder) / f"{name}.{ending}"
             targets.append((path, shown, file_format(path)))
     images = iter(render([(figure, kind) for _, figure, kind in targets if kind in IMAGES]))
-    return [
-        write_bytes(path, figure.page().encode() if kind == "html" else next(images))
-        for path, figure, kind in targets
-    ]
+    written = []
+    for path, figure, kind in targets:
+        content = figure.page().encode() if kind == "html" else next(images)
+        written.append(write_bytes(path, _settled(content) if kind == "svg" else content))
+    return written
+
+
+def _settled(svg: bytes) -> bytes:
+    """The drawing with ids made from what it shows, in place of those Plotly draws by lot at every export."""
+    svg = re.sub(rb'(class="trace \w+) trace[0-9a-f]{6}', rb"\1", svg)  # which no rule and no reference names
+    found = re.search(rb'id="defs-(\w+)"', svg)
+    if found is None:
+        return svg
+    lot = rb"(?<=[a-z-])" + found[1]  # not after "#", where the same letters would be a colour
+    digest = hashlib.sha256(re.sub(lot, b"", svg)).hexdigest()
+    return re.sub(lot, digest[:6].encode(), svg)
