@@ -105,7 +105,8 @@ def refused(kind, stage, **options):
 
 
 def same(loaded, expected):
-    torch.testing.assert_close(logits(loaded.model), expected, rtol=1e-5, atol=1e-5)
+    """To the rounding between an adapter merged and one that is not, which differs by processor."""
+    torch.testing.assert_close(logits(loaded.model), expected, rtol=1e-4, atol=1e-4)
 
 
 CHAIN = {
