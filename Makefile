@@ -74,7 +74,7 @@ notebooks: .venv/.ready ## run the notebooks and keep their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 
 survey: .venv/.ready browser ## read, push and judge the whole embedded lineage; writes $(SURVEY)/report.html (about an hour)
-	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --dtype $(DTYPE) --out $(SURVEY)
+	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(SURVEY)
 
 norms: .venv/.ready browser ## the same of the norm readings of all concepts (half an hour after `make shifts`)
 	$(BIN)/probes survey checkpoints/msm-mini $(NORMS:%=--concept %/norm) --dtype $(DTYPE) \
