@@ -155,12 +155,40 @@ class TestDescriptionLength:
         assert nothing.p > 0.05
         concept = description_length(noise + 3 * labels[:, None], labels, groups)
         assert concept.low > 2
-        assert concept.p < 0.001
+        assert concept.p == 0.01  # no code of 99 swapped labelings is as short
+
+    def test_p_is_uniform_where_there_is_nothing_to_compress(self):
+        labels, groups = paired(24)
+        rng = np.random.default_rng(3)
+        found = [
+            description_length(rng.normal(size=(48, 6)), labels, groups, n_permutations=19, seed=i).p
+            for i in range(120)
+        ]
+        counts = np.bincount(np.round(20 * np.array(found)).astype(int), minlength=21)[1:]
+        assert stats.chisquare(counts.reshape(5, 4).sum(1)).pvalue > 0.01
+        assert stats.binomtest(counts[0], 120, 0.05).pvalue > 0.01
+
+    def test_p_counts_swapped_labelings_that_cost_no_more(self):
+        labels, groups = paired(16)
+        values = np.random.default_rng(5).normal(size=(32, 4)) + 0.8 * labels[:, None]
+        told = description_length(values, labels, groups, n_permutations=19, seed=2)
+        rng = np.random.default_rng(2)
+        for _ in range(4):
+            rng.permutation(16)  # the orders are drawn first
+        swaps = rng.integers(0, 2, size=(20, 16))[1:]
+        longer = [description_length(values, labels ^ swap[groups], groups, seed=2).value for swap in swaps]
+        assert told.p == (1 + sum(value >= told.value for value in longer)) / 20
 
     def test_too_few_pairs_are_refused(self):
         labels, groups = paired(15)
         with pytest.raises(InputError, match="needs at least 16"):
             description_length(np.zeros((30, 2)), labels, groups)
+
+    def test_groups_that_are_not_whole_pairs_are_refused(self):
+        labels, groups = paired(20)
+        labels[0] = 1 - labels[0]
+        with pytest.raises(InputError, match="whole pairs"):
+            description_length(np.zeros((40, 2)), labels, groups)
 
 
 class TestFrozenScores:

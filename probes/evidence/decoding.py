@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from scipy.stats import rankdata
@@ -18,8 +19,9 @@ from probes.errors import InputError
 from probes.jackknife import Measured, Tested, clusters_of, combined, mean_contrast
 from probes.probing import Splits, grouped_folds, make_probe
 from probes.probing.baselines import control_labels
+from probes.probing.batched import logistic_columns
 from probes.probing.estimators import STRENGTHS, fit_probe, refit
-from probes.probing.solver import RowSpace, logistic_path
+from probes.probing.solver import RowSpace, standardised
 
 BLOCKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Shares of the pairs after which the online code refits its probe; the first share is sent at 1 bit each."""
@@ -67,10 +69,7 @@ def max_layer_p(
         raise InputError(f"values {values.shape}: expected finite numbers [layer, {labels.size}, d]")
     member = clusters_of(groups, labels.size)
     sign = 2 * labels - 1
-    if np.bincount(member[rows], weights=sign[rows]).any():
-        raise InputError(
-            "a group holds more examples of one label: expected whole pairs, or templates of them"
-        )
+    _refuse_unbalanced(member[rows], labels[rows])
     parts = [np.unique(member[part]) for part in (splits.train, splits.select, splits.test)]
     if sum(map(len, parts)) > len(np.unique(member[rows])):
         raise InputError("a group is in two splits: expected each pair or template in one of them")
@@ -146,7 +145,13 @@ def selectivity(
 
 
 def description_length(
-    values: ArrayLike, labels: ArrayLike, groups: ArrayLike, *, n_orders: int = 4, seed: int = 0
+    values: ArrayLike,
+    labels: ArrayLike,
+    groups: ArrayLike,
+    *,
+    n_orders: int = 4,
+    n_permutations: int = 99,
+    seed: int = 0,
 ) -> Tested:
     """Compression of the labels by an online code, N log2 K / L (Voita & Titov 2020, arXiv 2003.12298).
 
@@ -154,33 +159,57 @@ def description_length(
     those of every other by a logistic probe fitted on all before it, at -log2 p. The probe's strength is not
     chosen: predictions of those in `STRENGTHS` are mixed by their code lengths so far (a Bayesian mixture,
     at most 2 bits longer than the best), so that the code stays a code. L is averaged over n_orders random
-    orders of the pairs. 1: nothing was compressed; p: that it is above 1. The interval holds
-    the variance of the pairs' own code lengths and, from the variance between orders, that of training on
-    other pairs; its upper end allows for code lengths that vary the more, the more is compressed.
+    orders of the pairs. 1: nothing was compressed.
 
-    Parameters: values `[example, d]`; labels `[example]` in {0, 1}; groups `[example]`, sent together and
-    left out together for the interval. Raises InputError for fewer than 16 groups.
+    p: that the labels are compressed more than ones that mean nothing. A code that has nothing to learn is
+    longer than the labels, so that 1 is no fair bar: the same texts are sent in the same orders with the two
+    labels swapped inside randomly chosen groups, p = (1 + number of codes as short) / (1 + n_permutations).
+    The interval holds the variance of the pairs' own code lengths and, from the variance between orders,
+    that of training on other pairs; its upper end allows for code lengths that vary the more, the more is
+    compressed.
+
+    Parameters: values `[example, d]`; labels `[example]` in {0, 1}; groups `[example]`, sent together, left
+    out together for the interval and swapped together: pairs, or templates where pairs share wording.
+    Raises InputError for fewer than 16 groups, and for a group that does not hold as many examples of one
+    label as of the other.
     """
     values, labels = np.asarray(values, dtype=np.float64), np.asarray(labels).astype(int)
     member = clusters_of(groups, labels.size)
     n = int(member.max()) + 1
     if n < 1 / BLOCKS[0]:
         raise InputError(f"{n} groups: the online code needs at least {1 / BLOCKS[0]:g}")
+    _refuse_unbalanced(member, labels)
     rng = np.random.default_rng(seed)
-    by_order = np.stack([_code(values, labels, rng.permutation(n)[member]) for _ in range(n_orders)])
+    orders = [rng.permutation(n) for _ in range(n_orders)]
+    swapped = rng.integers(0, 2, size=(n_permutations + 1, n)).astype(bool)
+    swapped[0] = False
+    labelings = labels ^ swapped[:, member]  # the first is the true one
+    codes = np.stack([_code(values, labelings, order[member]) for order in orders])
+    lengths = codes.mean((0, 2))
+    p = (1 + (lengths[1:] <= lengths[0] + 1e-12).sum()) / (1 + n_permutations)
+
+    by_order = codes[:, 0]
     bits = by_order.mean(0)
     kept = (np.arange(n)[:, None] != member).astype(np.float64)
     left_out = -np.log(bits @ kept.T / kept.sum(-1))
-    orders = np.log(by_order.mean(1))
+    each = np.log(by_order.mean(1))
     # Orders train on different halves of these pairs; other pairs vary as much, and 1 / n_orders is left.
-    apart = np.sqrt(n_orders + 1) * (orders - orders.mean())
+    apart = np.sqrt(n_orders + 1) * (each - each.mean())
     log = combined([Measured(apart - np.log(bits.mean()), left_out[None])], [1])
     reach = log.high - log.value
     # (high - value)^2 = reach^2 (high + reach) / (value + reach): as the variance of a log likelihood ratio,
     # that of a code length is in proportion to what is gained.
     slope = reach**2 / (max(log.value, 0.0) + reach) if reach > 0 else 0.0
     high = log.value + slope / 2 + np.sqrt(slope**2 / 4 + reach**2)
-    return Tested(*(float(np.exp(x)) for x in (log.value, log.low, high)), n=log.n, p=log.p)
+    return Tested(*(float(np.exp(x)) for x in (log.value, log.low, high)), n=log.n, p=float(p))
+
+
+def _refuse_unbalanced(member: NDArray, labels: NDArray) -> None:
+    """InputError for labels that cannot be swapped inside every group."""
+    if np.bincount(member, weights=2 * labels - 1).any():
+        raise InputError(
+            "a group holds more examples of one label: expected whole pairs, or templates of them"
+        )
 
 
 def _auroc_and_margin(scores: NDArray, targets: NDArray) -> NDArray[np.float64]:
@@ -195,21 +224,22 @@ def _auroc_and_margin(scores: NDArray, targets: NDArray) -> NDArray[np.float64]:
     return np.column_stack([wins / (n_positive * n_negative), gap / np.where(spread > 0, spread, np.inf)])
 
 
-def _code(values: NDArray, labels: NDArray, turn: NDArray) -> NDArray[np.float64]:
-    """Bits of each example's label, `[example]`; turn `[example]`, the place of its pair in the order."""
+def _code(values: NDArray, labelings: NDArray, turn: NDArray) -> NDArray[np.float64]:
+    """Bits of each example's label, `[labelling, example]`; turn `[example]`, the place of its pair in the
+    order."""
     ends = np.round(np.array(BLOCKS) * (turn.max() + 1)).astype(int)
-    bits = np.ones(labels.size)
-    sent = np.zeros(len(STRENGTHS))  # log-likelihood of each strength's predictions so far
+    bits = np.ones(labelings.shape)
+    sent = np.zeros((len(labelings), len(STRENGTHS)))  # log-likelihood of each strength's predictions so far
     for start, end in pairwise(ends):
         known, block = np.flatnonzero(turn < start), np.flatnonzero((turn >= start) & (turn < end))
-        if len(np.unique(labels[known])) < 2:
-            continue
-        space = RowSpace.of(values[known])
-        weights, intercepts = logistic_path(space.rows, labels[known], STRENGTHS)
-        odds = (values[block] - space.mean) @ space.raw(weights).T + intercepts
-        likelihood = np.log(np.clip(expit(np.where(labels[block, None] == 1, odds, -odds)), 1e-12, None))
-        after = sent + np.cumsum(likelihood, axis=0)
-        mixed = np.logaddexp.reduce(np.vstack([sent, after]), axis=1)
-        bits[block] = -np.diff(mixed) / np.log(2)
-        sent = after[-1]
+        mean, scale, rows = standardised(values[known])
+        found = logistic_columns(torch.tensor(rows), torch.tensor(labelings[:, known]), STRENGTHS)
+        weights, intercepts = found.weights.numpy(), found.intercepts.numpy()
+        odds = weights @ ((values[block] - mean) / scale).T + intercepts[..., None]
+        said = np.where(labelings[:, None, block] == 1, odds, -odds)  # [labelling, strength, example]
+        likelihood = np.log(np.clip(expit(said), 1e-12, None))
+        after = sent[..., None] + np.cumsum(likelihood, axis=-1)
+        mixed = np.logaddexp.reduce(np.concatenate([sent[..., None], after], axis=-1), axis=1)
+        bits[:, block] = -np.diff(mixed) / np.log(2)
+        sent = after[..., -1]
     return bits
