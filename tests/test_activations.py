@@ -49,7 +49,7 @@ def reference(loaded, text):
         loaded.model(ids)
     for hook in hooks:
         hook.remove()
-    return torch.cat(kept).numpy()
+    return torch.cat(kept).float().numpy()
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 20, 4096])
@@ -67,6 +67,34 @@ def test_values_equal_transformers(loaded, concept, batch_tokens):
         np.testing.assert_allclose(found["resid_post", "all"].values[:, row : row + n], expected, **close)
         row += n
     assert found["resid_post", "all"].labels.shape == (row,)
+
+
+def test_means_of_half_precision_are_taken_in_single_precision(concept):
+    loaded = LoadedStage.from_model(tiny_llama(seed=7).to(torch.bfloat16), tiny_tokenizer(), name="tiny")
+    found = extract_many(loaded, concept, positions=["last", "mean"], batch_tokens=1, progress=False)
+    for i, text in enumerate(TEXTS):
+        states = reference(loaded, text)
+        np.testing.assert_array_equal(found["resid_post", "last"].values[:, i], states[:, -1])
+        means = states[:, 1:].astype(np.float64).mean(1)
+        np.testing.assert_allclose(found["resid_post", "mean"].values[:, i], means, rtol=1e-5, atol=1e-6)
+
+
+def test_a_forward_on_a_cpu_is_no_larger_than_its_caches(loaded, monkeypatch):
+    texts = [" ".join([f"w{i + k}" for k in range(30)]) for i in range(60)]
+    concept = probes.Concept.from_frame(pd.DataFrame({"text": texts, "label": [0, 1] * 30}), name="many")
+    ran, read = [], TransformersBackend.read
+    monkeypatch.setattr(
+        TransformersBackend,
+        "read",
+        lambda self, batch, *a: (ran.append(batch.input_ids.numel()), read(self, batch, *a))[1],
+    )
+    plain = probes.extract(loaded, concept, controls=(), progress=False)
+    assert len(ran) > 1
+    assert 256 < max(ran) <= 512
+    ran.clear()
+    one = probes.extract(loaded, concept, controls=(), batch_tokens=10_000, progress=False)
+    assert len(ran) == 1
+    np.testing.assert_allclose(plain.values, one.values, atol=1e-5)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

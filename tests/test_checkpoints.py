@@ -228,6 +228,7 @@ def test_the_reference_tokenizer_takes_the_first_template(folder):
     assert len(lineage.subset(["first"]).reference_tokenizer()) == 300
     loaded = lineage["first"].load(device="cpu")
     assert len(loaded.reference_tokenizer) == 300
+    assert loaded.reference_tokenizer is loaded.reference_tokenizer
     assert len(loaded.tokenizer) == 280
     assert lineage.subset(["base"]).root.load(device="cpu").tokenizer.chat_template is None
 

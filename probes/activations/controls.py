@@ -38,7 +38,7 @@ def random_init(
     *,
     identity: Mapping[str, object],
     store: Store | None,
-    batch_tokens: int,
+    batch_tokens: int | None,
     label: str | None,
 ) -> Values:
     """Activations of the same architecture with random weights (seed 0), on the same tokens.

@@ -70,7 +70,7 @@ def extract_many(
     *,
     render: str = "shared",
     truncate: bool = False,
-    batch_tokens: int = 2048,
+    batch_tokens: int | None = None,
     controls: Sequence[str] = CONTROLS,
     progress: bool = True,
     device: str = "auto",
@@ -82,7 +82,8 @@ def extract_many(
     ----------
     render : "shared" reads the same token ids at every stage of the lineage; "own" the stage's own template.
     truncate : cut texts that are longer than the context window instead of raising ConceptError.
-    batch_tokens : tokens per forward, padding included.
+    batch_tokens : tokens per forward, padding included; default 512 on a CPU, whose caches hold what a block
+        makes of so many, and 2048 elsewhere.
     controls : inputs of the surface baselines to make as well: "embedding" (free) and "random_init" (one
         more forward, once for all stages of one architecture).
     device, dtype : used when `stage` is not loaded yet.

@@ -13,14 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import embedding_bag
 from tqdm.auto import tqdm
 
 from probes.activations.rendering import Rendered
 from probes.activations.store import Shelf, digest
 from probes.models import HookedModel, TokenBatch
-from probes.models.base import batches_by_length
+from probes.models.base import TOKEN_BUDGET, batches_by_length
 from probes.models.packing import Trie, layout, shared_rows
 from probes.models.sites import Site
+
+CPU_TOKENS = 512
+"""Tokens of one forward on a CPU, padding included: more do not fit its caches."""
 
 ROWS_PER_SHARD = 2048
 """Rows between two writes to the store: what an interruption can cost at most."""
@@ -87,7 +91,7 @@ def read_rows(
     positions: Sequence[str],
     *,
     shelf: Shelf | None = None,
-    batch_tokens: int = 2048,
+    batch_tokens: int | None = None,
     label: str | None = None,
 ) -> Values:
     """Activations of `rows` at `sites` (kind -> sites) and `positions`, in the order of `rows`.
@@ -133,7 +137,9 @@ def read_rows(
     return result.values
 
 
-def _batches(model: Callable[[], Any], texts: Sequence[Ids], batch_tokens: int) -> Iterator[list[list[Ids]]]:
+def _batches(
+    model: Callable[[], Any], texts: Sequence[Ids], batch_tokens: int | None
+) -> Iterator[list[list[Ids]]]:
     """Rows in batches, each row one text or several that begin alike; rows of like length together, as many
     as fit the budget with their padding; the longest first, so that a lack of memory shows at once and not
     at the end of a long run."""
@@ -147,7 +153,8 @@ def _batches(model: Callable[[], Any], texts: Sequence[Ids], batch_tokens: int) 
         rows = shared
     else:
         sizes = [len(ids) for ids in texts]
-    for chosen in batches_by_length(sizes, batch_tokens):
+    fitting = CPU_TOKENS if model().device.type == "cpu" else TOKEN_BUDGET
+    for chosen in batches_by_length(sizes, batch_tokens or fitting):
         yield [rows[i] for i in chosen]
 
 
@@ -162,27 +169,19 @@ def _read_batch(
         for ids, path in zip(row, trie.paths, strict=True)
         for r in todo[ids]
     ]
-    row = torch.tensor([i for i, tokens, _ in readings for _ in tokens])
-    token = torch.tensor([t for _, tokens, _ in readings for t in tokens])
     # Several tokens of a mean go to one row of the pooled result; each token of `every` has its own.
     counts = [len(r.tokens) if r.every else 1 for _, _, r in readings]
-    starts = np.cumsum([0, *counts])
-    target = torch.tensor(
-        [
-            start + (n if r.every else 0)
-            for (_, _, r), start in zip(readings, starts[:-1], strict=True)
-            for n in range(len(r.tokens))
-        ]
-    )
-    size = torch.bincount(target).float()[:, None]
-    is_mean = bool((size > 1).any())
+    sizes = [n for _, _, r in readings for n in ([1] * len(r.tokens) if r.every else [len(r.tokens)])]
+    width = max(len(trie.ids) for trie in tries)
+    tokens = torch.tensor([i * width + t for i, path, _ in readings for t in path])
+    starts = torch.tensor([0, *np.cumsum(sizes)[:-1]])
+    means = max(sizes) > 1
 
-    def pool(values: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
-        picked = values[row.to(values.device), token.to(values.device)].float()
-        if not is_mean:
-            return picked
-        total = picked.new_zeros(len(size), picked.shape[1])
-        return total.index_add_(0, target.to(picked.device), picked) / size.to(picked.device)
+    def pool(values: torch.Tensor, _batch: TokenBatch) -> torch.Tensor:
+        flat, where = values.flatten(0, 1), tokens.to(values.device)
+        if not means:
+            return flat.index_select(0, where)
+        return embedding_bag(where, flat.float(), starts.to(values.device), mode="mean")
 
     with torch.inference_mode():
         if all(len(row) == 1 for row in rows):

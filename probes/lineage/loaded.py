@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from probes.errors import InputError
@@ -56,9 +57,10 @@ class LoadedStage:
         """The lineage the stage belongs to, None for a model given by hand."""
         return self.stage.lineage if self.stage is not None else None
 
-    @property
+    @cached_property
     def reference_tokenizer(self) -> PreTrainedTokenizerBase:
-        """The lineage's one tokenizer for `render="shared"`; its own for a model given by hand."""
+        """The lineage's one tokenizer for `render="shared"`; its own for a model given by hand. Read once:
+        a vocabulary takes as long to read as some hundred tokens of a small model's forward."""
         return self.lineage.reference_tokenizer() if self.lineage is not None else self.tokenizer
 
     def to_transformer_lens(self, **options: Any) -> Any:

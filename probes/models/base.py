@@ -168,15 +168,13 @@ def left_padded(batch: TokenBatch, pad_id: int) -> TokenBatch:
 def keep(values: Tensor, batch: TokenBatch, pool: Pool | None) -> Tensor:
     """What is kept of `[batch, seq, width]`: pooled where the values are, then float32 on the CPU, and never
     a view that would hold the whole activation in memory."""
-    values32 = values.float()
-    if pool is None:
-        kept = values32
-    else:
+    kept = values
+    if pool is not None:
         local = TokenBatch(batch.input_ids.to(values.device), batch.attention_mask.to(values.device))
-        kept = pool(values32, local)
-    if kept.untyped_storage().data_ptr() in (
-        values.untyped_storage().data_ptr(),
-        values32.untyped_storage().data_ptr(),
+        kept = pool(values, local)
+    if (
+        kept.dtype == torch.float32
+        and kept.untyped_storage().data_ptr() == values.untyped_storage().data_ptr()
     ):
         kept = kept.clone()
     return kept.to("cpu", torch.float32)

@@ -44,7 +44,10 @@ class TokenBatch:
 
 
 class Pool(Protocol):
-    """Turns `[batch, seq, width]` activations at one site into what is kept of them (any leading batch)."""
+    """Turns `[batch, seq, width]` activations at one site into what is kept of them (any leading batch).
+
+    They come in the model's own precision: a pool that sums them does so in float32.
+    """
 
     def __call__(self, values: Tensor, batch: TokenBatch) -> Tensor: ...
 
