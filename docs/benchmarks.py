@@ -32,7 +32,7 @@ EXPECTED = {
     "layers": "flat: the blocks run anyway",
     "depth": "linear",
     "concepts": "linear",
-    "stages": "linear",
+    "stages": "linear, but the first has no adapter to merge",
     "directions": "linear, the blocks below shared",
     "items": "linear",
 }
