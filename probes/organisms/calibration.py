@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits
 
@@ -64,7 +65,8 @@ def calibrate(
         for i in range(n)
     ]
     if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
+        # A forked process whose parent used torch's threads must not start any: they would never answer.
+        with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             found = list(pool.map(_measure, jobs, chunksize=max(1, n // (4 * workers))))
     else:
         found = [_measure(job) for job in jobs]
