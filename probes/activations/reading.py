@@ -153,8 +153,9 @@ def _batches(
         rows = shared
     else:
         sizes = [len(ids) for ids in texts]
-    fitting = CPU_TOKENS if model().device.type == "cpu" else TOKEN_BUDGET
-    for chosen in batches_by_length(sizes, batch_tokens or fitting):
+    if batch_tokens is None:
+        batch_tokens = CPU_TOKENS if model().device.type == "cpu" else TOKEN_BUDGET
+    for chosen in batches_by_length(sizes, batch_tokens):
         yield [rows[i] for i in chosen]
 
 
