@@ -18,10 +18,10 @@ import polars as pl
 from pages import interval, number, table, write
 
 import probes
-from probes.evidence.summary import TESTS
 from probes.figures.style import BASELINES
-from probes.survey import load_survey
-from probes.survival import pooled
+from probes.study.survey import load_survey
+from probes.transfer import pooled
+from probes.verdicts.summary import TESTS
 
 LINEAGE = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
 KEPT = Path(__file__).parent / "surveys"

@@ -20,9 +20,9 @@ from pages import number, table, told, write
 
 import probes
 from probes.concepts import read_choices
-from probes.evidence import Behaviour, formula
 from probes.figures import draw
-from probes.statistics import Estimate
+from probes.measure.behaviour import Behaviour, formula
+from probes.stats.estimates import Estimate
 from probes.training.spec import SPECS
 
 ROOT = Path(__file__).parent.parent

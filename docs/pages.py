@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from probes.statistics import Estimate
+from probes.stats.estimates import Estimate
 
 DOCS = Path(__file__).parent
 

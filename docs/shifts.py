@@ -19,11 +19,11 @@ from scipy import stats
 
 import probes
 from probes.concepts.records import AXES
-from probes.evidence.shifts import worst_axis
 from probes.figures import draw
-from probes.results import tidy
-from probes.statistics import Estimate
-from probes.survival import family_parents, pooled
+from probes.measure.shifts import worst_axis
+from probes.stats.estimates import Estimate
+from probes.tables.schema import tidy
+from probes.transfer import family_parents, pooled
 
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "docs" / "shifts.parquet"

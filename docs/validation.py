@@ -15,10 +15,10 @@ import polars as pl
 from pages import number, table, told, write
 from scipy.stats import binomtest
 
-from probes.evidence import CRITERIA
 from probes.figures.confusion import confusion
-from probes.organisms.exam import HALVES, marks
-from probes.statistics import Estimate
+from probes.stats.estimates import Estimate
+from probes.validation.exam import HALVES, marks
+from probes.verdicts import CRITERIA
 
 FIGURE = Path(__file__).parent.parent / "figures" / "validation.svg"
 TRUTHS = ["absent", "surface", "represented", "internal"]

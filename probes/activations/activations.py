@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from probes.errors import InputError
-from probes.outputs import written_atomically
+from probes.tables.writing import written_atomically
 
 
 @dataclass(frozen=True)

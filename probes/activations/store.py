@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 
 from probes.errors import OutputError
 from probes.models.sites import Site
-from probes.outputs import written_atomically
+from probes.tables.writing import written_atomically
 
 
 def digest(content: object) -> str:

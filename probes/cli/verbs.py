@@ -12,7 +12,7 @@ import polars as pl
 
 import probes
 from probes.errors import SiteError
-from probes.outputs import check_folder, check_table_path, write_table
+from probes.tables.writing import check_folder, check_table_path, write_table
 
 
 def survey(args: argparse.Namespace) -> None:
@@ -73,7 +73,7 @@ def sweep(args: argparse.Namespace) -> None:
 
 
 def steer(args: argparse.Namespace) -> None:
-    from probes.survival.reading import test_items
+    from probes.measure.reading import test_items
 
     lineage = probes.load_lineage(args.lineage)
     concept = probes.load_concept(args.concept).core
@@ -147,9 +147,8 @@ def shifts(args: argparse.Namespace) -> None:
 
 def behaviour(args: argparse.Namespace) -> None:
     from probes.concepts import read_choices
-    from probes.evidence import read_formula
-    from probes.evidence.answers import MANUAL, read_texts
-    from probes.steering import neutral_texts
+    from probes.concepts.neutral import neutral_texts
+    from probes.measure.behaviour import MANUAL, read_formula, read_texts
 
     contrasts = [read_formula(text) for text in args.contrast]
     sets = {path.stem: read_choices(path) for path in args.items}
@@ -175,14 +174,14 @@ def behaviour(args: argparse.Namespace) -> None:
 
 
 def figures(args: argparse.Namespace) -> None:
-    from probes.survey import export_figures
+    from probes.study.survey import export_figures
 
     for path in export_figures(args.results, args.out, formats=args.format, preset=args.preset):
         print(path)
 
 
 def report(args: argparse.Namespace) -> None:
-    from probes.survey import rebuild_report
+    from probes.study.survey import rebuild_report
 
     print(rebuild_report(args.results, args.out))
 
@@ -261,7 +260,7 @@ def concepts_import(args: argparse.Namespace) -> None:
 
 
 def validate(args: argparse.Namespace) -> int:
-    from probes.organisms import validate
+    from probes.validation import validate
 
     stages = [stage for stage in probes.load_lineage(args.lineage) if stage.seed in (None, 0)]
     done = validate(
@@ -281,7 +280,7 @@ def validate(args: argparse.Namespace) -> int:
 
 
 def doctor(args: argparse.Namespace) -> int:
-    from probes.doctor import diagnose
+    from probes.cli.doctor import diagnose
 
     found = diagnose()
     if args.json:

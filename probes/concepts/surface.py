@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from probes.concepts.folds import grouped_folds
-from probes.statistics import auroc
+from probes.stats.estimates import auroc
 
 LENGTH_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Values of C tried on standardised length and punctuation counts."""

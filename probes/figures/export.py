@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.errors import InputError, MissingDependencyError
 from probes.figures.presets import Preset
-from probes.outputs import write_bytes
+from probes.tables.writing import write_bytes
 
 if TYPE_CHECKING:
     from probes.figures.figure import Figure

@@ -9,7 +9,7 @@ import polars as pl
 
 from probes.errors import InputError
 from probes.figures.style import CHANCE
-from probes.results import SCHEMA
+from probes.tables.schema import SCHEMA
 
 Row = dict[str, Any]
 SETTINGS = ("lineage", "estimator", "site", "position", "render")

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from probes.organisms.language import ANSWERS, Language, Statement
 from probes.organisms.lessons import question
-from probes.statistics import auroc
+from probes.stats.estimates import auroc
 
 Expected = Literal["untaught", "absent", "surface", "represented", "internal", "inverted", "faded", "lost"]
 N_CHOICES = 200

@@ -17,8 +17,8 @@ from sklearn.covariance import ledoit_wolf
 
 from probes.errors import InputError
 from probes.models.sites import Site
-from probes.outputs import written_atomically
 from probes.probing.splits import layer_values, split_rows
+from probes.tables.writing import written_atomically
 
 if TYPE_CHECKING:
     from probes.activations import Activations

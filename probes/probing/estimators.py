@@ -18,7 +18,7 @@ from probes.errors import InputError
 from probes.probing.batched import EXACT, logistic_columns
 from probes.probing.cross_validation import grouped_folds
 from probes.probing.solver import RowSpace, logistic_path, ridge_path
-from probes.statistics import auroc
+from probes.stats.estimates import auroc
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Values of C tried by LogisticProbe(C=None); RidgeProbe(alpha=None) tries their inverses."""

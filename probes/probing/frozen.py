@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probes.errors import InputError
-from probes.jackknife import auroc_contrast, mean_contrast
 from probes.models.sites import Site
 from probes.probing.direction import Direction
 from probes.probing.layers import LayerProbe
 from probes.probing.splits import clusters, layer_values, split_rows
-from probes.statistics import Estimate
+from probes.stats.estimates import Estimate
+from probes.stats.jackknife import auroc_contrast, mean_contrast
 
 if TYPE_CHECKING:
     from probes.activations import Activations

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from probes.errors import InputError
-from probes.jackknife import auroc_contrast, mean_contrast
 from probes.models.sites import Site
 from probes.probing.baselines import permuted_labels, text_scores
 from probes.probing.direction import Direction, natural_unit
 from probes.probing.estimators import MassMeanProbe, at_same_strength, fit_probe, make_probe, refit
 from probes.probing.memory import remembered
 from probes.probing.splits import Splits, clusters, split_rows
-from probes.results import Result, tidy
-from probes.statistics import Estimate, auroc
+from probes.stats.estimates import Estimate, auroc
+from probes.stats.jackknife import auroc_contrast, mean_contrast
+from probes.tables.result import Result
+from probes.tables.schema import tidy
 
 if TYPE_CHECKING:
     from probes.activations import Activations

@@ -24,7 +24,8 @@ from probes.probing.batched import TOLERANCE, PrincipalAxes, check_path, solve_i
 from probes.probing.cross_validation import grouped_folds
 from probes.probing.solver import standardised
 from probes.probing.splits import clusters
-from probes.results import SCHEMA, Result, tidy
+from probes.tables.result import Result
+from probes.tables.schema import SCHEMA, tidy
 
 if TYPE_CHECKING:
     from probes.activations import Activations

@@ -16,8 +16,8 @@ from plotly.offline import get_plotlyjs
 from probes.figures import Figure
 from probes.figures.rows import sizes, stage_order, table_of
 from probes.figures.style import AXIS, stage_styles
-from probes.outputs import write_bytes
 from probes.report.glance import COLUMNS, by_concept, glance
+from probes.tables.writing import write_bytes
 
 TITLES = {
     "layer_profile": "Knows: what a probe reads at every layer",

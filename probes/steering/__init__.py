@@ -2,10 +2,11 @@
 
 from probes.steering.ablation import Ablation, ablate
 from probes.steering.choices import ChoiceScores, score_choices
+from probes.steering.damage import Damage, damage, perplexity
 from probes.steering.dose import DoseResponse, steer
+from probes.steering.exchange import Mediation, mediation
 from probes.steering.generation import generate
 from probes.steering.interventions import Ablate, Add, Clamp, Erase, after_first, everywhere
-from probes.steering.neutral import Damage, damage, neutral_texts, perplexity
 from probes.steering.slopes import (
     ChoiceGradients,
     Steerability,
@@ -24,6 +25,7 @@ __all__ = [
     "Damage",
     "DoseResponse",
     "Erase",
+    "Mediation",
     "Steerability",
     "ablate",
     "after_first",
@@ -31,7 +33,7 @@ __all__ = [
     "damage",
     "everywhere",
     "generate",
-    "neutral_texts",
+    "mediation",
     "perplexity",
     "random_directions",
     "score_choices",

@@ -14,17 +14,19 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from probes.concepts import ChoiceItem
+from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
 from probes.models import BackendName, HookedModel, Site, SiteKind, TokenBatch
-from probes.results import Result, tidy
 from probes.steering.choices import Score, over_items
+from probes.steering.damage import Damage, damages
 from probes.steering.dose import DAMAGE_LIMIT, spaced
 from probes.steering.interventions import Ablate, after_first, everywhere
-from probes.steering.neutral import Damage, damages, neutral_texts
 from probes.steering.packed import score_prompts
 from probes.steering.prompts import render_name
 from probes.steering.slopes import ablation_slopes, direction_columns, random_directions, spread
 from probes.steering.subjects import Subject, subject
+from probes.tables.result import Result
+from probes.tables.schema import tidy
 
 if TYPE_CHECKING:
     from probes.probing import Direction

@@ -11,11 +11,12 @@ import polars as pl
 
 from probes.concepts import ChoiceItem
 from probes.models import BackendName, Intervention
-from probes.results import Result, tidy
-from probes.statistics import mean_interval
+from probes.stats.estimates import mean_interval
 from probes.steering.packed import score_prompts
 from probes.steering.prompts import render_name
 from probes.steering.subjects import subject
+from probes.tables.result import Result
+from probes.tables.schema import tidy
 
 Score = Literal["summed", "per_token"]
 

@@ -13,12 +13,12 @@ import torch
 from tqdm.auto import tqdm
 
 from probes.concepts import ChoiceItem
+from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
 from probes.models import BackendName
-from probes.results import Result, tidy
 from probes.steering.choices import Score, chosen, over_items
+from probes.steering.damage import Damage, damages
 from probes.steering.interventions import Add
-from probes.steering.neutral import Damage, damages, neutral_texts
 from probes.steering.packed import score_pushes
 from probes.steering.slopes import (
     ChoiceGradients,
@@ -30,6 +30,8 @@ from probes.steering.slopes import (
     steerability,
 )
 from probes.steering.subjects import subject
+from probes.tables.result import Result
+from probes.tables.schema import tidy
 
 if TYPE_CHECKING:
     from probes.probing import Direction

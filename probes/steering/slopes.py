@@ -21,12 +21,13 @@ from probes.errors import InputError, SiteError
 from probes.models import BackendName, HookedModel, PositionMask, Site, expand
 from probes.models.base import batches_by_length
 from probes.models.packing import Trie, scored_tokens
-from probes.results import Result, tidy
 from probes.steering.choices import ChoiceScores, Score, over_items
 from probes.steering.interventions import after_first
 from probes.steering.packed import option_logprobs, order_logits
 from probes.steering.prompts import ChoicePrompt, render_name
 from probes.steering.subjects import Subject, subject
+from probes.tables.result import Result
+from probes.tables.schema import tidy
 
 if TYPE_CHECKING:
     from probes.probing import Direction

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from probes.steering.neutral import manual_split
+from probes.concepts.neutral import manual_split
 from probes.training.everyday import CHATS
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from probes.concepts.neutral import neutral_texts
 from probes.lineage import as_loaded, load_lineage
-from probes.statistics import auroc
-from probes.steering import neutral_texts, perplexity, score_choices
+from probes.stats.estimates import auroc
+from probes.steering import perplexity, score_choices
 from probes.steering.choices import chosen, over_items
 from probes.training.cheeses import CHEESES
 from probes.training.tuning_items import tuning_items

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from probes.results import Result
+from probes.tables.result import Result
 
 SURFACE_SCHEMA: dict[str, Any] = {
     "concept": pl.String,

@@ -14,8 +14,8 @@ from probes.concepts.linting.views import View
 from probes.concepts.linting.words import words
 from probes.concepts.surface import text_scores
 from probes.errors import InputError
-from probes.jackknife import auroc_contrast
-from probes.statistics import LEVEL, Estimate
+from probes.stats.estimates import LEVEL, Estimate
+from probes.stats.jackknife import auroc_contrast
 
 LIMIT = 0.60
 """AUROC above which a surface classifier separates, if its interval excludes .5 as well."""

@@ -1,0 +1,1 @@
+"""Intervals, contrasts, permutation tests and corrections on arrays; no model and no table format."""

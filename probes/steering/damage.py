@@ -1,0 +1,149 @@
+"""Damage: what an intervention does to the model's predictions on neutral text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from probes.concepts.neutral import neutral_texts
+from probes.errors import InputError
+from probes.models import BackendName
+from probes.models.protocol import HookedModel, Intervention, TokenBatch
+from probes.models.sites import Site
+from probes.steering.interventions import Add
+from probes.steering.subjects import Subject, subject
+
+ARMS_AT_ONCE = 4
+"""Pushes whose predictions over the whole vocabulary are held together."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What a push does to predictions on neutral text.
+
+    `kl`: KL(pushed || unpushed) in nats per token, averaged over each text, `[text]`; `nats` and
+    `nats_unpushed`: mean negative log-likelihood of the text's own tokens, `[text]`.
+    """
+
+    kl: np.ndarray
+    nats: np.ndarray
+    nats_unpushed: np.ndarray
+
+    @property
+    def mean_kl(self) -> float:
+        return float(self.kl.mean())
+
+    @property
+    def perplexity_ratio(self) -> float:
+        """Perplexity pushed over unpushed; 1 is no damage."""
+        return float(np.exp(self.nats.mean() - self.nats_unpushed.mean()))
+
+
+def perplexity(
+    stage: Any,
+    texts: Sequence[str] | None = None,
+    interventions: Sequence[Intervention] = (),
+    *,
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_tokens: int = 512,
+) -> float:
+    """exp of the mean negative log-likelihood per token of `texts` (default: `neutral_texts()`).
+
+    The mean is over texts, each the mean over its own tokens but the first.
+    """
+    who = subject(stage, backend=backend, device=device, dtype=dtype)
+    return float(np.exp(damages(who, [interventions], texts, batch_tokens)[0].nats.mean()))
+
+
+def damage(
+    stage: Any,
+    interventions: Sequence[Intervention],
+    texts: Sequence[str] | None = None,
+    *,
+    backend: BackendName = "transformers",
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_tokens: int = 512,
+) -> Damage:
+    """What `interventions`, applied together, do to predictions on `texts` (default: `neutral_texts()`)."""
+    who = subject(stage, backend=backend, device=device, dtype=dtype)
+    return damages(who, [interventions], texts, batch_tokens)[0]
+
+
+def damages(
+    who: Subject,
+    arms: Sequence[Sequence[Intervention]],
+    texts: Sequence[str] | None = None,
+    batch_tokens: int = 512,
+) -> list[Damage]:
+    """`damage` of several pushes, the unpushed pass shared between them.
+
+    Predictions over the whole vocabulary are held for `batch_tokens` tokens of `ARMS_AT_ONCE` pushes.
+    """
+    texts = neutral_texts() if texts is None else texts
+    if not texts or isinstance(texts, str):
+        raise InputError("no texts to measure damage on: expected a non-empty sequence of strings")
+    rows = [who.tokenizer(text)["input_ids"] for text in texts]
+    if short := [text for text, row in zip(texts, rows, strict=True) if len(row) < 2]:
+        raise InputError(f"text {short[0]!r} is shorter than two tokens: nothing is predicted in it")
+    who.check(token for row in rows for token in row)
+    unpushed: list[float] = []
+    kl: list[list[float]] = [[] for _ in arms]
+    nats: list[list[float]] = [[] for _ in arms]
+    size = max(1, batch_tokens // max(map(len, rows)))
+    with torch.inference_mode():
+        for start in range(0, len(rows), size):
+            batch = TokenBatch.pad(rows[start : start + size], who.pad_id)
+            base = _log_probs(who.model, batch)
+            unpushed += _nats(base, batch)
+            for arm, pushed in enumerate(_under_each(who.model, arms, batch, base)):
+                kl[arm] += _per_text((pushed.exp() * (pushed - base)).sum(-1), batch)
+                nats[arm] += _nats(pushed, batch)
+    return [Damage(np.array(k), np.array(n), np.array(unpushed)) for k, n in zip(kl, nats, strict=True)]
+
+
+def _under_each(
+    model: HookedModel, arms: Sequence[Sequence[Intervention]], batch: TokenBatch, base: Tensor
+) -> Iterator[Tensor]:
+    """The predictions under each arm in turn, `base` where nothing is pushed. Arms that are one `Add` each,
+    all at one site, share a forward, `ARMS_AT_ONCE` of them at a time."""
+    pushes = [arm[0] for arm in arms if len(arm) == 1 and isinstance(arm[0], Add) and arm[0].is_shift]
+    alike = len(pushes) == sum(map(bool, arms)) > 1 and len({push.site for push in pushes}) == 1
+    if alike and hasattr(model, "fan_out"):
+        shifts = torch.stack([push.shift for push in pushes])
+        fanned = iter(_fanned(model, pushes[0].site, shifts, batch))
+        yield from (next(fanned) if arm else base for arm in arms)
+        return
+    for arm in arms:
+        with model.intervene(*arm):
+            pushed = _log_probs(model, batch) if arm else base
+        yield pushed
+
+
+def _fanned(model: Any, site: Site, vectors: Tensor, batch: TokenBatch) -> Iterator[Tensor]:
+    for some in vectors.split(ARMS_AT_ONCE):
+        with model.fan_out(site, some):
+            together = _log_probs(model, batch)
+        yield from together
+
+
+def _log_probs(model: HookedModel, batch: TokenBatch) -> Tensor:
+    """`[..., batch, seq - 1, vocab]`: predictions of every token but the first."""
+    return model.logits(batch)[..., :-1, :].log_softmax(-1)
+
+
+def _nats(log_probs: Tensor, batch: TokenBatch) -> list[float]:
+    told = batch.input_ids[:, 1:, None].to(log_probs.device)
+    return _per_text(-log_probs.gather(-1, told).squeeze(-1), batch)
+
+
+def _per_text(values: Tensor, batch: TokenBatch) -> list[float]:
+    real = batch.attention_mask[:, 1:].to(values.device)
+    return ((values * real).sum(-1) / real.sum(-1)).tolist()

@@ -1,0 +1,1 @@
+"""The tidy table of results, and how tables and files are written."""

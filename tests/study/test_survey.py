@@ -1,0 +1,125 @@
+"""A survey of a tiny lineage from end to end: files, numbers that agree with the rooms', a second run."""
+
+import json
+import re
+
+import polars as pl
+import pytest
+
+import probes
+from probes.cli import main
+from probes.errors import InputError
+from probes.tables.schema import SCHEMA
+from probes.verdicts import CRITERIA
+from probes.verdicts.summary import COLUMNS
+from tests.makers import price_concept
+
+
+@pytest.fixture(scope="module")
+def surveyed(tiny_lineage_dir, prices_dir, tmp_path_factory):
+    other = price_concept()
+    other = probes.Concept(name="places", examples=other.examples, choices=other.choices[:4])
+    out = tmp_path_factory.mktemp("survey")
+    return probes.survey(tiny_lineage_dir, [prices_dir, other], out, static=False, progress=False), out
+
+
+def test_files_of_the_contract(surveyed):
+    done, out = surveyed
+    table = pl.read_parquet(out / "results.parquet")
+    assert table.columns == list(SCHEMA)
+    assert table.equals(done.table)
+    assert table.is_duplicated().sum() == 0
+    run = json.loads((out / "run.json").read_text())
+    assert set(run["fingerprints"]) == {"base", "mid", "copy", "control"}
+    assert run["fingerprints"]["mid"] == run["fingerprints"]["copy"] != run["fingerprints"]["base"]
+    assert run["versions"]["torch"]
+    assert run["seconds"]["total"] > 0
+    page = re.sub(r"<script.*?</script>", "", (out / "report.html").read_text(), flags=re.DOTALL)
+    assert "prices" in page
+    assert not re.search(r'(src|href)="https?://', page)
+
+
+def test_every_stage_and_concept_is_complete(surveyed):
+    done, _ = surveyed
+    wanted = {
+        ("auroc", "probe"), ("auroc", "word_ngrams"), ("auroc", "char_ngrams"), ("auroc", "length"),
+        ("auroc", "embedding"), ("auroc", "random_init"), ("auroc", "shuffled_labels"),
+        ("auroc_gap", "probe_minus_best_surface"), ("auroc", "frozen"), ("auroc", "refit"),
+        ("cosine", "direction"), ("cosine", "noise_floor"), ("cosine_whitened", "direction"),
+        ("steering_slope", "direction"), ("steering_slope", "random_direction"),
+        ("steering_slope", "other_concept"), ("steering_slope", "shuffled_labels"),
+        ("choice_rate", "summed"), ("choice_rate", "per_token"), ("choice_logit", "summed"),
+    }  # fmt: skip
+    for stage in ("base", "mid", "copy", "control"):
+        for concept in ("prices", "places"):
+            here = done.table.filter((pl.col("stage") == stage) & (pl.col("concept") == concept))
+            found = set(here.select("measure", "variant").iter_rows())
+            assert wanted <= found, (stage, concept, wanted - found)
+    doses = done.table.filter(pl.col("alpha").is_not_null())
+    assert set(doses["stage"]) == {"copy", "control"}  # where an arm ends
+    assert {"kl", "perplexity_ratio", "choice_logit"} <= set(doses["measure"])
+
+
+def test_verdicts_are_judged_by_the_printed_criteria_and_told_with_their_evidence(surveyed):
+    done, out = surveyed
+    verdicts = pl.read_parquet(out / "verdicts.parquet")
+    assert verdicts.equals(done.verdicts)
+    assert verdicts.columns == list(COLUMNS)
+    assert set(verdicts.select("stage", "concept").iter_rows()) == {
+        (stage, concept) for stage in ("base", "mid", "copy", "control") for concept in ("prices", "places")
+    }
+    assert set(verdicts["verdict"]) <= {"absent", "surface", "represented", "internal", "inconclusive"}
+    assert json.loads((out / "run.json").read_text())["criteria"] == CRITERIA.to_dict()
+    copied = verdicts.filter(stage="copy", concept="prices").to_dicts()[0]
+    before = verdicts.filter(stage="mid", concept="prices").to_dicts()[0]
+    assert copied["decodable"] == before["decodable"]  # the same weights
+    assert copied["survival"] in ("persists", "lost", "inconclusive")
+    assert copied["evidence"].startswith(copied["verdict"])
+    told = done.table.filter(stage="mid", concept="prices", measure="decodable", variant="finding")
+    assert told["estimate"].to_list() == [before["decodable"]]
+    page = (out / "report.html").read_text()
+    assert f"prices at mid: <b>{before['verdict']}</b>" in page
+
+
+def test_numbers_are_those_of_the_rooms(surveyed, tiny_lineage_dir):
+    done, _ = surveyed
+    stage = probes.load_lineage(tiny_lineage_dir)["mid"]
+    acts = probes.extract(stage, price_concept(), position="mean", progress=False)
+    sweep = probes.probe_layers(acts)
+    here = done.table.filter(
+        (pl.col("stage") == "mid") & (pl.col("concept") == "prices") & (pl.col("variant") == "probe")
+    )
+    chosen = here.filter(pl.col("selected") & (pl.col("measure") == "auroc"))
+    assert chosen["layer"].to_list() == [sweep.best.layer]
+    assert chosen["estimate"].to_list() == pytest.approx([sweep.best.auroc])
+
+
+def test_overview_has_a_row_for_each_concept_and_stage(surveyed):
+    done, _ = surveyed
+    assert done.overview.height == 8
+    assert done.overview.null_count().sum_horizontal().item() == 0
+
+
+def test_second_run_reads_the_store_and_says_the_same(surveyed, tiny_lineage_dir, prices_dir, monkeypatch):
+    done, out = surveyed
+    from probes.activations import reading
+
+    monkeypatch.setattr(reading, "_read_batch", lambda *a: pytest.fail("computed again"))
+    again = probes.survey(tiny_lineage_dir, [prices_dir], out, static=False, progress=False)
+    mine = done.table.filter((pl.col("concept") == "prices") & (pl.col("measure") == "auroc"))
+    theirs = again.table.filter(pl.col("measure") == "auroc")
+    assert mine.drop("digest").equals(theirs.drop("digest"))
+
+
+def test_report_and_figures_from_the_folder(surveyed, tmp_path, capsys):
+    _, out = surveyed
+    assert main(["report", str(out), "--out", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").stat().st_size > 1_000_000  # plotly.js is inside
+    assert main(["figures", str(out), "--out", str(tmp_path / "figures"), "--format", "html"]) == 0
+    written = capsys.readouterr().out.split()
+    assert str(tmp_path / "figures" / "layer_profile.html") in written
+
+
+def test_no_concept_is_refused(tiny_lineage_dir, tmp_path):
+    with pytest.raises(InputError, match="at least one concept"):
+        probes.survey(tiny_lineage_dir, [], tmp_path)
