@@ -1,13 +1,15 @@
-"""Fixtures of all tests: no network, two threads, and a tiny real model with its tokenizer on disk."""
+"""Fixtures of all tests and of the examples in docstrings: no network, two threads, tiny models on disk."""
 
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import numpy as np
 import pytest
 import torch
 
+import probes
 from tests.makers import lora_adapter, price_concept, tiny_llama, tiny_tokenizer
 
 torch.set_num_threads(2)
@@ -69,3 +71,12 @@ checkpoint = { adapter = "control", onto = "base" }
 def prices_dir(tmp_path_factory):
     """The price concept as a folder."""
     return price_concept().to_folder(tmp_path_factory.mktemp("concepts") / "prices")
+
+
+@pytest.fixture(autouse=True)
+def _names_of_examples(request, doctest_namespace, tmp_path):
+    """What examples in docstrings may use: a tiny lineage, one of its stages, a concept, an empty folder."""
+    if isinstance(request.node, pytest.DoctestItem):
+        lineage = probes.load_lineage(request.getfixturevalue("tiny_lineage_dir"))
+        doctest_namespace |= {"lineage": lineage, "stage": lineage["mid"], "concept": price_concept()}
+        doctest_namespace |= {"folder": tmp_path, "probes": probes, "np": np}
