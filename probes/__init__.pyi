@@ -1,6 +1,9 @@
 from .activations import Activations as Activations
+from .activations import RunContext as RunContext
+from .activations import RunOptions as RunOptions
 from .activations import extract as extract
 from .activations import extract_many as extract_many
+from .activations import run_context as run_context
 from .concepts import Concept as Concept
 from .concepts import list_concepts as list_concepts
 from .concepts import load_concept as load_concept
@@ -10,9 +13,13 @@ from .lineage import Lineage as Lineage
 from .lineage import LoadedStage as LoadedStage
 from .lineage import Stage as Stage
 from .lineage import load_lineage as load_lineage
-from .measure.behaviour import behaviour as behaviour
-from .measure.shifts import shift_transfer as shift_transfer
-from .measure.valuation import valuation_transfer as valuation_transfer
+from .measure import Plan as Plan
+from .measure import StageMeasurement as StageMeasurement
+from .measure import behaviour as behaviour
+from .measure import load_measurement as load_measurement
+from .measure import measure_stage as measure_stage
+from .measure import shift_transfer as shift_transfer
+from .measure import valuation_transfer as valuation_transfer
 from .models import HookedModel as HookedModel
 from .models import Site as Site
 from .models import hooked as hooked
@@ -34,9 +41,12 @@ from .steering import mediation as mediation
 from .steering import score_choices as score_choices
 from .steering import steer as steer
 from .steering import steerability as steerability
+from .study import judge_folder as judge_folder
+from .study import load_survey as load_survey
 from .study import survey as survey
 from .study import survival as survival
 from .training import build as build
 from .verdicts import Criteria as Criteria
+from .verdicts import judge_all as judge_all
 
 __version__: str

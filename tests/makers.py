@@ -8,6 +8,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from probes.concepts import Concept
+from probes.stats.estimates import Estimate
+from probes.verdicts import CRITERIA, Finding
 
 WORDS = (
     "the a cheap costly plain fancy chair table book lamp was is sold made bought in for of and by near far "
@@ -92,3 +94,13 @@ def lora_adapter(folder, model, seed: int = 0) -> None:
     torch.manual_seed(seed)
     config = LoraConfig(r=2, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
     get_peft_model(model, config).save_pretrained(folder)
+
+
+def estimate(value: float, half: float = 0.03, n: int = 80) -> Estimate:
+    """An estimate whose interval reaches `half` to either side."""
+    return Estimate(value, value - half, value + half, n)
+
+
+def finding(test: str, estimate: Estimate, p: float | None = None, chance: float | None = None) -> Finding:
+    """A finding of one test under the default criteria."""
+    return Finding(test, estimate, CRITERIA.threshold(test), p, chance=chance)

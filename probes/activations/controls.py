@@ -9,12 +9,13 @@ from functools import cache, partial
 import numpy as np
 import torch
 
-from probes.activations.reading import Values, read_rows
+from probes.activations.passes import Values, read_rows
 from probes.activations.rendering import Rendered
-from probes.activations.store import Store, digest
+from probes.activations.store import Store
 from probes.lineage import LoadedStage
 from probes.models import HookedModel, hooked
 from probes.models.sites import Site
+from probes.tables.digests import json_digest
 
 CONTROLS = ("embedding", "random_init")
 RANDOM_INIT_SEED = 0
@@ -47,7 +48,7 @@ def random_init(
     `store`, else in memory for the last few concepts.
     """
     config = {k: v for k, v in loaded.model.config.to_dict().items() if not k.startswith("_")}
-    who = {**identity, "weights": f"random_init seed {RANDOM_INIT_SEED} of {digest(_plain(config))}"}
+    who = {**identity, "weights": f"random_init seed {RANDOM_INIT_SEED} of {json_digest(_plain(config))}"}
 
     @cache
     def model() -> HookedModel:
@@ -61,7 +62,7 @@ def random_init(
     if store is not None:
         return read(shelf=store.shelf(who))
     wanted = [[list(r.ids), sorted(r.reads.items())] for r in rows]
-    key = digest([who, wanted, list(positions), [str(s) for group in sites.values() for s in group]])
+    key = json_digest([who, wanted, list(positions), [str(s) for group in sites.values() for s in group]])
     if key not in _memory:
         _memory[key] = read()
         while len(_memory) > _KEPT:

@@ -5,108 +5,107 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from probes.activations import rendering
 from probes.activations.activations import Activations
+from probes.activations.context import RunContext, RunOptions, run_context
 from probes.activations.controls import CONTROLS, mean_embedding, random_init
-from probes.activations.reading import read_rows
-from probes.activations.store import Store, digest
+from probes.activations.passes import read_rows
 from probes.concepts import Concept, load_concept
 from probes.errors import InputError
-from probes.lineage import LoadedStage, Stage, as_loaded
-from probes.models import BackendName, HookedModel, hooked
+from probes.lineage import LoadedStage, Stage
 from probes.models.sites import expand
+from probes.tables.digests import json_digest
 
 
 def extract(
-    stage: Stage | LoadedStage,
+    stage: Stage | LoadedStage | RunContext,
     concept: Concept | str | Path,
-    sites: str | Sequence[str] = "resid_post",
+    sites: str = "resid_post",
     layers: str | int | Sequence[int] = "all",
     position: str = "last",
-    backend: BackendName = "transformers",
-    store: str | Path | Store | None = None,
-    **options: Any,
-) -> Activations | dict[str, Activations]:
-    """Activations of every example of `concept` at `sites` of `stage`.
+    *,
+    controls: Sequence[str] = CONTROLS,
+    **run: Unpack[RunOptions],
+) -> Activations:
+    """Activations of every example of `concept` at one kind of site of `stage`.
 
     Parameters
     ----------
-    sites : a kind of site (see `probes.models.sites.SiteKind`), or several: then a dict kind -> Activations.
+    sites : the kind of site, one of `probes.models.KINDS`; `extract_many` takes several.
     layers : "all", a block index, or several; negative indices count from the end.
     position : where in the text to read, one of `probes.activations.POSITIONS`.
-    backend : "transformers" (fast), "transformer_lens" or "nnsight".
-    store : folder of the on-disk store; rows that are there are read instead of computed.
-    options : those of `extract_many`.
+    controls : inputs of the surface baselines to make as well: "embedding" (free) and "random_init" (one
+        more forward, once for all stages of one architecture).
+    run : see `probes.activations.RunOptions`; `backend` and `store` among them.
 
     Returns
     -------
-    Activations with `.values` `[layer, example, width]` float32.
+    Activations with `.values` `[layer, example, width]` float32, in the order of the concept's examples.
 
     Raises
     ------
-    ConceptError, SiteError, TokenizerError, OutputError : see their docstrings.
+    ConceptError : a text that is too long or without what the position needs.
+    SiteError : a site or layer that the model does not have.
+    TokenizerError : no chat template for a chat, or ids that mean another token at this stage.
+    OutputError : a store that cannot be written.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept, position="mean", progress=False)
+    >>> acts.values.shape, acts.layers, acts.n_pairs
+    ((3, 48, 32), [0, 1, 2], 24)
     """
-    kinds = [sites] if isinstance(sites, str) else list(sites)
-    found = extract_many(stage, concept, kinds, layers, [position], backend, store, **options)
-    return (
-        found[kinds[0], position]
-        if isinstance(sites, str)
-        else {kind: found[kind, position] for kind in kinds}
-    )
+    if not isinstance(sites, str):
+        raise InputError(
+            f"sites={sites!r}: extract takes one kind of site; for several call probes.extract_many"
+        )
+    return extract_many(stage, concept, [sites], layers, [position], controls=controls, **run)[
+        sites, position
+    ]
 
 
 def extract_many(
-    stage: Stage | LoadedStage,
+    stage: Stage | LoadedStage | RunContext,
     concept: Concept | str | Path,
     sites: Sequence[str] = ("resid_post",),
     layers: str | int | Sequence[int] = "all",
     positions: Sequence[str] = ("last",),
-    backend: BackendName = "transformers",
-    store: str | Path | Store | None = None,
     *,
-    render: str = "shared",
-    truncate: bool = False,
-    batch_tokens: int | None = None,
     controls: Sequence[str] = CONTROLS,
-    progress: bool = True,
-    device: str = "auto",
-    dtype: str = "float32",
+    **run: Unpack[RunOptions],
 ) -> dict[tuple[str, str], Activations]:
     """Several kinds of site and several positions in one pass; keys are (kind of site, position).
 
-    Parameters
-    ----------
-    render : "shared" reads the same token ids at every stage of the lineage; "own" the stage's own template.
-    truncate : cut texts that are longer than the context window instead of raising ConceptError.
-    batch_tokens : tokens per forward, padding included; default 512 on a CPU, whose caches hold what a block
-        makes of so many, and 2048 elsewhere.
-    controls : inputs of the surface baselines to make as well: "embedding" (free) and "random_init" (one
-        more forward, once for all stages of one architecture).
-    device, dtype : used when `stage` is not loaded yet.
+    Parameters, errors and the arrays are those of `extract`. On a CPU a forward takes 512 tokens by default,
+    because its caches hold what a block makes of so many, and 2048 elsewhere (`batch_tokens`).
+
+    Example
+    -------
+    >>> acts = probes.extract_many(stage, concept, ["resid_post", "z"], positions=["last"], progress=False)
+    >>> sorted(acts)
+    [('resid_post', 'last'), ('z', 'last')]
     """
     unknown = [c for c in controls if c not in CONTROLS]
     if unknown:
         raise InputError(f"control {unknown[0]!r} is not known: expected some of {', '.join(CONTROLS)}")
-    loaded = as_loaded(stage, device=device, dtype=dtype)
+    context = run_context(stage, **run)
+    loaded, model, store = context.require_loaded(), context.model, context.store
     concept = concept if isinstance(concept, Concept) else load_concept(concept)
-    model = hooked(loaded, backend)
     wanted = {kind: expand(kind, layers, model.n_layers) for kind in sites}
-    rows = rendering.render(loaded, concept, positions, render, model.max_positions, truncate)
-    identity = _identity(loaded, model, backend)
-    if store is not None and not isinstance(store, Store):
-        store = Store(store)
-    label = f"{loaded.name} · {concept.name}" if progress else None
+    rows = rendering.render(loaded, concept, positions, context.render, model.max_positions, context.truncate)
+    identity = _identity(loaded, context.backend)
+    label = f"{loaded.name} · {concept.name}" if context.progress else None
     values = read_rows(
         lambda: model,
         rows,
         wanted,
         positions,
         shelf=store.shelf(identity) if store is not None else None,
-        batch_tokens=batch_tokens,
+        batch_tokens=context.batch_tokens,
         label=label,
     )
     made: dict[str, np.ndarray] = {}
@@ -114,7 +113,7 @@ def extract_many(
         made["embedding"] = mean_embedding(loaded, rows)
     random_values = {}
     if "random_init" in controls:
-        label = f"random init · {concept.name}" if progress else None
+        label = f"random init · {concept.name}" if context.progress else None
         random_values = random_init(
             loaded,
             rows,
@@ -122,7 +121,7 @@ def extract_many(
             positions,
             identity=identity,
             store=store,
-            batch_tokens=batch_tokens,
+            batch_tokens=context.batch_tokens,
             label=label,
         )
     result = {}
@@ -140,10 +139,10 @@ def extract_many(
                 templates=np.repeat(concept.templates, repeats),
                 texts=[r.text for r, n in zip(rows, repeats, strict=True) for _ in range(n)],
                 stage=loaded.name,
-                lineage=loaded.lineage.name if loaded.lineage else None,
+                lineage=context.lineage,
                 concept=concept.name,
-                render=render,
-                digest=digest(
+                render=context.render,
+                digest=json_digest(
                     [identity, concept.digest, kind, [str(s) for s in group], position, [r.ids for r in rows]]
                 ),
                 controls={name: np.repeat(array, repeats, axis=0) for name, array in made.items()}
@@ -152,7 +151,7 @@ def extract_many(
     return result
 
 
-def _identity(loaded: LoadedStage, model: HookedModel, backend: str) -> dict[str, Any]:
+def _identity(loaded: LoadedStage, backend: str) -> dict[str, Any]:
     """What identifies a model's activations, beside the tokens themselves."""
     library = {"transformer_lens": ["transformer-lens"], "nnsight": ["nnsight"]}.get(backend, [])
     return {

@@ -9,7 +9,6 @@ next row, a second concept costs only its own new texts, and two processes may w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 import warnings
@@ -22,12 +21,8 @@ from safetensors.numpy import save_file
 
 from probes.errors import OutputError
 from probes.models.sites import Site
+from probes.tables.digests import json_digest
 from probes.tables.writing import written_atomically
-
-
-def digest(content: object) -> str:
-    """Hex SHA-256 of a JSON-able object, independent of key order."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class Store:
@@ -38,7 +33,7 @@ class Store:
 
     def shelf(self, identity: Mapping[str, object]) -> Shelf:
         """The shelf of one model identity, made when it is not there."""
-        folder = self.folder / digest(dict(identity))[:32]
+        folder = self.folder / json_digest(dict(identity))[:32]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "identity.json").exists():

@@ -30,7 +30,7 @@ EXTRAS = {"train": ("trl", "datasets", "accelerate"), "ray": ("ray",), "notebook
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at. `note` is something to know, `error` something that will not work."""
 
     level: Literal["ok", "note", "error"]
@@ -38,49 +38,49 @@ class Finding:
     value: str
 
 
-def diagnose() -> list[Finding]:
-    """Findings about this machine, in the order a newcomer needs them."""
-    found = [Finding("ok", "python", platform.python_version())]
+def diagnose() -> list[Diagnosis]:
+    """Diagnoses of this machine, in the order a newcomer needs them."""
+    diagnoses = [Diagnosis("ok", "python", platform.python_version())]
     for package in CORE:
         try:
-            found.append(Finding("ok", package, version(package)))
+            diagnoses.append(Diagnosis("ok", package, version(package)))
         except PackageNotFoundError:
-            found.append(Finding("error", package, f"not installed: pip install {package}"))
-    found += [_device(), _cache(), _hub(), _browser()]
+            diagnoses.append(Diagnosis("error", package, f"not installed: pip install {package}"))
+    diagnoses += [_device(), _cache(), _hub(), _browser()]
     for extra, modules in EXTRAS.items():
         absent = [m for m in modules if importlib.util.find_spec(m) is None]
-        told = f"not installed: pip install 'spec-probes[{extra}]'" if absent else "installed"
-        found.append(Finding("note" if absent else "ok", f"extra {extra}", told))
-    return found
+        state = f"not installed: pip install 'spec-probes[{extra}]'" if absent else "installed"
+        diagnoses.append(Diagnosis("note" if absent else "ok", f"extra {extra}", state))
+    return diagnoses
 
 
-def _device() -> Finding:
+def _device() -> Diagnosis:
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-        return Finding("ok", "device", f"cuda: {names}")
+        return Diagnosis("ok", "device", f"cuda: {names}")
     if torch.backends.mps.is_available():
-        return Finding("ok", "device", "mps")
-    return Finding(
+        return Diagnosis("ok", "device", "mps")
+    return Diagnosis(
         "ok", "device", f"cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
     )
 
 
-def _cache() -> Finding:
+def _cache() -> Diagnosis:
     folder = cache_folder()
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     if os.access(parent, os.W_OK):
-        return Finding("ok", "cache", str(folder))
-    return Finding("error", "cache", f"{folder} cannot be written: set PROBES_CACHE to a folder that can")
+        return Diagnosis("ok", "cache", str(folder))
+    return Diagnosis("error", "cache", f"{folder} cannot be written: set PROBES_CACHE to a folder that can")
 
 
-def _hub() -> Finding:
+def _hub() -> Diagnosis:
     if HF_HUB_OFFLINE:
-        return Finding("note", "hub", "offline (HF_HUB_OFFLINE is set): only what is cached can be loaded")
-    return Finding("ok", "hub", "allowed (not contacted)")
+        return Diagnosis("note", "hub", "offline (HF_HUB_OFFLINE is set): only what is cached can be loaded")
+    return Diagnosis("ok", "hub", "allowed (not contacted)")
 
 
-def _browser() -> Finding:
+def _browser() -> Diagnosis:
     browser = find_browser()
     if browser:
-        return Finding("ok", "browser", str(browser))
-    return Finding("note", "browser", "no Chrome or Chromium: figures as HTML only, no PDF, SVG or PNG")
+        return Diagnosis("ok", "browser", str(browser))
+    return Diagnosis("note", "browser", "no Chrome or Chromium: figures as HTML only, no PDF, SVG or PNG")

@@ -123,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("stage")
     p.add_argument("--concept", required=True)
     p.add_argument("--source", help="stage the direction is fitted at (default: the same)")
-    p.add_argument("--layer", type=int, help="block to push at (default: chosen on the selection split)")
+    p.add_argument("--layer", type=int, help="block to intervene at (default: chosen on the selection split)")
     p.add_argument("--alphas", type=float, nargs="+", help="doses in natural units (default: auto)")
     p.add_argument("--items", type=int, help="at most so many test items")
     p.add_argument("--random", type=int, default=20, help="random control directions (default: 20)")
@@ -182,6 +182,19 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--out", type=Path, help="folder for items.parquet (answers, resumed from) and behaviour.parquet"
+    )
+
+    p = verb(
+        commands,
+        "judge",
+        verbs.judge,
+        "the verdicts of a survey's folder again, under other criteria, without any model",
+        "probes judge out/demo --criteria criteria.toml",
+        table,
+    )
+    p.add_argument("folder", type=Path, help="a survey's folder")
+    p.add_argument(
+        "--criteria", type=Path, help="TOML file of thresholds that differ from the defaults, as decodable = 0.8"
     )
 
     p = verb(

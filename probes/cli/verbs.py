@@ -1,4 +1,7 @@
-"""What each verb does: it calls the library with what was parsed, and prints the table that comes back."""
+"""What each verb does: it calls the library with what was parsed, and prints the table that comes back.
+
+A verb imports what it needs beyond the public names itself, so that `probes --help` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,7 @@ def sweep(args: argparse.Namespace) -> None:
 
 
 def steer(args: argparse.Namespace) -> None:
-    from probes.measure.reading import test_items
+    from probes.measure.stage import evaluation_items
 
     lineage = probes.load_lineage(args.lineage)
     concept = probes.load_concept(args.concept).core
@@ -87,7 +90,7 @@ def steer(args: argparse.Namespace) -> None:
     if layer not in sweep.directions:
         raise SiteError(f"layer {layer} does not exist: the model has {len(sweep.directions)} blocks")
     alphas = "auto" if args.alphas is None else args.alphas
-    items = test_items(concept)[: args.items]
+    items = evaluation_items(concept)[: args.items]
     _deliver(
         probes.steer(
             loaded,
@@ -166,22 +169,32 @@ def behaviour(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         progress=not args.quiet,
     )
-    told = pl.concat([done.table, done.rows(contrasts)])
+    table = pl.concat([done.table, done.rows(contrasts)])
     if args.out:
-        write_table(told, args.out / "behaviour.parquet")
+        write_table(table, args.out / "behaviour.parquet")
     shown = pl.col("variant").is_in(["per_token", "nats"]) & (pl.col("measure") != "choice_logit")
-    _print(told if args.json else told.filter(shown).drop("seed"), args.json)
+    _print(table if args.json else table.filter(shown).drop("seed"), args.json)
+
+
+def judge(args: argparse.Namespace) -> None:
+    criteria = probes.Criteria.read(args.criteria) if args.criteria else probes.Criteria()
+    _check_out(args)
+    verdicts = probes.judge_folder(args.folder, criteria)
+    if args.out:
+        write_table(verdicts, args.out)
+    columns = ["concept", "stage", "verdict", "decided_by", "origin", "effect_origin", "survival", "n_to_settle"]
+    _print(verdicts if args.json else verdicts.select(columns), args.json)
 
 
 def figures(args: argparse.Namespace) -> None:
-    from probes.study.survey import export_figures
+    from probes.study import export_figures
 
     for path in export_figures(args.results, args.out, formats=args.format, preset=args.preset):
         print(path)
 
 
 def report(args: argparse.Namespace) -> None:
-    from probes.study.survey import rebuild_report
+    from probes.study import rebuild_report
 
     print(rebuild_report(args.results, args.out))
 
@@ -323,7 +336,7 @@ def _print(table: pl.DataFrame, as_json: bool) -> None:
     if as_json:
         print(table.write_json())
         return
-    told = table.drop([c for c in table.columns if table.height and table[c].is_null().all()])
+    shown = table.drop([c for c in table.columns if table.height and table[c].is_null().all()])
     with pl.Config(
         tbl_rows=-1,
         tbl_cols=-1,
@@ -334,4 +347,4 @@ def _print(table: pl.DataFrame, as_json: bool) -> None:
         tbl_hide_dataframe_shape=True,
         tbl_formatting="UTF8_HORIZONTAL_ONLY",
     ):
-        print(told)
+        print(shown)

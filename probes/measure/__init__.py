@@ -1,1 +1,30 @@
 """Everything that is measured of a concept at a stage; nothing to the right of this room runs a model."""
+
+from probes.measure.behaviour import Behaviour, behaviour, formula, read_formula
+from probes.measure.measurement import StageMeasurement, load_measurement
+from probes.measure.plan import LADDER_SAVINGS, Plan, Saving
+from probes.measure.shifts import ShiftTransfer, shift_transfer
+from probes.measure.stage import measure_stage
+from probes.measure.tests import TESTS, MeasuredTest, measured_tests, tests_table
+from probes.measure.valuation import ValuationTransfer, valuation_transfer
+
+__all__ = [
+    "LADDER_SAVINGS",
+    "TESTS",
+    "Behaviour",
+    "MeasuredTest",
+    "Plan",
+    "Saving",
+    "ShiftTransfer",
+    "StageMeasurement",
+    "ValuationTransfer",
+    "behaviour",
+    "formula",
+    "load_measurement",
+    "measure_stage",
+    "measured_tests",
+    "read_formula",
+    "shift_transfer",
+    "tests_table",
+    "valuation_transfer",
+]

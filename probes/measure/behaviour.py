@@ -6,30 +6,28 @@ implied, conflicting, knowledge, damage), answers item by item, and arms compare
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
+from probes.activations import RunContext, RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
-from probes.lineage import Lineage, LoadedStage, Stage
-from probes.models import BackendName
+from probes.lineage import Lineage, Stage
 from probes.stats.estimates import Estimate, mean_interval
 from probes.steering import score_choices
 from probes.steering.choices import Score, chosen
 from probes.steering.damage import damages
-from probes.steering.subjects import subject
+from probes.tables.digests import json_digest
 from probes.tables.result import Result
-from probes.tables.schema import tidy
+from probes.tables.schema import interval_columns, tidy
 from probes.tables.writing import write_table
 
 ITEMS: dict[str, Any] = {
@@ -114,12 +112,11 @@ class Behaviour(Result):
 
     def _row(self, measure: str, variant: str, weights: Mapping[str, float], name: str) -> dict[str, Any]:
         if measure == "perplexity":
-            told = self.contrast(weights, name, measure="log_perplexity")
-            told = Estimate(
-                float(np.exp(told.value)), float(np.exp(told.low)), float(np.exp(told.high)), told.n
-            )
+            log = self.contrast(weights, name, measure="log_perplexity")
+            value, low, high = (float(np.exp(x)) for x in (log.value, log.low, log.high))
+            estimate = Estimate(value, low, high, log.n)
         else:
-            told = self.contrast(weights, name, measure=measure, score=variant)  # pyright: ignore[reportArgumentType]
+            estimate = self.contrast(weights, name, measure=measure, score=variant)  # pyright: ignore[reportArgumentType]
         lineages = self.items["lineage"].unique()
         return {
             "lineage": lineages[0] if len(lineages) == 1 else None,
@@ -127,13 +124,9 @@ class Behaviour(Result):
             "concept": name,
             "measure": measure,
             "variant": variant,
-            "estimate": told.value,
-            "ci_low": told.low,
-            "ci_high": told.high,
-            "n_pairs": told.n,
             "n_seeds": self.seeds(weights, name),
             "seed": 0,
-        }
+        } | interval_columns(estimate)
 
     def _of(self, family: str, name: str) -> pl.DataFrame:
         return self.items.filter((pl.col("family") == family) & (pl.col("set") == name))
@@ -182,12 +175,12 @@ class Behaviour(Result):
 
 def formula(weights: Mapping[str, float]) -> str:
     """`{"a": 1, "b": -1}` as "a - b"."""
-    told = ""
+    text = ""
     for name, weight in weights.items():
         size = "" if abs(weight) == 1 else f"{abs(weight):g} "
-        sign = ("- " if weight < 0 else "") if not told else (" - " if weight < 0 else " + ")
-        told += f"{sign}{size}{name}"
-    return told
+        sign = ("- " if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
+        text += f"{sign}{size}{name}"
+    return text
 
 
 def read_formula(text: str) -> dict[str, float]:
@@ -215,10 +208,7 @@ def behaviour(
     *,
     stages: Iterable[str] | None = None,
     keep: str | Path | None = None,
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    progress: bool = True,
+    **run: Unpack[RunOptions],
 ) -> Behaviour:
     """Ask every stage every item of `sets`, in both orders, and measure the perplexity of `texts`.
 
@@ -241,25 +231,25 @@ def behaviour(
     wanted = [lineage[name] for name in stages] if stages is not None else list(lineage)
     kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ITEMS)
     done: list[pl.DataFrame] = []
-    for stage in tqdm(wanted, desc="behaviour", unit="stage", file=sys.stderr, disable=not progress):
+    for stage in tqdm(
+        wanted, desc="behaviour", unit="stage", file=sys.stderr, disable=not run.get("progress", True)
+    ):
         digests = {
-            name: _digest(stage, name, given, (backend, str(dtype)))
+            name: _digest(
+                stage, name, given, (run.get("backend", "transformers"), run.get("dtype", "float32"))
+            )
             for name, given in {**sets, **texts}.items()
         }
         known = kept.filter(pl.col("digest").is_in(list(digests.values())))
         missing = [name for name, digest in digests.items() if digest not in set(known["digest"])]
         if missing:
-            loaded = stage.load(device=device, dtype=dtype)
-            asked = [
+            context = run_context(stage, **run)
+            new_rows = [
                 {"digest": digests[name], "set": name} | row
                 for name in missing
-                for row in (
-                    _answers(loaded, sets[name], backend)
-                    if name in sets
-                    else _nats(loaded, texts[name], backend)
-                )
+                for row in (_answers(context, sets[name]) if name in sets else _nats(context, texts[name]))
             ]
-            new = pl.DataFrame([_names(stage) | row for row in asked], schema=ITEMS)
+            new = pl.DataFrame([_names(stage) | row for row in new_rows], schema=ITEMS)
             known, kept = pl.concat([known, new]), pl.concat([kept, new])
             if keep:
                 write_table(kept, keep)
@@ -281,25 +271,22 @@ def read_texts(path: str | Path) -> tuple[str, ...]:
     return texts
 
 
-def _digest(stage: Stage, name: str, given: Sequence[Any], reading: Sequence[str]) -> str:
+def _digest(stage: Stage, name: str, given: Sequence[Any], options: Sequence[str]) -> str:
     """Identifies answers: weights and tokenizer, how they are run, the set's name and its rows."""
     rows = [row.model_dump(exclude_none=True) if isinstance(row, ChoiceItem) else row for row in given]
-    told = json.dumps([stage.fingerprint(), *reading, name, rows], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return json_digest([stage.fingerprint(), *options, name, rows])[:16]
 
 
-def _answers(
-    loaded: LoadedStage, items: Sequence[ChoiceItem], backend: BackendName
-) -> Iterator[dict[str, Any]]:
-    scores = score_choices(loaded, items, backend=backend)
+def _answers(context: RunContext, items: Sequence[ChoiceItem]) -> Iterator[dict[str, Any]]:
+    scores = score_choices(context, items)
     for score in get_args(Score):
         for item, value in zip(items, scores.logits(score), strict=True):
             yield {"item": item.id, "domain": item.domain, "score": score, "value": float(value)}
 
 
-def _nats(loaded: LoadedStage, texts: Sequence[str], backend: BackendName) -> Iterator[dict[str, Any]]:
-    told = damages(subject(loaded, backend=backend), [()], texts)[0].nats
-    for number, value in enumerate(told):
+def _nats(context: RunContext, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    nats = damages(context, [()], texts)[0].nats
+    for number, value in enumerate(nats):
         yield {"item": f"{number:03d}", "score": "nats", "value": float(value)}
 
 

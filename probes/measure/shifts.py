@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
-from probes.activations import Activations, Store, extract
+from probes.activations import Activations, RunContext, RunOptions, extract, run_context
 from probes.concepts import Concept, Example, load_concept
 from probes.errors import InputError
-from probes.lineage import LoadedStage, Stage, as_loaded
-from probes.models import BackendName
+from probes.lineage import LoadedStage, Stage
 from probes.probing import LayerSweep, make_probe, out_of_fold_scores, probe_layers
+from probes.stats.estimates import Estimate
 from probes.stats.jackknife import auroc_contrast, mean_contrast
 from probes.steering import score_choices
 from probes.tables.result import Result
@@ -53,20 +53,14 @@ class ShiftTransfer(Result):
 
 
 def shift_transfer(
-    stage: Stage | LoadedStage,
+    stage: Stage | LoadedStage | RunContext,
     concept: Concept | str | Path,
     *,
     site: str = "resid_post",
     position: str = "answer",
     estimator: str = "logistic",
-    store: Store | str | Path | None = None,
-    backend: BackendName = "transformers",
-    render: Literal["shared", "own"] = "shared",
     choices: bool = True,
-    device: str = "auto",
-    dtype: str = "float32",
-    seed: int = 0,
-    progress: bool = True,
+    **run: Unpack[RunOptions],
 ) -> ShiftTransfer:
     """Fit probes on the canonical pairs of a concept's first reading and try them on its shift pairs.
 
@@ -75,30 +69,19 @@ def shift_transfer(
     a concept without shift pairs.
     """
     concept = concept if isinstance(concept, Concept) else load_concept(concept)
-    loaded = as_loaded(stage, device=device, dtype=dtype)
+    context = run_context(stage, **run)
     if not any(value is None for _, value, _ in places(concept)):
         raise InputError(
             f"concept {concept.name!r} has no shift pairs of the reading that is measured: mark pairs with "
             'shift = "wording" (or another axis), or name the other reading, "concept/norm"'
         )
-    acts = extract(
-        loaded,
-        concept,
-        site,
-        position=position,
-        backend=backend,
-        store=store,
-        render=render,
-        controls=(),
-        progress=progress,
-    )
-    assert isinstance(acts, Activations)
-    sweep = probe_layers(acts, estimator=estimator, seed=seed, baselines=False)
+    acts = extract(context, concept, site, position=position, controls=())
+    sweep = probe_layers(acts, estimator=estimator, seed=context.seed, baselines=False)
     chosen = (pl.col("measure") == "auroc") & (pl.col("variant") == "probe") & pl.col("selected")
-    rows = [*sweep.table.filter(chosen).to_dicts(), *_probe_rows(acts, concept, sweep, estimator, seed)]
+    rows = [*sweep.table.filter(chosen).to_dicts(), *_probe_rows(acts, concept, sweep, context.seed)]
     tables = [tidy(rows)]
     if choices and concept.choices:
-        tables += _choice_tables(loaded, concept, render, backend, seed)
+        tables += _choice_tables(context, concept)
     return ShiftTransfer(pl.concat(tables), sweep)
 
 
@@ -125,9 +108,9 @@ def shifted(concept: Concept) -> dict[str, list[Example]]:
 
 
 def _probe_rows(
-    acts: Activations, concept: Concept, sweep: LayerSweep, estimator: str, seed: int
+    acts: Activations, concept: Concept, sweep: LayerSweep, seed: int
 ) -> Iterator[dict[str, Any]]:
-    layer = sweep.best.layer
+    layer, estimator = sweep.best.layer, sweep.best.direction.estimator
     values = acts.values[acts.layers.index(layer)].astype(np.float64)
     scores = sweep.best.probe.decision_function(values)
     context = acts.columns | {
@@ -142,7 +125,7 @@ def _probe_rows(
         labels, units = acts.labels[rows], acts.groups[rows]
         here = context | {"shift": axis, "shift_value": value, "n_pairs": len(np.unique(units))}
         carried = auroc_contrast([scores[rows]], [1], labels, units, null=0.5)
-        carried_over.append(here | {"measure": "auroc", "variant": "shift_transfer"} | _told(carried))
+        carried_over.append(here | {"measure": "auroc", "variant": "shift_transfer"} | _interval(carried))
         yield carried_over[-1]
         for variant, at in (
             ("shift_transfer", 0.0),
@@ -150,7 +133,7 @@ def _probe_rows(
         ):
             right = (scores[rows] > at) == labels
             share = mean_contrast([right], [1], units, bounded=True, null=0.5)
-            yield here | {"measure": "accuracy", "variant": variant} | _told(share)
+            yield here | {"measure": "accuracy", "variant": variant} | _interval(share)
         if value is None:
             scenarios = [t or str(u) for t, u in zip(acts.templates[rows], units, strict=True)]
             apart = scenarios if len(set(scenarios)) > 1 else units
@@ -158,7 +141,7 @@ def _probe_rows(
                 make_probe(estimator), values[rows], labels, apart, units=units, seed=seed
             )
             refit = auroc_contrast([own], [1], labels, units, null=0.5)
-            yield here | {"measure": "auroc", "variant": "shift_refit"} | _told(refit)
+            yield here | {"measure": "auroc", "variant": "shift_refit"} | _interval(refit)
     yield worst_axis(carried_over)
 
 
@@ -169,17 +152,13 @@ def worst_axis(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return min(whole, key=lambda row: row["estimate"]) | {"measure": "steadiness", "variant": "worst_axis"}
 
 
-def _choice_tables(
-    loaded: LoadedStage, concept: Concept, render: Literal["shared", "own"], backend: BackendName, seed: int
-) -> Iterator[pl.DataFrame]:
+def _choice_tables(context: RunContext, concept: Concept) -> Iterator[pl.DataFrame]:
     for axis in (None, *concept.axes):
         items = [c for c in concept.choices if c.shift == axis and c.split in (None, "test")]
         if items:
-            told = score_choices(
-                loaded, items, concept=concept.name, render=render, backend=backend, seed=seed
-            )
-            yield told.table.with_columns(shift=pl.lit(axis, pl.String))
+            scores = score_choices(context, items, concept=concept.name)
+            yield scores.table.with_columns(shift=pl.lit(axis, pl.String))
 
 
-def _told(estimate: Any) -> dict[str, float | None]:
+def _interval(estimate: Estimate) -> dict[str, float]:
     return {"estimate": estimate.value, "ci_low": estimate.low, "ci_high": estimate.high}

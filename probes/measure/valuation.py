@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
 
-from probes.activations import Activations, Store, extract
+from probes.activations import RunContext, RunOptions, extract, run_context
 from probes.concepts import ChoiceItem, Concept, Example, Message
 from probes.errors import InputError
 from probes.lineage import LoadedStage, Stage
-from probes.models import BackendName
 from probes.probing import make_probe, out_of_fold_scores
 from probes.stats.contrasts import beyond
 from probes.stats.estimates import Estimate, auroc
 from probes.stats.jackknife import auroc_contrast
 from probes.tables.result import Result
-from probes.tables.schema import tidy
+from probes.tables.schema import interval_columns, tidy
 
 QUESTION = "What do you think of {option}?"
 ANSWER = "Let me think."
@@ -48,8 +47,10 @@ class ValuationTransfer(Result):
     best: int
 
     def __repr__(self) -> str:
-        told = auroc(self.at(self.best), self.labels)
-        return f"ValuationTransfer(layer {self.best}, AUROC {float(told):.2f}, {len(self.groups) // 2} items)"
+        value = auroc(self.at(self.best), self.labels)
+        return (
+            f"ValuationTransfer(layer {self.best}, AUROC {float(value):.2f}, {len(self.groups) // 2} items)"
+        )
 
     def at(self, layer: int) -> np.ndarray:
         """`[option]`: projections at one layer. Raises InputError for a layer that was not read."""
@@ -69,18 +70,14 @@ class ValuationTransfer(Result):
 
 
 def valuation_transfer(
-    stage: Stage | LoadedStage,
+    stage: Stage | LoadedStage | RunContext,
     narrow: Sequence[tuple[str, str]],
     items: Sequence[ChoiceItem],
     *,
     question: str = QUESTION,
     site: str = "resid_post",
     estimator: str = "mass_mean",
-    backend: BackendName = "transformers",
-    render: Literal["shared", "own"] = "shared",
-    store: Store | None = None,
-    seed: int = 0,
-    progress: bool = True,
+    **run: Unpack[RunOptions],
 ) -> ValuationTransfer:
     """Learn preferred against dispreferred from narrow items, and try it, frozen, on held-out options.
 
@@ -99,18 +96,8 @@ def valuation_transfer(
     if "{option}" not in question:
         raise InputError(f"question {question!r}: expected {{option}} in it")
     concept = _options(narrow, items, question)
-    acts = extract(
-        stage,
-        concept,
-        site,
-        position="decision",
-        backend=backend,
-        render=render,
-        store=store,
-        controls=(),
-        progress=progress,
-    )
-    assert isinstance(acts, Activations)
+    context = run_context(stage, **run)
+    acts, seed = extract(context, concept, site, position="decision", controls=()), context.seed
     trained = np.array([e.split == "train" for e in concept.examples])
     values, labels, groups = acts.values.astype(np.float64), acts.labels, acts.groups
     own = np.stack(
@@ -126,17 +113,16 @@ def valuation_transfer(
         ]
     )
     best = int(np.argmax(auroc(own, labels[trained])))
-    context = acts.columns | {"estimator": estimator, "measure": "auroc", "n_seeds": 1, "seed": seed}
+    common = acts.columns | {"estimator": estimator, "measure": "auroc", "n_seeds": 1, "seed": seed}
     rows: list[dict[str, Any]] = []
     for i, layer in enumerate(acts.layers):
         for variant, found, which in (
             ("narrow", own[i], trained),
             ("valuation_transfer", scores[i], ~trained),
         ):
-            told = auroc_contrast([found], [1], labels[which], groups[which], null=0.5)
-            here = {"variant": variant, "layer": layer, "selected": i == best, "n_pairs": told.n}
-            numbers = {"estimate": told.value, "ci_low": told.low, "ci_high": told.high}
-            rows.append(context | here | numbers)
+            estimate = auroc_contrast([found], [1], labels[which], groups[which], null=0.5)
+            here = {"variant": variant, "layer": layer, "selected": i == best}
+            rows.append(common | here | interval_columns(estimate))
     return ValuationTransfer(
         tidy(rows), scores, labels[~trained], groups[~trained], acts.layers, acts.layers[best]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from probes.activations import RunContext, RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
-from probes.models import BackendName, HookedModel, Site, SiteKind, TokenBatch
+from probes.models import HookedModel, Site, SiteKind, TokenBatch
 from probes.steering.choices import Score, over_items
 from probes.steering.damage import Damage, damages
 from probes.steering.dose import DAMAGE_LIMIT, spaced
 from probes.steering.interventions import Ablate, after_first, everywhere
 from probes.steering.packed import score_prompts
-from probes.steering.prompts import render_name
+from probes.steering.prompts import prompts_of
 from probes.steering.slopes import ablation_slopes, direction_columns, random_directions, spread
-from probes.steering.subjects import Subject, subject
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -49,7 +49,7 @@ class Ablation(Result):
     control_items: list[int]
     damage: Damage
     limit: float
-    context: dict[str, Any]
+    columns: dict[str, Any]
 
     def __repr__(self) -> str:
         shift = (self.logits["direction"] - self.unpushed).mean()
@@ -73,7 +73,7 @@ class Ablation(Result):
     @cached_property
     def table(self) -> pl.DataFrame:  # pyright: ignore[reportIncompatibleVariableOverride]
         """See `ablate` for its rows."""
-        seed = self.context["seed"]
+        seed = self.columns["seed"]
         few = [self.ids[i] for i in self.control_items]
         rows = [
             {"measure": "ablation_shift", "variant": name}
@@ -88,7 +88,7 @@ class Ablation(Result):
         rows.append({"measure": "ablation_kl"} | over_items(self.damage.kl, texts, seed=seed))
         rows.append(told | {"measure": "ablation_perplexity_ratio", "estimate": self.damage.perplexity_ratio})
         rows.append(told | {"measure": "ablation_within_damage_limit", "estimate": float(self.ok)})
-        return tidy(self.context | {"variant": "direction"} | row for row in rows)
+        return tidy(self.columns | {"variant": "direction"} | row for row in rows)
 
 
 def ablate(
@@ -108,14 +108,7 @@ def ablate(
     score: Score = "summed",
     system: str | None = None,
     concept: str | None = None,
-    tokenizer: Any = None,
-    render: Literal["shared", "own"] = "shared",
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    seed: int = 0,
-    batch_tokens: int = 2048,
-    progress: bool = True,
+    **run: Unpack[RunOptions],
 ) -> Ablation:
     """Score the choices with the direction held at its neutral value, and compare with intact scores.
 
@@ -154,26 +147,27 @@ def ablate(
         raise InputError('centre and first_order are for one site: expected where="site" with them')
     if n_random < 1:
         raise InputError(f"n_random={n_random}: expected at least 1, and 20 for a control worth the name")
-    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
-    prompts = who.prompts(items, system)
+    context = run_context(stage, **run)
+    seed = context.seed
+    prompts = prompts_of(items, context, system)
     few = spaced(len(prompts), control_items)
     named = {"direction": direction} | dict(controls or {})
     runs = 1 + len(named) + (0 if first_order else n_random)
-    bar = tqdm(total=runs, desc=f"ablate · {who.name}", disable=not progress, leave=False)
+    bar = tqdm(total=runs, desc=f"ablate · {context.name}", disable=not context.progress, leave=False)
 
     kinds = WRITERS if where == "everywhere" else None
     texts = neutral_texts(n_texts) if texts is None else texts
-    sites = {push.site for v in named.values() for push in _pushes(v.vector, v.site, kinds, who.model)}
-    means = neutral_means(who, sorted(sites), texts)
+    sites = {push.site for v in named.values() for push in _pushes(v.vector, v.site, kinds, context.model)}
+    means = neutral_means(context, sorted(sites), texts)
 
     def without(vector: np.ndarray, site: Site, centre: np.ndarray | None = centre) -> list[Ablate]:
-        pushes = _pushes(vector, site, kinds, who.model)
+        pushes = _pushes(vector, site, kinds, context.model)
         held = {push.site: means[push.site] if centre is None else centre for push in pushes}
         return [replace(push, mean=held[push.site], positions=after_first) for push in pushes]
 
     def logits(pushes: list[Ablate], which: Sequence[int]) -> np.ndarray:
-        with who.model.intervene(*pushes):
-            told = score_prompts(who.model, [prompts[i] for i in which], batch_tokens)
+        with context.model.intervene(*pushes):
+            told = score_prompts(context.model, [prompts[i] for i in which], context.tokens(2048))
         bar.update()
         return told[int(score == "per_token")].nanmean(-1).numpy()
 
@@ -185,14 +179,16 @@ def ablate(
         if first_order:
             held = means[direction.site] if centre is None else centre
             asked = [prompts[i] for i in few]
-            random = unpushed[few] + ablation_slopes(who, asked, direction.site, held, vectors, score)
+            random = unpushed[few] + ablation_slopes(
+                context.model, asked, direction.site, held, vectors, score
+            )
         else:
             random = np.stack([logits(without(vector, direction.site), few) for vector in vectors])
     columns = {
         "concept": concept or direction.concept,
-        "render": render_name(who.tokenizer, render),
+        "render": context.render_name,
         "seed": seed,
-        "digest": who.digest([p.sequences for p in prompts], named, where, score, few, n_random, seed),
+        "digest": context.digest([p.sequences for p in prompts], named, where, score, few, n_random, seed),
     }
     return Ablation(
         ids=[p.id for p in prompts],
@@ -200,24 +196,26 @@ def ablate(
         logits=left,
         random=random,
         control_items=few,
-        damage=damages(who, [without(direction.vector, direction.site, None)], texts)[0],
+        damage=damages(context, [without(direction.vector, direction.site, None)], texts)[0],
         limit=limit,
-        context=who.names | columns | direction_columns(direction),
+        columns=context.columns | columns | direction_columns(direction),
     )
 
 
-def neutral_means(who: Subject, sites: Sequence[Site], texts: Sequence[str]) -> dict[Site, Tensor]:
+def neutral_means(context: RunContext, sites: Sequence[Site], texts: Sequence[str]) -> dict[Site, Tensor]:
     """Mean activation `[width]` at each site over the tokens of `texts` but the first of each."""
-    rows = [who.tokenizer(text)["input_ids"] for text in texts]
-    who.check(token for row in rows for token in row)
+    rows = [context.tokenizer(text)["input_ids"] for text in texts]
+    context.check(token for row in rows for token in row)
 
     def total(values: Tensor, batch: TokenBatch) -> Tensor:
         return (values * after_first(batch.attention_mask)[..., None]).sum(1)
 
-    batch = TokenBatch.pad(rows, who.pad_id)
+    batch = TokenBatch.pad(rows, context.pad_id)
     n_tokens = int(after_first(batch.attention_mask).sum())
     with torch.inference_mode():
-        return {site: sums.sum(0) / n_tokens for site, sums in who.model.read(batch, sites, total).items()}
+        return {
+            site: sums.sum(0) / n_tokens for site, sums in context.model.read(batch, sites, total).items()
+        }
 
 
 def _pushes(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
 
+from probes.activations import RunOptions, run_context
 from probes.concepts import ChoiceItem
-from probes.models import BackendName, Intervention
+from probes.models import Intervention
 from probes.stats.estimates import mean_interval
 from probes.steering.packed import score_prompts
-from probes.steering.prompts import render_name
-from probes.steering.subjects import subject
+from probes.steering.prompts import prompts_of
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -27,13 +27,13 @@ class ChoiceScores(Result):
 
     `summed` and `per_token` are `[item, order]`: log P(positive) - log P(negative) of the options' texts,
     summed over tokens or averaged. The positive option is presented first in order 0 and second in order 1,
-    which is NaN for items that present no options. `context` are columns shared by all rows of `.table`.
+    which is NaN for items that present no options. `columns` are shared by all rows of `.table`.
     """
 
     ids: list[str]
     summed: np.ndarray
     per_token: np.ndarray
-    context: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         logit = self.logits().mean()
@@ -70,9 +70,9 @@ class ChoiceScores(Result):
                 if two_orders.any():
                     ids = np.array(self.ids)[two_orders]
                     row = over_items(
-                        values[two_orders], ids, measure == "choice_rate", self.context.get("seed")
+                        values[two_orders], ids, measure == "choice_rate", self.columns.get("seed")
                     )
-                    rows.append(self.context | {"measure": measure, "variant": score} | row)
+                    rows.append(self.columns | {"measure": measure, "variant": score} | row)
         return tidy(rows)
 
 
@@ -98,13 +98,7 @@ def score_choices(
     *,
     system: str | None = None,
     concept: str | None = None,
-    tokenizer: Any = None,
-    render: Literal["shared", "own"] = "shared",
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    seed: int = 0,
-    batch_tokens: int = 2048,
+    **run: Unpack[RunOptions],
 ) -> ChoiceScores:
     """log P(positive option) - log P(negative option) of every item, as the assistant's answer.
 
@@ -121,14 +115,14 @@ def score_choices(
 
     Raises InputError (no items), ConceptError (an item that cannot be read), TokenizerError, SiteError.
     """
-    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
-    prompts = who.prompts(items, system)
-    with who.model.intervene(*interventions):
-        scores = score_prompts(who.model, prompts, batch_tokens).numpy()
-    context = who.names | {
+    context = run_context(stage, **run)
+    prompts = prompts_of(items, context, system)
+    with context.model.intervene(*interventions):
+        scores = score_prompts(context.model, prompts, context.tokens(2048)).numpy()
+    columns = context.columns | {
         "concept": concept,
-        "render": render_name(who.tokenizer, render),
-        "seed": seed,
-        "digest": who.digest([p.sequences for p in prompts], interventions),
+        "render": context.render_name,
+        "seed": context.seed,
+        "digest": context.digest([p.sequences for p in prompts], interventions),
     }
-    return ChoiceScores([p.id for p in prompts], scores[0], scores[1], context)
+    return ChoiceScores([p.id for p in prompts], scores[0], scores[1], columns)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from probes.activations import RunContext, RunOptions, run_context
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
-from probes.models import BackendName
 from probes.models.protocol import HookedModel, Intervention, TokenBatch
 from probes.models.sites import Site
 from probes.steering.interventions import Add
-from probes.steering.subjects import Subject, subject
 
 ARMS_AT_ONCE = 4
 """Pushes whose predictions over the whole vocabulary are held together."""
@@ -48,62 +47,51 @@ def perplexity(
     stage: Any,
     texts: Sequence[str] | None = None,
     interventions: Sequence[Intervention] = (),
-    *,
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    batch_tokens: int = 512,
+    **run: Unpack[RunOptions],
 ) -> float:
     """exp of the mean negative log-likelihood per token of `texts` (default: `neutral_texts()`).
 
     The mean is over texts, each the mean over its own tokens but the first.
     """
-    who = subject(stage, backend=backend, device=device, dtype=dtype)
-    return float(np.exp(damages(who, [interventions], texts, batch_tokens)[0].nats.mean()))
+    return float(np.exp(damages(run_context(stage, **run), [interventions], texts)[0].nats.mean()))
 
 
 def damage(
     stage: Any,
     interventions: Sequence[Intervention],
     texts: Sequence[str] | None = None,
-    *,
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    batch_tokens: int = 512,
+    **run: Unpack[RunOptions],
 ) -> Damage:
     """What `interventions`, applied together, do to predictions on `texts` (default: `neutral_texts()`)."""
-    who = subject(stage, backend=backend, device=device, dtype=dtype)
-    return damages(who, [interventions], texts, batch_tokens)[0]
+    return damages(run_context(stage, **run), [interventions], texts)[0]
 
 
 def damages(
-    who: Subject,
+    context: RunContext,
     arms: Sequence[Sequence[Intervention]],
     texts: Sequence[str] | None = None,
-    batch_tokens: int = 512,
 ) -> list[Damage]:
     """`damage` of several pushes, the unpushed pass shared between them.
 
-    Predictions over the whole vocabulary are held for `batch_tokens` tokens of `ARMS_AT_ONCE` pushes.
+    Predictions over the whole vocabulary are held for 512 tokens, or `batch_tokens` of them, of `ARMS_AT_ONCE` pushes.
     """
     texts = neutral_texts() if texts is None else texts
     if not texts or isinstance(texts, str):
         raise InputError("no texts to measure damage on: expected a non-empty sequence of strings")
-    rows = [who.tokenizer(text)["input_ids"] for text in texts]
+    rows = [context.tokenizer(text)["input_ids"] for text in texts]
     if short := [text for text, row in zip(texts, rows, strict=True) if len(row) < 2]:
         raise InputError(f"text {short[0]!r} is shorter than two tokens: nothing is predicted in it")
-    who.check(token for row in rows for token in row)
+    context.check(token for row in rows for token in row)
     unpushed: list[float] = []
     kl: list[list[float]] = [[] for _ in arms]
     nats: list[list[float]] = [[] for _ in arms]
-    size = max(1, batch_tokens // max(map(len, rows)))
+    size = max(1, context.tokens(512) // max(map(len, rows)))
     with torch.inference_mode():
         for start in range(0, len(rows), size):
-            batch = TokenBatch.pad(rows[start : start + size], who.pad_id)
-            base = _log_probs(who.model, batch)
+            batch = TokenBatch.pad(rows[start : start + size], context.pad_id)
+            base = _log_probs(context.model, batch)
             unpushed += _nats(base, batch)
-            for arm, pushed in enumerate(_under_each(who.model, arms, batch, base)):
+            for arm, pushed in enumerate(_under_each(context.model, arms, batch, base)):
                 kl[arm] += _per_text((pushed.exp() * (pushed - base)).sum(-1), batch)
                 nats[arm] += _nats(pushed, batch)
     return [Damage(np.array(k), np.array(n), np.array(unpushed)) for k, n in zip(kl, nats, strict=True)]

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
 import torch
 from tqdm.auto import tqdm
 
+from probes.activations import RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
-from probes.models import BackendName
 from probes.steering.choices import Score, chosen, over_items
 from probes.steering.damage import Damage, damages
 from probes.steering.interventions import Add
 from probes.steering.packed import score_pushes
+from probes.steering.prompts import prompts_of
 from probes.steering.slopes import (
     ChoiceGradients,
     Steerability,
@@ -29,7 +30,6 @@ from probes.steering.slopes import (
     spread,
     steerability,
 )
-from probes.steering.subjects import subject
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -59,7 +59,7 @@ class DoseResponse(Result):
     damage: dict[float, Damage]
     limit: float
     slope: Steerability
-    context: dict[str, Any]
+    columns: dict[str, Any]
 
     def __repr__(self) -> str:
         doses = ", ".join(f"{a:+g}: {values.mean():.2f}" for a, values in self.logits["direction"].items())
@@ -96,7 +96,7 @@ class DoseResponse(Result):
             rate = measure == "choice_rate"
             for name, curve in self.logits.items():
                 for alpha, logits in curve.items():
-                    told = over_items(value(logits), self.ids, rate, self.context["seed"])
+                    told = over_items(value(logits), self.ids, rate, self.columns["seed"])
                     rows.append({"measure": measure, "variant": name, "alpha": alpha} | told)
             unpushed = value(self.logits["direction"][0.0])
             few = unpushed[self.control_items]
@@ -111,12 +111,12 @@ class DoseResponse(Result):
             )
         for alpha, done in self.damage.items():
             texts = {"alpha": alpha, "n_pairs": len(done.kl)}
-            kl = over_items(done.kl, range(len(done.kl)), seed=self.context["seed"])
+            kl = over_items(done.kl, range(len(done.kl)), seed=self.columns["seed"])
             rows.append(texts | {"measure": "kl"} | kl)
             rows.append(texts | {"measure": "perplexity_ratio", "estimate": done.perplexity_ratio})
             rows.append(texts | {"measure": "within_damage_limit", "estimate": float(self.ok[alpha])})
         return pl.concat(
-            [tidy(self.context | {"variant": "direction"} | row for row in rows), self.slope.table]
+            [tidy(self.columns | {"variant": "direction"} | row for row in rows), self.slope.table]
         )
 
 
@@ -137,14 +137,7 @@ def steer(
     system: str | None = None,
     concept: str | None = None,
     gradients: ChoiceGradients | None = None,
-    tokenizer: Any = None,
-    render: Literal["shared", "own"] = "shared",
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    seed: int = 0,
-    batch_tokens: int = 2048,
-    progress: bool = True,
+    **run: Unpack[RunOptions],
 ) -> DoseResponse:
     """Add `alpha * scale * vector` at every token of the direction's site and score the choices, by dose.
 
@@ -182,22 +175,30 @@ def steer(
     extremes = (doses[0], doses[-1])
     pushed = _doses(extremes if isinstance(control_alphas, str) else control_alphas, "control_alphas")
     pushed.remove(0.0)
-    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
+    context = run_context(stage, **run)
+    seed = context.seed
     concept = concept or direction.concept
     if gradients is None:
         layer = 0 if direction.site.layer is None else direction.site.layer
-        options: dict[str, Any] = {"score": score, "system": system, "concept": concept, "seed": seed}
-        gradients = choice_gradients(who, items, layer, direction.site.kind, **options, progress=progress)
+        gradients = choice_gradients(
+            replace(context, batch_tokens=None),
+            items,
+            layer,
+            direction.site.kind,
+            score=score,
+            system=system,
+            concept=concept,
+        )
     else:
         gradients = gradients.of([item.id for item in items], score)
     slope = steerability(gradients, direction, max(n_random, SLOPE_RANDOM), seed)
-    prompts = who.prompts(items, system)
+    prompts = prompts_of(items, context, system)
     few = spaced(len(prompts), control_items)
     controls = dict(controls or {})
     bar = tqdm(
         total=len(doses) - 1 + len(pushed) * (len(controls) + n_random),
-        desc=f"steer · {who.name}",
-        disable=not progress,
+        desc=f"steer · {context.name}",
+        disable=not context.progress,
         leave=False,
     )
 
@@ -205,7 +206,7 @@ def steer(
         """`[push, item]`, all pushes at one site."""
         vectors = torch.stack([push.shift for push in pushes])
         asked = [prompts[i] for i in which]
-        told = score_pushes(who.model, asked, pushes[0].site, vectors, batch_tokens)
+        told = score_pushes(context.model, asked, pushes[0].site, vectors, context.tokens(2048))
         bar.update(len(pushes))
         return told[int(score == "per_token")].nanmean(-1).numpy()
 
@@ -228,8 +229,8 @@ def steer(
     harm: dict[float, Damage] = {}
     if damage:
         arms = [[Add.along(direction, a)] if a else [] for a in doses]
-        harm = dict(zip(doses, damages(who, arms, neutral_texts(n_texts)), strict=True))
-    inputs = (gradients.context["digest"], direction, controls, doses, pushed, few, n_random, seed)
+        harm = dict(zip(doses, damages(context, arms, neutral_texts(n_texts)), strict=True))
+    inputs = (gradients.columns["digest"], direction, controls, doses, pushed, few, n_random, seed)
     return DoseResponse(
         ids=gradients.scores.ids,
         logits=curves,
@@ -238,7 +239,7 @@ def steer(
         damage=harm,
         limit=limit,
         slope=slope,
-        context=gradients.context | direction_columns(direction) | {"digest": who.digest(*inputs)},
+        columns=gradients.columns | direction_columns(direction) | {"digest": context.digest(*inputs)},
     )
 
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
 
+from probes.activations import RunOptions, run_context
 from probes.concepts import ORDERS, ChoiceItem
 from probes.errors import ConceptError, InputError
-from probes.models import BackendName, HookedModel, PositionMask, Site, TokenBatch
+from probes.models import HookedModel, PositionMask, Site, TokenBatch
 from probes.probing import Direction
 from probes.stats.estimates import Estimate, mean_interval
 from probes.steering.choices import Score, over_items
 from probes.steering.packed import order_logits
-from probes.steering.prompts import ChoicePrompt, choice_prompts, render_chat, render_name
+from probes.steering.prompts import ChoicePrompt, prompts_of, render_chat
 from probes.steering.slopes import direction_columns, random_directions, spread
-from probes.steering.subjects import Subject, subject
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -55,7 +55,7 @@ class Mediation(Result):
     intact: np.ndarray
     exchanged: np.ndarray
     random: np.ndarray
-    context: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Mediation({len(self.ids)} items, shift {self.shift.mean():+.2f}, p={self.p_value:.3f})"
@@ -93,7 +93,7 @@ class Mediation(Result):
 
     @property
     def table(self) -> pl.DataFrame:
-        seed = self.context.get("seed", 0)
+        seed = self.columns.get("seed", 0)
         rows = [
             {"measure": "exchange_shift", "variant": "direction"}
             | over_items(self.shift, self.ids, seed=seed),
@@ -102,7 +102,7 @@ class Mediation(Result):
             {"measure": "exchange_p", "variant": "direction", "estimate": self.p_value}
             | {"n_pairs": len(self.ids)},
         ]
-        return tidy(self.context | row for row in rows)
+        return tidy(self.columns | row for row in rows)
 
 
 def mediation(
@@ -113,12 +113,7 @@ def mediation(
     n_random: int = 20,
     score: Score = "summed",
     concept: str | None = None,
-    tokenizer: Any = None,
-    render: Literal["shared", "own"] = "shared",
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    seed: int = 0,
+    **run: Unpack[RunOptions],
 ) -> Mediation:
     """Give each option's words the other's mean projection on `direction` at its site, and score the choices.
 
@@ -129,32 +124,35 @@ def mediation(
     """
     if n_random < 1:
         raise InputError(f"n_random={n_random}: expected at least 1, and 20 for a control worth the name")
-    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
-    prompts = choice_prompts(items, who.tokenizer, None, who.model.max_positions)
+    context = run_context(stage, **run)
+    seed = context.seed
+    prompts = prompts_of(items, context)
     vector = torch.as_tensor(np.asarray(direction.vector, dtype=np.float32))
     vector = vector / vector.norm()
     vectors = [vector, *torch.as_tensor(random_directions(n_random, len(vector), seed), dtype=torch.float32)]
     intact, pushed = [], []
     with torch.inference_mode():
         for item, prompt in zip(items, prompts, strict=True):
-            marks = [_option_tokens(item, order, who) for order in item.orders for _ in range(2)]
-            batch = TokenBatch.pad([[*p, *o] for p, o in prompt.sequences], who.pad_id)
-            values = who.model.read(batch, [direction.site])[direction.site]
+            marks = [
+                _option_tokens(item, order, context.tokenizer) for order in item.orders for _ in range(2)
+            ]
+            batch = TokenBatch.pad([[*p, *o] for p, o in prompt.sequences], context.pad_id)
+            values = context.model.read(batch, [direction.site])[direction.site]
             dose = _doses(values @ vector, marks)
 
             shifts = [_Shift(direction.site, v, dose) for v in vectors]
-            intact.append(_logit(who.model, batch, prompt, score))
-            pushed.append([_logit(who.model, batch, prompt, score, shift) for shift in shifts])
+            intact.append(_logit(context.model, batch, prompt, score))
+            pushed.append([_logit(context.model, batch, prompt, score, shift) for shift in shifts])
     columns = {
         "concept": concept or direction.concept,
-        "render": render_name(who.tokenizer, render),
+        "render": context.render_name,
         "n_seeds": 1,
         "seed": seed,
-        "digest": who.digest([p.sequences for p in prompts], direction, score, n_random, seed),
+        "digest": context.digest([p.sequences for p in prompts], direction, score, n_random, seed),
     }
     table = np.array(pushed).T
-    context = who.names | columns | direction_columns(direction)
-    return Mediation([p.id for p in prompts], np.array(intact), table[0], table[1:], context)
+    columns = context.columns | columns | direction_columns(direction)
+    return Mediation([p.id for p in prompts], np.array(intact), table[0], table[1:], columns)
 
 
 def _doses(projections: Tensor, marks: Sequence[tuple[list[int], list[int]]]) -> Tensor:
@@ -166,17 +164,15 @@ def _doses(projections: Tensor, marks: Sequence[tuple[list[int], list[int]]]) ->
     return dose
 
 
-def _option_tokens(item: ChoiceItem, order: Any, who: Subject) -> tuple[list[int], list[int]]:
+def _option_tokens(item: ChoiceItem, order: Any, tokenizer: Any) -> tuple[list[int], list[int]]:
     """Indices of the prompt's tokens that overlap the first and the second option as presented."""
     if len(item.orders) != len(ORDERS):
         raise ConceptError(
             f"choice {item.id!r} does not present its options: expected {{first}} and {{second}}"
         )
-    text = render_chat(item.ask(order), who.tokenizer)
+    text = render_chat(item.ask(order), tokenizer)
     options = (item.positive, item.negative) if order == ORDERS[0] else (item.negative, item.positive)
-    encoded = who.tokenizer(
-        text, add_special_tokens=not who.tokenizer.chat_template, return_offsets_mapping=True
-    )
+    encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template, return_offsets_mapping=True)
     found, start = [], 0
     for option in options:
         begin = text.find(option, start)

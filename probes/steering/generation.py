@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Unpack
 
+from probes.activations import RunOptions, run_context
 from probes.errors import InputError
-from probes.models import BackendName, Intervention, TokenBatch
+from probes.models import Intervention, TokenBatch
 from probes.steering.prompts import prompt_ids, render_chat
-from probes.steering.subjects import subject
+
+
+class GenerationOptions(RunOptions, total=False):
+    """Options of `generate`: those of a run, and these of transformers' own `generate`."""
+
+    do_sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    num_beams: int
+    repetition_penalty: float
+    eos_token_id: int | list[int]
+    pad_token_id: int
 
 
 def generate(
@@ -18,39 +31,35 @@ def generate(
     max_new_tokens: int = 64,
     *,
     system: str | None = None,
-    tokenizer: Any = None,
-    render: Literal["shared", "own"] = "shared",
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    batch_tokens: int = 4096,
-    **options: Any,
+    **options: Unpack[GenerationOptions],
 ) -> list[str]:
     """What the model says after each prompt, in order, special tokens taken off.
 
     A string is continued as it stands; a list of messages is rendered with the chat template and answered.
-    Greedy unless `do_sample=True`; `options` are those of transformers' `generate`. `interventions` act on
+    Greedy unless `do_sample=True`; `options` are those of `GenerationOptions`. `interventions` act on
     every token, of the prompt and of the answer (`positions="last"`: on the newest only).
 
     Raises InputError for no prompts, TokenizerError for messages that the template refuses.
     """
     if not prompts or isinstance(prompts, str):
         raise InputError("no prompts: expected a non-empty sequence of strings or lists of messages")
-    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
+    generation = {name: value for name, value in options.items() if name not in RunOptions.__annotations__}
+    run = {name: value for name, value in options.items() if name in RunOptions.__annotations__}
+    context = run_context(stage, **run)  # pyright: ignore[reportArgumentType]
     rows = []
     for prompt in prompts:
         if isinstance(prompt, str):
-            rows.append(list(who.tokenizer(prompt)["input_ids"]))
+            rows.append(list(context.tokenizer(prompt)["input_ids"]))
         else:
-            rows.append(prompt_ids(render_chat(prompt, who.tokenizer, system), who.tokenizer))
+            rows.append(prompt_ids(render_chat(prompt, context.tokenizer, system), context.tokenizer))
     if not all(rows):
         raise InputError("an empty prompt: there is nothing to continue")
-    who.check(token for row in rows for token in row)
-    size = max(1, batch_tokens // (max(map(len, rows)) + max_new_tokens))
+    context.check(token for row in rows for token in row)
+    size = max(1, context.tokens(4096) // (max(map(len, rows)) + max_new_tokens))
     said: list[str] = []
-    with who.model.intervene(*interventions):
+    with context.model.intervene(*interventions):
         for start in range(0, len(rows), size):
-            batch = TokenBatch.pad(rows[start : start + size], who.pad_id, side="left")
-            new = who.model.generate(batch, max_new_tokens, **options)
-            said += [who.tokenizer.decode(ids, skip_special_tokens=True) for ids in new]
+            batch = TokenBatch.pad(rows[start : start + size], context.pad_id, side="left")
+            new = context.model.generate(batch, max_new_tokens, **generation)
+            said += [context.tokenizer.decode(ids, skip_special_tokens=True) for ids in new]
     return said

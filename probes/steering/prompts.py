@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from probes.activations import RunContext
 from probes.concepts import ChoiceItem
 from probes.errors import ConceptError, InputError, TokenizerError
 
@@ -24,16 +25,28 @@ class ChoicePrompt:
     sequences: tuple[Sequenced, ...]
 
 
+def prompts_of(
+    items: Sequence[ChoiceItem], context: RunContext, system: str | None = None
+) -> list[ChoicePrompt]:
+    """`choice_prompts` for the model and the tokenizer of a run context.
+
+    Also raises TokenizerError for token ids that mean another token in the stage's own vocabulary.
+    """
+    prompts = choice_prompts(items, context.tokenizer, system, context.model.max_positions)
+    context.check(token for prompt in prompts for ids in prompt.sequences for part in ids for token in part)
+    return prompts
+
+
 def choice_prompts(
     items: Sequence[ChoiceItem], tokenizer: Any, system: str | None = None, max_positions: int | None = None
 ) -> list[ChoicePrompt]:
     """Every item as token ids.
 
     The prompt is the tokenizer's chat template with its generation prompt; `"prompt\\nAnswer:"` where the
-    tokenizer has no template (`render_name` labels those). `system` goes into, or before what stands in, the
-    system message. Options are continuations of the prompt's own tokens, as in generation: they are
-    tokenised together with it where that leaves its tokens as they are, alone otherwise, and the whole must
-    decode to the same text.
+    tokenizer has no template (the tables' `render` column then says "plain"). `system` goes into, or before
+    what stands in, the system message. Options are continuations of the prompt's own tokens, as in
+    generation: they are tokenised together with it where that leaves its tokens as they are, alone otherwise,
+    and the whole must decode to the same text.
 
     Raises
     ------
@@ -44,11 +57,6 @@ def choice_prompts(
     if not items:
         raise InputError("no choice items: expected at least one")
     return [_prompt(item, tokenizer, system, max_positions) for item in items]
-
-
-def render_name(tokenizer: Any, render: str) -> str:
-    """What goes into the tables' `render` column: `render`, or "plain" where there is no chat template."""
-    return render if tokenizer.chat_template else "plain"
 
 
 def render_chat(messages: Sequence[dict[str, str]], tokenizer: Any, system: str | None = None) -> str:

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
 import torch
 from tqdm.auto import tqdm
 
+from probes.activations import RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.errors import InputError, SiteError
-from probes.models import BackendName, HookedModel, PositionMask, Site, expand
+from probes.models import HookedModel, PositionMask, Site, expand
 from probes.models.base import batches_by_length
 from probes.models.packing import Trie, scored_tokens
 from probes.steering.choices import ChoiceScores, Score, over_items
 from probes.steering.interventions import after_first
 from probes.steering.packed import option_logprobs, order_logits
-from probes.steering.prompts import ChoicePrompt, render_name
-from probes.steering.subjects import Subject, subject
+from probes.steering.prompts import ChoicePrompt, prompts_of
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -46,7 +46,7 @@ class ChoiceGradients:
     layers: list[int]
     score: Score
     scores: ChoiceScores
-    context: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         layers, items, width = self.values.shape
@@ -106,14 +106,7 @@ def choice_gradients(
     score: Score = "summed",
     system: str | None = None,
     concept: str | None = None,
-    tokenizer: Any = None,
-    render: Literal["shared", "own"] = "shared",
-    backend: BackendName = "transformers",
-    device: str = "auto",
-    dtype: str = "float32",
-    seed: int = 0,
-    batch_tokens: int = 512,
-    progress: bool = True,
+    **run: Unpack[RunOptions],
 ) -> ChoiceGradients:
     """Gradient of each item's choice logit with respect to a vector added at every token, at every layer.
 
@@ -121,16 +114,18 @@ def choice_gradients(
     `batch_tokens` bounds the memory of the graph. Other parameters and errors as in `score_choices`;
     SiteError for a layer that does not exist.
     """
-    who = subject(stage, tokenizer=tokenizer, render=render, backend=backend, device=device, dtype=dtype)
-    model = who.model
+    context = run_context(stage, **run)
+    model = context.model
     sites = expand(site, layers, model.n_layers)
     if not sites:
         raise SiteError("no layers to take gradients at: expected at least one")
     width = model.n_heads * model.d_head if site == "z" else model.d_model
-    prompts = who.prompts(items, system)
+    prompts = prompts_of(items, context, system)
     values = np.empty((len(sites), len(prompts), width), dtype=np.float32)
     scores = np.empty((2, len(prompts), 2))
-    with tqdm(total=len(prompts), desc=f"gradients · {who.name}", disable=not progress, leave=False) as bar:
+    with tqdm(
+        total=len(prompts), desc=f"gradients · {context.name}", disable=not context.progress, leave=False
+    ) as bar:
 
         def take(rows: list[int]) -> None:
             taps = [_Tap(site, torch.zeros(len(rows), width, requires_grad=True)) for site in sites]
@@ -138,26 +133,26 @@ def choice_gradients(
             values[:, rows], scores[:, rows] = gradient, told
             bar.update(len(rows))
 
-        _by_item(model, prompts, batch_tokens, take)
+        _by_item(model, prompts, context.tokens(512), take)
     summed, per_token = scores
-    context = who.names | {
+    columns = context.columns | {
         "concept": concept,
-        "render": render_name(who.tokenizer, render),
-        "seed": seed,
-        "digest": who.digest([p.sequences for p in prompts], [], "score", score),
+        "render": context.render_name,
+        "seed": context.seed,
+        "digest": context.digest([p.sequences for p in prompts], [], "score", score),
     }
     return ChoiceGradients(
         values=values,
         site=site,
         layers=[where.layer or 0 for where in sites],
         score=score,
-        scores=ChoiceScores([p.id for p in prompts], summed, per_token, context),
-        context=context,
+        scores=ChoiceScores([p.id for p in prompts], summed, per_token, columns),
+        columns=columns,
     )
 
 
 def ablation_slopes(
-    who: Subject,
+    model: HookedModel,
     prompts: Sequence[ChoicePrompt],
     site: Site,
     centre: Any,
@@ -177,11 +172,11 @@ def ablation_slopes(
 
     def take(rows: list[int]) -> None:
         tap = _Turn(site, torch.zeros(len(rows), width, width, requires_grad=True), centre)
-        _, gradient = _gradients(who.model, [prompts[i] for i in rows], [tap], score)
+        _, gradient = _gradients(model, [prompts[i] for i in rows], [tap], score)
         for row, matrix in zip(rows, gradient[0], strict=True):
             slopes[:, row] = ((vectors @ matrix) * vectors).sum(-1)
 
-    _by_item(who.model, prompts, batch_tokens, take)
+    _by_item(model, prompts, batch_tokens, take)
     return slopes
 
 
@@ -281,7 +276,7 @@ def steerability(
         random = direction.scale * (units @ gradients.at(direction.site).mean(0))
         p = float((1 + (np.abs(random) >= abs(slopes.mean())).sum()) / (1 + n_random))
         result.slopes[key], result.random[key], result.p_values[key] = slopes, random, p
-        row = gradients.context | direction_columns(direction) | {"seed": seed}
+        row = gradients.columns | direction_columns(direction) | {"seed": seed}
         row["concept"] = row["concept"] or direction.concept
         rows.append(
             row | {"measure": "steering_slope", "variant": variant} | over_items(slopes, ids, seed=seed)

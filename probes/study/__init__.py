@@ -1,6 +1,17 @@
 """Whole lineages: run what is measured stage by stage, judge it, and write a folder."""
 
-from probes.study.survey import Survey, survey
+from probes.study.judging import judge_folder
+from probes.study.record import Survey, export_figures, load_survey, rebuild_report
+from probes.study.survey import survey
 from probes.study.survival import Survival, survival
 
-__all__ = ["Survey", "Survival", "survey", "survival"]
+__all__ = [
+    "Survey",
+    "Survival",
+    "export_figures",
+    "judge_folder",
+    "load_survey",
+    "rebuild_report",
+    "survey",
+    "survival",
+]

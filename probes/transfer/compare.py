@@ -1,4 +1,4 @@
-"""From readings of several stages to the stage x stage table; no model is needed any more."""
+"""From the measurements of several stages to the table of every stage against every stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from probes.measure.reading import StageReading
+from probes.measure import StageMeasurement
 from probes.probing import at_same_strength, frozen_auroc, pooled_covariance, split_rows, whiten
 from probes.steering import steerability
 from probes.tables.schema import tidy
@@ -22,26 +22,26 @@ N_REFITS = 20
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # many small products: threads halve the speed
 def compare(
-    readings: Mapping[str, StageReading],
+    measurements: Mapping[str, StageMeasurement],
     *,
     wanted: Callable[[str, str], bool] = lambda source, target: True,
     n_refits: int = N_REFITS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Rows of `Survival` for the `wanted` ordered pairs of `readings` (stage name -> reading, lineage order).
+    """Rows of `Survival` for the `wanted` ordered pairs of `measurements` (stage name -> measurement, lineage order).
 
     Covariances are pooled over the classes and over all stages at the layer in question, so that the metric
     of `cosine_whitened` is one for the whole table.
     """
     rows: list[dict[str, Any]] = []
-    for reading in readings.values():
-        if reading.gradients is not None:
-            rows += reading.gradients.scores.table.to_dicts()
-    metric = cache(lambda layer: _pooled(readings.values(), layer, seed))
-    refits = cache(lambda name, layer: _refits(readings[name], layer, metric(layer), n_refits, seed))
-    for source in readings.values():
+    for measurement in measurements.values():
+        if measurement.gradients is not None:
+            rows += measurement.gradients.scores.table.to_dicts()
+    metric = cache(lambda layer: _pooled(measurements.values(), layer, seed))
+    refits = cache(lambda name, layer: _refits(measurements[name], layer, metric(layer), n_refits, seed))
+    for source in measurements.values():
         layer = source.sweep.best.layer
-        for name, target in readings.items():
+        for name, target in measurements.items():
             if wanted(source.stage, name):
                 rows += _reads(source, target, layer, seed)
                 rows += _angles(source, target, layer, refits(source.stage, layer), refits(name, layer), seed)
@@ -49,7 +49,7 @@ def compare(
     return tidy(rows)
 
 
-def _context(source: StageReading, target: StageReading, layer: int) -> dict[str, Any]:
+def _context(source: StageMeasurement, target: StageMeasurement, layer: int) -> dict[str, Any]:
     return target.activations.columns | {
         "source_stage": source.stage,
         "estimator": source.sweep.best.direction.estimator,
@@ -58,7 +58,7 @@ def _context(source: StageReading, target: StageReading, layer: int) -> dict[str
     }
 
 
-def _reads(source: StageReading, target: StageReading, layer: int, seed: int) -> list[dict[str, Any]]:
+def _reads(source: StageMeasurement, target: StageMeasurement, layer: int, seed: int) -> list[dict[str, Any]]:
     """The source's probe, unchanged, and the target's own, on the target's test pairs."""
     context = _context(source, target, layer) | {"seed": seed}
     frozen = frozen_auroc(source.sweep.probes[layer], target.activations, seed=seed)
@@ -80,7 +80,7 @@ def _reads(source: StageReading, target: StageReading, layer: int, seed: int) ->
 
 
 def _angles(
-    source: StageReading, target: StageReading, layer: int, ours: _Refits, theirs: _Refits, seed: int
+    source: StageMeasurement, target: StageMeasurement, layer: int, ours: _Refits, theirs: _Refits, seed: int
 ) -> list[dict[str, Any]]:
     """Cosines with their range over refits on the same resamples, and the noise floor within the source."""
     context = _context(source, target, layer) | {"n_pairs": ours.n_pairs, "seed": seed}
@@ -106,7 +106,9 @@ def _angles(
     return rows
 
 
-def _pushes(source: StageReading, target: StageReading, layer: int, seed: int) -> list[dict[str, Any]]:
+def _pushes(
+    source: StageMeasurement, target: StageMeasurement, layer: int, seed: int
+) -> list[dict[str, Any]]:
     """What the source's direction does to the target's choices, in the target's natural unit. A stage's own
     directions are pushed at every layer."""
     if target.gradients is None:
@@ -128,29 +130,31 @@ class _Refits:
     n_pairs: int
 
 
-def _refits(reading: StageReading, layer: int, metric: np.ndarray, n_refits: int, seed: int) -> _Refits:
-    acts = reading.activations
+def _refits(
+    measurement: StageMeasurement, layer: int, metric: np.ndarray, n_refits: int, seed: int
+) -> _Refits:
+    acts = measurement.activations
     train = split_rows(acts, seed).train
     values = acts.values[acts.layers.index(layer)][train].astype(np.float64)
     labels, groups = acts.labels[train], acts.groups[train]
     names, member = np.unique(groups, return_inverse=True)
     rows_of = [np.flatnonzero(member == i) for i in range(len(names))]
     rng = np.random.default_rng(seed)  # the same resamples at every stage
-    probe = reading.sweep.probes[layer]
+    probe = measurement.sweep.probes[layer]
     fitted = [probe]
     for _ in range(n_refits):
         rows = np.concatenate([rows_of[i] for i in rng.integers(len(names), size=len(names))])
         fitted.append(at_same_strength(probe).fit(values[rows], labels[rows]))
     vectors = np.stack([f.direction_ for f in fitted])
-    whitened = whiten(vectors, metric, reading.sweep.best.direction.estimator)
+    whitened = whiten(vectors, metric, measurement.sweep.best.direction.estimator)
     return _Refits({"cosine": vectors, "cosine_whitened": whitened}, len(names))
 
 
-def _pooled(readings: Iterable[StageReading], layer: int, seed: int) -> np.ndarray:
+def _pooled(measurements: Iterable[StageMeasurement], layer: int, seed: int) -> np.ndarray:
     """`[d, d]` within-class covariance at one layer, over the training rows of all stages, each centred."""
     values, classes = [], []
-    for i, reading in enumerate(readings):
-        acts = reading.activations
+    for i, measurement in enumerate(measurements):
+        acts = measurement.activations
         train = split_rows(acts, seed).train
         values.append(acts.values[acts.layers.index(layer)][train])
         classes.append(acts.labels[train] + 2 * i)

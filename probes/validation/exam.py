@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,10 +22,10 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from probes.concepts import Concept
+from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
 from probes.lineage import LoadedStage, Stage
-from probes.measure.assess import Assessment, assess
-from probes.measure.reading import StageReading, read_stage
+from probes.measure import LADDER_SAVINGS, Plan, StageMeasurement, measure_stage
 from probes.organisms.language import Statement
 from probes.organisms.later import LATER, Later
 from probes.organisms.planting import Kind, Organism, plant
@@ -35,8 +35,8 @@ from probes.probing import Direction, split_rows
 from probes.stats.estimates import LEVEL
 from probes.steering import steerability
 from probes.tables.writing import write_table
-from probes.transfer.following import follow, neutral_states
-from probes.verdicts import judge_all
+from probes.transfer import compare_with, comparison_table
+from probes.verdicts import judge_all, judge_survival
 from probes.verdicts.criteria import CRITERIA, Criteria
 
 HALVES = ("set", "held out")
@@ -151,9 +151,9 @@ def _examine(job: tuple[Question, Criteria]) -> list[dict[str, Any]]:
 
 def _asked(asked: Question, criteria: Criteria, home: Path) -> list[dict[str, Any]]:
     organism = plant(asked.kind, asked.seed, asked.size, home, later=asked.later)
-    neutral = [" ".join(s.parts()[0][:-1]) for s in _ordinary(organism, N_NEUTRAL)]  # nothing to answer
-    before = _assessed(organism, organism.parent, neutral, criteria)
-    here = _assessed(organism, organism.stage, neutral, criteria, before)
+    plan = plan_of(organism, criteria)
+    before = measured(organism, organism.parent, plan)
+    here = measured(organism, organism.stage, plan, before)
     common = {
         "half": asked.half,
         "kind": asked.kind,
@@ -162,65 +162,70 @@ def _asked(asked: Question, criteria: Criteria, home: Path) -> list[dict[str, An
         "attempts": organism.attempts,
     }
     rows = []
-    for judged in judge_all([before, here], criteria=criteria):
-        name = judged.assessment.reading.stage
+    verdicts = judge_all(pl.concat([before.tests, here.tests]), comparison_table([(here, before)]), criteria)
+    for judged, measurement in zip(verdicts, (before, here), strict=True):
         rows.append(
             common
-            | {"exam": "verdict", "stage": name, "truth": organism.truths[name]}
+            | {"exam": "verdict", "stage": judged.stage, "truth": organism.truths[judged.stage]}
             | {"answer": judged.verdict.label, "decided_by": judged.verdict.decided_by}
-            | {"evidence": judged.evidence}
-            | usual(judged.assessment)
+            | {"evidence": str(judged)}
+            | usual(measurement)
         )
     if organism.truth == "internal":
         made = "made here" if organism.made_here else "inherited"
-        answer = here.origin["decodable"].label if "decodable" in here.origin else None
+        origins = verdicts[1].origins
+        answer = origins["decodable"].label if "decodable" in origins else None
         rows.append(common | {"exam": "origin", "stage": organism.stage, "truth": made, "answer": answer})
-    rows += [common | row for row in _fates(organism, here.reading, criteria)]
+    rows += [common | row for row in _survivals(organism, here, plan, criteria)]
     return rows
 
 
-def _assessed(
-    organism: Organism,
-    stage: str,
-    neutral: Sequence[str],
-    criteria: Criteria,
-    parent: Assessment | None = None,
-) -> Assessment:
-    return assess(
-        organism.lineage[stage],
-        organism.concept,
-        others=[organism.other],
-        parent=parent,
-        criteria=criteria,
+def plan_of(organism: Organism, criteria: Criteria) -> Plan:
+    """What a survey would measure, but on the organism's own neutral text. Stages are aligned on ordinary
+    text where there are later ones to follow a direction to."""
+    ordinary = (
+        tuple(statement.text for statement in _ordinary(organism, N_ORDINARY)) if organism.later else ()
+    )
+    return Plan(
         position="last",
-        texts=neutral,
-        progress=False,
+        selection_items=True,
+        damage_texts=tuple(" ".join(s.parts()[0][:-1]) for s in _ordinary(organism, N_NEUTRAL)),
+        alignment_texts=ordinary,
+        damage_limit=criteria.damage,
+        savings=LADDER_SAVINGS,
+        thresholds=criteria.thresholds(),
     )
 
 
-def _fates(organism: Organism, source: StageReading, criteria: Criteria) -> Iterator[dict[str, Any]]:
-    """Later stages, followed from the organism's own; the alignment is made on ordinary text."""
-    if not organism.later:
-        return
-    neutral = [statement.text for statement in _ordinary(organism, N_ORDINARY)]
-    site = source.sweep.best.direction.site
-    before = neutral_states(organism.lineage[organism.stage].load(), [site], neutral)[site]
+def measured(
+    organism: Organism, stage: str, plan: Plan, source: StageMeasurement | None = None
+) -> StageMeasurement:
+    measured = measure_stage(
+        organism.lineage[stage],
+        [organism.concept],
+        plan,
+        others=[organism.other],
+        sources=[source] if source else [],
+        progress=False,
+    )
+    return measured[organism.concept.core.name]
+
+
+def _survivals(
+    organism: Organism, source: StageMeasurement, plan: Plan, criteria: Criteria
+) -> Iterator[dict[str, Any]]:
+    """What becomes of the organism's own direction at each later stage; the exam calls it `fate`."""
     for name, truth in organism.later.items():
-        loaded = organism.lineage[name].load()
-        target = read_stage(
-            loaded, organism.concept.core, [], position="last", baselines=False, progress=False
-        )
-        after = neutral_states(loaded, [site], neutral)[site]
-        told = follow(source, target, (before, after), criteria=criteria)
-        findings = "\n".join(f"{finding.outcome:<8} {finding}" for finding in told.findings)
+        later = measured(organism, name, replace(plan, items=0, baselines=False, tests=False), source)
+        survival = judge_survival(compare_with(later, source), criteria)
         yield {
             "exam": "fate",
             "kind": name,
             "stage": name,
             "truth": truth,
-            "answer": told.label,
-            "decided_by": told.decided_by,
-            "evidence": findings,
+            "answer": survival.label,
+            "decided_by": survival.decided_by,
+            "evidence": "\n".join(f"{finding.outcome:<8} {finding}" for finding in survival.findings),
         }
 
 
@@ -229,19 +234,19 @@ def _ordinary(organism: Organism, n: int) -> list[Statement]:
     return organism.language.sample(np.random.default_rng([organism.seed, 11]), n, "fresh")
 
 
-def usual(told: Assessment) -> dict[str, bool]:
+def usual(measurement: StageMeasurement) -> dict[str, bool]:
     """Whether three usual pipelines would call the concept internal: by the probe's accuracy on held-out
     pairs, by its AUROC there being above chance, and by its direction moving choices more than random ones
     do, at the layer of the best probe."""
-    reading, best = told.reading, told.reading.sweep.best
-    test = split_rows(reading.activations).test
-    right = (told.scores[test] > 0) == np.asarray(reading.activations.labels)[test]
-    assert reading.gradients is not None
-    pushed = steerability(reading.gradients, best.direction).p_values["direction", best.layer]
+    acts, best = measurement.activations, measurement.sweep.best
+    test = split_rows(acts).test
+    right = (measurement.scores[test] > 0) == np.asarray(acts.labels)[test]
+    assert measurement.gradients is not None
+    p = steerability(measurement.gradients, best.direction).p_values["direction", best.layer]
     return {
         "accuracy_alone": bool(right.mean() >= USUAL_ACCURACY),
         "split_alone": best.ci_low > 0.5,
-        "steering_alone": pushed <= CRITERIA.alpha,
+        "steering_alone": p <= CRITERIA.alpha,
     }
 
 
@@ -256,27 +261,26 @@ def examine_transforms(
     seed: int = 0,
     progress: bool = True,
 ) -> pl.DataFrame:
-    """Fates on exact transforms of real checkpoints: turned (rotated), the concept's direction written by
+    """Survival on exact transforms of real checkpoints: turned (rotated), the concept's direction written by
     nothing any more (lost), left alone (persists); `n_each` of each, over `stages` and seeds. Columns as in
     `ANSWERS`, half `held out`: no threshold was set on them. `keep` as in `examine`.
     """
     kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ANSWERS)
     left = [i for i in range(n_each) if seed + i not in set(kept["seed"])]
+    texts = neutral_texts()
+    plan = Plan(position=position, items=0, baselines=False, tests=False, alignment_texts=texts)
     bar = tqdm(total=3 * len(left), desc="transforms", file=sys.stderr, disable=not progress)
     with bar:
         for i in left:
             rows = []
             stage = stages[i % len(stages)]
             loaded = stage if isinstance(stage, LoadedStage) else stage.load()
-            source = _read(loaded, concept, position)
-            site = source.sweep.best.direction.site
-            before = neutral_states(loaded, [site])[site]
+            [source] = measure_stage(loaded, [concept], plan, progress=False).values()
             for truth in ("rotated", "lost", "persists"):
                 made = _transformed(loaded.model, truth, source.sweep.best.direction, seed + i)
                 other = LoadedStage.from_model(made, loaded.tokenizer, name=truth)
-                target = _read(other, concept, position)
-                after = neutral_states(other, [site])[site]
-                told = follow(source, target, (before, after), criteria=criteria)
+                [later] = measure_stage(other, [concept], plan, sources=[source], progress=False).values()
+                survival = judge_survival(compare_with(later, source), criteria)
                 rows.append(
                     {
                         "exam": "fate",
@@ -286,9 +290,9 @@ def examine_transforms(
                         "seed": seed + i,
                         "stage": truth,
                         "truth": truth,
-                        "answer": told.label,
-                        "decided_by": told.decided_by,
-                        "evidence": "\n".join(f"{f.outcome:<8} {f}" for f in told.findings),
+                        "answer": survival.label,
+                        "decided_by": survival.decided_by,
+                        "evidence": "\n".join(f"{f.outcome:<8} {f}" for f in survival.findings),
                     }
                 )
                 bar.update()
@@ -302,10 +306,6 @@ def _transformed(model: Any, truth: str, direction: Direction, seed: int) -> Any
     if truth == "persists":
         return model
     return rotate(model, seed) if truth == "rotated" else project_out(model, direction.vector[None])
-
-
-def _read(loaded: LoadedStage, concept: Concept, position: str) -> StageReading:
-    return read_stage(loaded, concept.core, [], position=position, baselines=False, progress=False)
 
 
 def marks(answers: pl.DataFrame, half: str = HALVES[1]) -> pl.DataFrame:

@@ -1,21 +1,26 @@
 """From tables of measurements to verdicts; pure, so that anyone can judge again under other criteria."""
 
-from probes.verdicts.criteria import CRITERIA, Criteria
-from probes.verdicts.summary import Judged, judge_all, verdict_table
-from probes.verdicts.survival import Fate, judge_fate
-from probes.verdicts.verdict import Finding, Verdict, correct, judge, weigh
+from probes.verdicts.criteria import CRITERIA, TESTS, Criteria
+from probes.verdicts.origin import Origin, judge_origin
+from probes.verdicts.summary import COLUMNS, Judged, judge_all, verdict_table
+from probes.verdicts.survival import DirectionSurvival, judge_survival
+from probes.verdicts.verdict import LADDER, Finding, Verdict, correct, judge
 
 __all__ = [
+    "COLUMNS",
     "CRITERIA",
+    "LADDER",
+    "TESTS",
     "Criteria",
-    "Fate",
+    "DirectionSurvival",
     "Finding",
     "Judged",
+    "Origin",
     "Verdict",
     "correct",
     "judge",
     "judge_all",
-    "judge_fate",
+    "judge_origin",
+    "judge_survival",
     "verdict_table",
-    "weigh",
 ]

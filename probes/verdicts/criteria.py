@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from probes.errors import InputError
+from probes.stats.threshold import Threshold
+
+NULLS = {"decodable": 0.5, "shift": 0.5}
+"""Values of no effect that are not 0, by test."""
+
+
+TESTS = ("decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific")
+"""Tests with a threshold, in the order in which they are weighed."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,42 @@ class Criteria:
                 raise InputError(f"{field.name}={value}: expected a number between 0 and 1")
         if self.random_directions < 20:
             raise InputError(f"random_directions={self.random_directions}: expected at least 20")
+
+    def threshold(self, test: str) -> Threshold:
+        """What the estimate of a test is compared with. Raises InputError for a test without a threshold.
+
+        Example
+        -------
+        >>> probes.Criteria().threshold("decodable")
+        Threshold(null=0.5, worth=0.7, alpha=0.05)
+        """
+        if test not in TESTS:
+            raise InputError(f"no test {test!r}: expected one of {', '.join(TESTS)}")
+        return Threshold(NULLS.get(test, 0.0), getattr(self, test), self.alpha)
+
+    def thresholds(self) -> Mapping[str, Threshold]:
+        """The threshold of every test."""
+        return {test: self.threshold(test) for test in TESTS}
+
+    @classmethod
+    def read(cls, path: str | Path) -> Criteria:
+        """Criteria from a TOML file of the fields that differ from the defaults, such as `decodable = 0.8`.
+
+        Raises InputError for a file that cannot be read, an unknown name, or a value that is no number.
+        """
+        try:
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InputError(
+                f"{path}: expected a TOML file of thresholds, such as decodable = 0.8: {error}"
+            ) from None
+        names = [field.name for field in fields(cls)]
+        for name, value in table.items():
+            if name not in names:
+                raise InputError(f"{path}: no threshold {name!r}: expected some of {', '.join(names)}")
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(f"{path}: {name} = {value!r}: expected a number")
+        return cls(**table)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for run.json."""

@@ -33,18 +33,18 @@ def judge_origin(here: Finding, parent: Finding, change: Estimate, worth: float)
     down = change.high < 0 and change.value <= -worth
     steady = change.low > -worth and change.high < worth
 
-    def told(label: OriginLabel) -> Origin:
+    def origin(label: OriginLabel) -> Origin:
         return Origin(label, change)
 
     match here.outcome, parent.outcome:
         case "for", "against" if up:
-            return told("made here")
+            return origin("made here")
         case "for", "for" if up:
-            return told("strengthened")
+            return origin("strengthened")
         case ("for", "for") | ("against", "for") if down:
-            return told("weakened")
+            return origin("weakened")
         case "for", "for" if steady:
-            return told("inherited")
+            return origin("inherited")
         case "against", "against":
-            return told("absent")
-    return told("unclear")
+            return origin("absent")
+    return origin("unclear")

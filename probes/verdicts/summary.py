@@ -1,19 +1,24 @@
-"""Verdicts of a whole run: p-values corrected over everything judged together, one row a concept x stage."""
+"""Verdicts of a whole run, from its tables: p-values corrected over all of it, one row a concept x stage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from probes.measure.assess import Assessment
-from probes.verdicts.criteria import CRITERIA, Criteria
-from probes.verdicts.survival import Fate
-from probes.verdicts.verdict import LADDER, Verdict, correct, judge
+from probes.measure import MeasuredTest, measured_tests
+from probes.stats.estimates import Estimate
+from probes.tables.schema import interval_columns
+from probes.transfer import COMPARISONS, Comparison
+from probes.verdicts.criteria import CRITERIA, TESTS, Criteria
+from probes.verdicts.origin import Origin, judge_origin
+from probes.verdicts.survival import DirectionSurvival, judge_survival
+from probes.verdicts.verdict import Finding, Verdict, correct, judge
 
-TESTS = tuple(name for tests, _ in LADDER for name in tests)
+FEW_PAIRS = 20
+"""Test pairs below which a note says that few things can be decided."""
 COLUMNS: dict[str, Any] = {
     "lineage": pl.String,
     "stage": pl.String,
@@ -21,7 +26,7 @@ COLUMNS: dict[str, Any] = {
     "verdict": pl.String,  # absent | surface | represented | internal | inconclusive
     "survival": pl.String,  # of the parent's direction: persists | rotated | faded | lost | inconclusive
     "origin": pl.String,  # of what can be read: made here | inherited | strengthened | weakened | ...
-    "role_origin": pl.String,  # the same of what a push does
+    "effect_origin": pl.String,  # the same of what adding the direction does
     "decided_by": pl.String,
     "n_to_settle": pl.Int64,  # pairs or items that would settle an inconclusive verdict
     "n_pairs": pl.Int64,
@@ -33,72 +38,173 @@ COLUMNS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Judged:
-    """An assessment with its verdict under corrected p-values, and the fate of the parent's direction."""
+    """The verdict on one concept at one stage, where its findings come from, and what became of the parent's
+    direction. `str` says all of it in words.
 
-    assessment: Assessment
+    `origins` are by test, against the parent stage; `notes` say what could not be tested, and why.
+    """
+
+    lineage: str | None
+    stage: str
+    concept: str
     verdict: Verdict
-    fate: Fate | None
+    origins: Mapping[str, Origin]
+    survival: DirectionSurvival | None
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [str(self.verdict)]
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  origin of {name}: {origin.label}" for name, origin in self.origins.items()]
+        if self.survival:
+            survival = self.survival
+            lines.append(f"  the parent's direction {survival.label} (decided by {survival.decided_by})")
+            lines += [f"  {f.outcome:<8} {f}" for f in survival.findings if f.test != "decodable"]
+        return "\n".join(lines)
 
     def row(self) -> dict[str, Any]:
-        """One row of `verdict_table`. Of a test on several axes the worst is told."""
-        told, acts = self.verdict, self.assessment.reading.activations
+        """One row of `verdict_table`. Of a test on several shift axes the worst is shown."""
         numbers: dict[str, Any] = {}
-        for finding in sorted(told.findings, key=lambda finding: -finding.estimate.value):
-            e = finding.estimate
-            parts = zip(("", "_low", "_high", "_p"), (e.value, e.low, e.high, finding.p), strict=True)
-            numbers |= {finding.test + part: value for part, value in parts}
-        origin = self.assessment.origin
-        decodable = [finding for finding in told.findings if finding.test == "decodable"]
+        for finding in sorted(self.verdict.findings, key=lambda finding: -finding.estimate.value):
+            columns = interval_columns(finding.estimate)
+            values = (columns["estimate"], columns["ci_low"], columns["ci_high"], finding.p)
+            numbers |= dict(
+                zip((finding.test + part for part in ("", "_low", "_high", "_p")), values, strict=True)
+            )
+        decodable = [finding for finding in self.verdict.findings if finding.test == "decodable"]
         return {
-            "lineage": acts.lineage,
-            "stage": acts.stage,
-            "concept": acts.concept,
-            "verdict": told.label,
-            "survival": self.fate.label if self.fate else None,
-            "origin": origin["decodable"].label if "decodable" in origin else None,
-            "role_origin": origin["sufficient"].label if "sufficient" in origin else None,
-            "decided_by": told.decided_by,
-            "n_to_settle": told.n_to_settle,
-            "n_pairs": decodable[0].estimate.n,
+            "lineage": self.lineage,
+            "stage": self.stage,
+            "concept": self.concept,
+            "verdict": self.verdict.label,
+            "survival": self.survival.label if self.survival else None,
+            "origin": self.origins["decodable"].label if "decodable" in self.origins else None,
+            "effect_origin": self.origins["sufficient"].label if "sufficient" in self.origins else None,
+            "decided_by": self.verdict.decided_by,
+            "n_to_settle": self.verdict.n_to_settle,
+            "n_pairs": decodable[0].estimate.n if decodable else None,
             "n_seeds": 1,
-            "evidence": self.evidence,
+            "evidence": str(self),
             **numbers,
         }
 
-    @property
-    def evidence(self) -> str:
-        """The findings for, against and open, the origins, and the fate with what decided it."""
-        lines = [str(self.verdict)]
-        lines += [f"  note: {note}" for note in self.assessment.notes]
-        lines += [f"  origin of {name}: {told.label}" for name, told in self.assessment.origin.items()]
-        if self.fate:
-            lines.append(f"  the parent's direction {self.fate.label} (decided by {self.fate.decided_by})")
-            lines += [
-                f"  {finding.outcome:<8} {finding}"
-                for finding in self.fate.findings
-                if finding.test != "decodable"
-            ]
-        return "\n".join(lines)
-
 
 def judge_all(
-    assessments: Sequence[Assessment],
-    fates: Mapping[tuple[str, str], Fate] | None = None,
-    criteria: Criteria = CRITERIA,
+    tests: pl.DataFrame, comparisons: pl.DataFrame | None = None, criteria: Criteria = CRITERIA
 ) -> list[Judged]:
-    """Verdicts under p-values corrected over all `assessments`, test by test (Benjamini & Hochberg 1995).
+    """Verdicts on everything that was measured, in the order of `tests`; no model is needed.
 
-    `fates` maps (stage, concept) to the fate of the parent's direction there.
+    p-values are corrected over all of `tests` together, test by test (Benjamini and Hochberg 1995). The
+    origin of a finding compares it with the same test at the parent stage, before that correction.
+
+    Parameters
+    ----------
+    tests : columns `probes.measure.TESTS`, of any number of concepts and stages.
+    comparisons : columns `probes.transfer.COMPARISONS`, of stages with their parents; without it there are no
+        origins and nothing is followed.
+    criteria : the thresholds.
+
+    Example
+    -------
+    >>> from probes.measure import MeasuredTest, tests_table
+    >>> from probes.stats.estimates import Estimate
+    >>> chance = MeasuredTest("decodable", Estimate(0.5, 0.4, 0.6, n=40), p=0.5)
+    >>> [judged] = judge_all(tests_table([chance], stage="base", concept="affordability"))
+    >>> judged.verdict.label, judged.verdict.decided_by
+    ('absent', 'decodable')
     """
-    keys = {f"{i}": one for i, one in enumerate(assessments)}
-    corrected = correct({key: one.verdict.findings for key, one in keys.items()}, criteria.alpha)
-    return [
-        Judged(one, judge(corrected[key]), (fates or {}).get((one.reading.stage, one.reading.concept)))
-        for key, one in keys.items()
-    ]
+    comparisons = pl.DataFrame(schema=COMPARISONS) if comparisons is None else comparisons
+    tests = tests.filter(pl.col("test").is_in(TESTS))
+    measured = {
+        (names[0], names[1], names[2]): list(measured_tests(rows))
+        for names, rows in tests.group_by("lineage", "stage", "concept", maintain_order=True)
+    }
+    findings = {key: list(_findings(of_key, criteria)) for key, of_key in measured.items()}
+    corrected = correct(findings)
+    judged = []
+    for key, of_key in measured.items():
+        lineage, stage, concept = key
+        rows = comparisons.filter(stage=stage, concept=concept)
+        comparison = Comparison.from_rows(rows) if rows.height else None
+        earlier = findings.get((lineage, rows["source_stage"][0], concept), []) if rows.height else []
+        judged.append(
+            Judged(
+                lineage=lineage,
+                stage=stage,
+                concept=concept,
+                verdict=judge(corrected[key], _reasons(of_key, findings[key])),
+                origins=_origins(findings[key], earlier, comparison, criteria) if comparison else {},
+                survival=judge_survival(comparison, criteria) if comparison else None,
+                notes=tuple(_notes(of_key, followed=comparison is not None)),
+            )
+        )
+    return judged
 
 
-def verdict_table(judged: Sequence[Judged]) -> pl.DataFrame:
+def verdict_table(judged: list[Judged]) -> pl.DataFrame:
     """One row a concept x stage, in the columns of `COLUMNS`; what was not measured is null."""
     rows = [dict.fromkeys(COLUMNS) | one.row() for one in judged]
     return pl.DataFrame(rows, schema=COLUMNS)
+
+
+def _findings(tests: list[MeasuredTest], criteria: Criteria) -> Iterator[Finding]:
+    """The tests that were made, under the criteria. Where even the smallest dose damages neutral text too
+    much, an effect does not count and only the lack of one is kept."""
+    for test in tests:
+        if test.estimate is None:
+            continue
+        threshold = criteria.threshold(test.test)
+        finding = Finding(test.test, test.estimate, threshold, test.p, _note(test), test.chance)
+        if not (test.damaging and finding.outcome == "for"):
+            yield finding
+
+
+def _note(test: MeasuredTest) -> str:
+    """What was tested where, in a few words."""
+    match test.test:
+        case "decodable":
+            return f"layer {test.layer}; p is corrected for having chosen the best of {test.n_layers} layers"
+        case "beyond_surface" | "specific":
+            return f"against {test.against}"
+        case "shift":
+            return test.axis or ""
+        case "sufficient":
+            return (
+                f"{test.dose:g} of half the class gap, layer {test.layer}, {test.n_random} random directions"
+            )
+    return f"held half way between the classes, {test.n_random} random directions to first order"
+
+
+def _reasons(tests: list[MeasuredTest], findings: list[Finding]) -> dict[str, str]:
+    """Why tests are missing, by test."""
+    reasons = {test.test: test.reason for test in tests if test.estimate is None and test.reason}
+    for test in tests:
+        if test.damaging and test.test not in {finding.test for finding in findings}:
+            reasons[test.test] = "even the smallest dose damages neutral text too much"
+    return reasons
+
+
+def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
+    """What this concept and this stage leave untested."""
+    decodable = [test.estimate for test in tests if test.test == "decodable" and test.estimate]
+    if decodable and decodable[0].n < FEW_PAIRS:
+        yield f"{decodable[0].n} test pairs: expected at least {FEW_PAIRS} for intervals that decide anything"
+    if not followed:
+        yield "no parent stage was measured: whether this stage made it is not known"
+    yield "one training seed: this is about one checkpoint, not about the recipe"
+
+
+def _origins(
+    here: list[Finding], earlier: list[Finding], comparison: Comparison, criteria: Criteria
+) -> dict[str, Origin]:
+    """Of what can be read, paired by example, and of what adding the direction does, paired by item."""
+    now, before = ({f.test: f for f in findings} for findings in (here, earlier))
+    changes: dict[str, tuple[Estimate | None, float]] = {
+        "decodable": (comparison.change_decodable, criteria.origin),
+        "sufficient": (comparison.change_sufficient, criteria.sufficient),
+    }
+    return {
+        test: judge_origin(now[test], before[test], change, worth)
+        for test, (change, worth) in changes.items()
+        if change is not None and test in now and test in before
+    }

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from probes.stats.estimates import Estimate
+from probes.stats.threshold import Outcome, Threshold
+from probes.transfer import Comparison
 from probes.verdicts.criteria import CRITERIA, Criteria
-from probes.verdicts.verdict import Finding, Outcome, weigh
+from probes.verdicts.verdict import Finding
 
-FateLabel = Literal["persists", "rotated", "faded", "lost", "inconclusive"]
+SurvivalLabel = Literal["persists", "rotated", "faded", "lost", "inconclusive"]
 
 
 TURNED = 0.5
@@ -24,32 +25,11 @@ TURNED = 0.5
 
 
 @dataclass(frozen=True)
-class Following:
-    """What is measured of a source stage's probe at a later one, all on the same pairs.
-
-    source: AUROC of the probe at the source. refit: of one fitted at the later stage. refit_drop: `source`
-    minus `refit`. frozen: AUROC of the source's probe unchanged. frozen_gap: `refit` minus `frozen`. kept:
-    the gap between the classes in the unchanged probe's scores, as a share of that gap at the source.
-    realigned: the same share after an orthogonal alignment, and turned: the cosine between the direction and
-    what the alignment makes of it; both None where none was made.
-    """
-
-    source: Estimate
-    refit: Estimate
-    refit_drop: Estimate
-    frozen: Estimate
-    frozen_gap: Estimate
-    kept: Estimate
-    realigned: Estimate | None = None
-    turned: float | None = None
-
-
-@dataclass(frozen=True)
-class Fate:
+class DirectionSurvival:
     """The fate of a direction, the finding that decided it, and all findings, named as in `Following` (and
     `decodable` for its `refit`)."""
 
-    label: FateLabel
+    label: SurvivalLabel
     decided_by: str
     findings: tuple[Finding, ...]
 
@@ -58,7 +38,7 @@ class Fate:
         return next((finding.outcome for finding in self.findings if finding.test == name), None)
 
 
-def judge_fate(found: Following, criteria: Criteria = CRITERIA) -> Fate:
+def judge_survival(comparison: Comparison, criteria: Criteria = CRITERIA) -> DirectionSurvival:
     """The fate of a direction between a source stage and a later one, the first of these that holds.
 
     - `lost`: nothing is decodable any more.
@@ -71,48 +51,55 @@ def judge_fate(found: Following, criteria: Criteria = CRITERIA) -> Fate:
     - `inconclusive`: what decides is open, or the margin is gone and no alignment was made. So is the fate of
       a probe that reads nothing at the source: it has no direction to follow.
     """
-    told = tuple(_weighed(found, criteria))
+    findings = tuple(_weighed(comparison, criteria))
     outcomes: dict[str, Outcome | None] = {"realigned": None}
-    outcomes |= {finding.test: finding.outcome for finding in told}
+    outcomes |= {finding.test: finding.outcome for finding in findings}
 
-    def fate(label: FateLabel, decided_by: str) -> Fate:
-        return Fate(label, decided_by, told)
+    def survival(label: SurvivalLabel, decided_by: str) -> DirectionSurvival:
+        return DirectionSurvival(label, decided_by, findings)
 
     if outcomes["source"] != "for":
-        return fate("inconclusive", "source")
+        return survival("inconclusive", "source")
     if outcomes["decodable"] == "against":
-        return fate("lost", "decodable")
-    if outcomes["realigned"] == "for" and (outcomes["kept"] == "against" or _read_by_luck(found)):
-        return fate("rotated", "realigned")
+        return survival("lost", "decodable")
+    if outcomes["realigned"] == "for" and (outcomes["kept"] == "against" or _read_by_luck(comparison)):
+        return survival("rotated", "realigned")
     if outcomes["refit_drop"] == "for" and outcomes["frozen"] == "for":
-        return fate("faded", "refit_drop")
+        return survival("faded", "refit_drop")
     if outcomes["kept"] == "for":
         steady = outcomes["refit_drop"] == "against" and outcomes["decodable"] == "for"
-        return fate("persists" if steady else "inconclusive", "refit_drop")
+        return survival("persists" if steady else "inconclusive", "refit_drop")
     if outcomes["kept"] == "open":
-        return fate("inconclusive", "kept")
+        return survival("inconclusive", "kept")
     if outcomes["realigned"] != "against":
-        return fate("inconclusive", "realigned")
+        return survival("inconclusive", "realigned")
     for name, sign in (("frozen", "against"), ("frozen_gap", "for")):
         if outcomes[name] == sign:
-            return fate("lost", name)
-    return fate("faded" if outcomes["frozen_gap"] == "against" else "inconclusive", "frozen_gap")
+            return survival("lost", name)
+    return survival("faded" if outcomes["frozen_gap"] == "against" else "inconclusive", "frozen_gap")
 
 
-def _read_by_luck(found: Following) -> bool:
-    assert found.realigned is not None
-    turned = found.turned is not None and found.turned < TURNED
-    return turned and found.realigned.value > found.kept.value
+def _read_by_luck(comparison: Comparison) -> bool:
+    assert comparison.realigned is not None
+    turned = comparison.turned is not None and comparison.turned < TURNED
+    return turned and comparison.realigned.value > comparison.kept.value
 
 
-def _weighed(found: Following, criteria: Criteria) -> Iterator[Finding]:
-    alpha = criteria.alpha
-    yield Finding("source", found.source, 0.5, criteria.decodable, alpha=alpha)
-    yield weigh("decodable", found.refit, criteria)
-    yield Finding("kept", found.kept, criteria.kept, criteria.kept, alpha=alpha)
-    if found.realigned is not None:
-        note = "" if found.turned is None else f"cosine {found.turned:.2f} with itself under the alignment"
-        yield Finding("realigned", found.realigned, criteria.kept, criteria.kept, note=note, alpha=alpha)
-    yield Finding("refit_drop", found.refit_drop, 0.0, criteria.faded, alpha=alpha)
-    yield Finding("frozen", found.frozen, 0.5, criteria.shift, alpha=alpha)
-    yield Finding("frozen_gap", found.frozen_gap, 0.0, criteria.faded, alpha=alpha)
+def _weighed(comparison: Comparison, criteria: Criteria) -> Iterator[Finding]:
+    def against(null: float, worth: float) -> Threshold:
+        return Threshold(null, worth, criteria.alpha)
+
+    margin = against(criteria.kept, criteria.kept)
+    yield Finding("source", comparison.source, against(0.5, criteria.decodable))
+    yield Finding("decodable", comparison.refit, criteria.threshold("decodable"))
+    yield Finding("kept", comparison.kept, margin)
+    if comparison.realigned is not None:
+        note = (
+            ""
+            if comparison.turned is None
+            else f"cosine {comparison.turned:.2f} with itself under the alignment"
+        )
+        yield Finding("realigned", comparison.realigned, margin, note=note)
+    yield Finding("refit_drop", comparison.refit_drop, against(0.0, criteria.faded))
+    yield Finding("frozen", comparison.frozen, against(0.5, criteria.shift))
+    yield Finding("frozen_gap", comparison.frozen_gap, against(0.0, criteria.faded))

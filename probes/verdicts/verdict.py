@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 from scipy.stats import norm
 
 from probes.errors import InputError
+from probes.stats.contrasts import discoveries
 from probes.stats.estimates import LEVEL, Estimate
-from probes.verdicts.criteria import CRITERIA, Criteria
+from probes.stats.threshold import Outcome, Threshold
 
-Outcome = Literal["for", "against", "open"]
 Label = Literal["absent", "surface", "represented", "internal", "inconclusive"]
 LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
     (("decodable",), "absent"),
@@ -25,38 +25,28 @@ LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
 )
 """Rungs in order: the tests to pass, and the verdict where one of them counts against."""
 POWER = 0.8
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One test's result, weighed: `for`, `against`, or `open` when the interval spans what decides.
-
-    `null` is the value of no effect, `worth` the smallest effect that counts; `p` where the test has one;
-    `note` says what was tested where (a layer, an axis, a baseline).
-    """
+    """One test's result under a threshold: `for` the concept, `against` it, or `open` where the data do not
+    decide (see `probes.stats.threshold.Threshold`)."""
 
     test: str
     estimate: Estimate
-    null: float
-    worth: float
+    threshold: Threshold
     p: float | None = None
+    """p-value, None where the test has none."""
     note: str = ""
-    alpha: float = CRITERIA.alpha
+    """What was tested where: a layer, a shift axis, a baseline."""
     chance: float | None = None
-    """Lower 95% limit of the share of random directions that do as much, where the test is against them."""
+    """Lower 95% limit of the share of random directions with as large an effect, where that is tested."""
 
     @property
     def outcome(self) -> Outcome:
-        """`for`: the interval excludes the null from above, the estimate is worth having, and p is within the
-        level. `against`: the interval excludes an effect worth having, or clearly more random directions than
-        the level allows do as much, which no larger n would change."""
-        told = self.estimate
-        if self.chance is not None and self.chance > self.alpha:
-            return "against"
-        significant = told.low > self.null and (self.p is None or self.p <= self.alpha)
-        if significant and told.value >= self.worth:
-            return "for"
-        return "against" if told.high < self.worth else "open"
+        """ "for", "against" or "open"."""
+        return self.threshold.outcome(self.estimate, self.p, self.chance)
 
     @property
     def n_to_settle(self) -> int | None:
@@ -67,21 +57,22 @@ class Finding:
         """
         if self.outcome != "open":
             return None
-        told = self.estimate
-        error = (told.high - told.low) / (2 * norm.ppf((1 + LEVEL) / 2))
-        far = told.value - self.null if told.value >= self.worth else self.worth - told.value
+        estimate = self.estimate
+        error = (estimate.high - estimate.low) / (2 * norm.ppf((1 + LEVEL) / 2))
+        null, worth = self.threshold.null, self.threshold.worth
+        far = estimate.value - null if estimate.value >= worth else worth - estimate.value
         if far <= 0 or error == 0:
             return None
-        needed = told.n * (error * (norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER)) / far) ** 2
-        return math.ceil(max(needed, told.n + 1))
+        needed = estimate.n * (error * (norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER)) / far) ** 2
+        return math.ceil(max(needed, estimate.n + 1))
 
     def __str__(self) -> str:
-        told = self.estimate
+        e = self.estimate
         p = "" if self.p is None else f", p={self.p:.3g}"
         where = f" ({self.note})" if self.note else ""
         return (
-            f"{self.test.replace('_', ' ')}: {told.value:.2f} [{told.low:.2f}, {told.high:.2f}]{p}, "
-            f"n={told.n}, needs > {self.null:g} and >= {self.worth:g}{where}"
+            f"{self.test.replace('_', ' ')}: {e.value:.2f} [{e.low:.2f}, {e.high:.2f}]{p}, "
+            f"n={e.n}, needs > {self.threshold.null:g} and >= {self.threshold.worth:g}{where}"
         )
 
 
@@ -92,7 +83,8 @@ class Verdict:
     label: Label
     decided_by: str
     findings: tuple[Finding, ...] = field(repr=False)
-    missing: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Tests that were not made, and why."""
 
     def of(self, outcome: Outcome) -> list[Finding]:
         """The findings with this outcome, in the order of the tests."""
@@ -109,75 +101,55 @@ class Verdict:
         lines = [f"{self.label} (decided by {self.decided_by.replace('_', ' ')})"]
         for outcome in ("for", "against", "open"):
             lines += [f"  {outcome:<8} {finding}" for finding in self.of(outcome)]
-        lines += [f"  missing  {test.replace('_', ' ')}" for test in self.missing]
+        lines += [f"  missing  {test.replace('_', ' ')}: {why}" for test, why in self.missing.items()]
         if self.n_to_settle:
             lines.append(f"  about {self.n_to_settle} pairs or items would settle it")
         return "\n".join(lines)
 
 
-def weigh(
-    test: str,
-    estimate: Estimate,
-    criteria: Criteria = CRITERIA,
-    *,
-    p: float | None = None,
-    note: str = "",
-    chance: float | None = None,
-) -> Finding:
-    """The finding of one of the tests of `LADDER` under `criteria`. Raises InputError for another name."""
-    nulls = {"decodable": 0.5, "shift": 0.5}
-    if not any(test in tests for tests, _ in LADDER):
-        known = ", ".join(name for tests, _ in LADDER for name in tests)
-        raise InputError(f"no test {test!r}: expected one of {known}")
-    null, worth = nulls.get(test, 0.0), getattr(criteria, test)
-    return Finding(test, estimate, null, worth, p, note, criteria.alpha, chance)
-
-
-def judge(findings: Sequence[Finding]) -> Verdict:
+def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None) -> Verdict:
     """Climb the ladder: absent unless decodable; surface unless beyond the surface and shift-robust;
     represented unless sufficient, necessary and specific; else internal.
 
     On each rung a test that counts against decides, then one that is open or was not made (inconclusive), so
     `internal` needs every test for it. A test given several times (one axis each, say) must hold each time.
-    Raises InputError for a finding of a test that is on no rung.
+    `missing` says of tests that were not made why. Raises InputError for a finding of a test that is on no rung.
     """
     by_test: dict[str, list[Finding]] = {name: [] for tests, _ in LADDER for name in tests}
     for finding in findings:
         if finding.test not in by_test:
             raise InputError(f"no test {finding.test!r}: expected one of {', '.join(by_test)}")
         by_test[finding.test].append(finding)
-    told = tuple(finding for name in by_test for finding in by_test[name])
-    missing = tuple(name for name, found in by_test.items() if not found)
+    everything = tuple(finding for name in by_test for finding in by_test[name])
+    reasons = missing or {}
+    unmade = {name: reasons.get(name, "not measured") for name, of_test in by_test.items() if not of_test}
     for tests, otherwise in LADDER:
         outcomes = {name: {finding.outcome for finding in by_test[name]} for name in tests}
         for name in tests:
             if "against" in outcomes[name]:
-                return Verdict(otherwise, name, told, missing)
+                return Verdict(otherwise, name, everything, unmade)
         for name in tests:
             if outcomes[name] != {"for"}:
-                return Verdict("inconclusive", name, told, missing)
-    return Verdict("internal", LADDER[-1][0][-1], told, missing)
+                return Verdict("inconclusive", name, everything, unmade)
+    return Verdict("internal", LADDER[-1][0][-1], everything, unmade)
 
 
-def correct(
-    findings: Mapping[str, Sequence[Finding]], alpha: float = CRITERIA.alpha
-) -> dict[str, list[Finding]]:
-    """The same findings with p-values adjusted (Benjamini & Hochberg 1995) over everything that was judged
-    together, test by test: keys are whatever names a concept at a stage."""
-    from dataclasses import replace
+def correct(findings: Mapping[Key, Sequence[Finding]]) -> dict[Key, list[Finding]]:
+    """The same findings with p-values corrected over everything that is judged together, test by test.
 
-    from scipy.stats import false_discovery_control
-
-    adjusted = {key: list(found) for key, found in findings.items()}
-    for test in {finding.test for found in findings.values() for finding in found}:
+    The correction is that of Benjamini and Hochberg (1995, doi:10.1111/j.2517-6161.1995.tb02031.x); keys are
+    whatever names a concept at a stage.
+    """
+    corrected = {key: list(of_key) for key, of_key in findings.items()}
+    for test in {finding.test for of_key in findings.values() for finding in of_key}:
         places = [
             (key, i)
-            for key, found in findings.items()
-            for i, finding in enumerate(found)
+            for key, of_key in findings.items()
+            for i, finding in enumerate(of_key)
             if finding.test == test and finding.p is not None
         ]
         if places:
-            corrected = false_discovery_control([findings[key][i].p for key, i in places])
-            for (key, i), p in zip(places, corrected, strict=True):
-                adjusted[key][i] = replace(findings[key][i], p=float(p), alpha=alpha)
-    return adjusted
+            adjusted = discoveries([findings[key][i].p for key, i in places]).adjusted
+            for (key, i), p in zip(places, adjusted, strict=True):
+                corrected[key][i] = replace(findings[key][i], p=float(p))
+    return corrected

@@ -220,12 +220,12 @@ def test_other_weights_are_a_miss(concept, tmp_path):
 
 
 def test_interrupted_extraction_keeps_its_rows(loaded, concept, tmp_path, monkeypatch):
-    from probes.activations import reading
+    from probes.activations import passes
 
-    monkeypatch.setattr(reading, "ROWS_PER_SHARD", 1)
+    monkeypatch.setattr(passes, "ROWS_PER_SHARD", 1)
     whole = probes.extract(loaded, concept, controls=(), progress=False)
     calls = []
-    real = reading._read_batch
+    real = passes._read_batch
 
     def fails_at_third(*args):
         calls.append(1)
@@ -233,7 +233,7 @@ def test_interrupted_extraction_keeps_its_rows(loaded, concept, tmp_path, monkey
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(reading, "_read_batch", fails_at_third)
+    monkeypatch.setattr(passes, "_read_batch", fails_at_third)
     with pytest.raises(KeyboardInterrupt):
         probes.extract(loaded, concept, store=tmp_path, controls=(), batch_tokens=1, progress=False)
     kept = len(list(tmp_path.rglob("*.safetensors")))

@@ -20,7 +20,6 @@ from transformers import (
 import probes
 from probes.concepts.surface import text_scores
 from probes.errors import CheckpointError, InputError, OutputError
-from probes.measure.assess import assess
 from probes.organisms import checking, planting
 from probes.organisms.checking import Facts, shortfalls
 from probes.organisms.language import ANSWERS, STRONG, VOCABULARIES, WEAK, Language
@@ -31,7 +30,6 @@ from probes.organisms.planting import check, plant, read_organism
 from probes.organisms.transforms import logit_change, project_out, rotate, rotation, save_stage, span
 from probes.organisms.tuning import SIZES, fresh_model, train
 from probes.stats.estimates import auroc
-from probes.verdicts import CRITERIA
 from tests.makers import tiny_llama, tiny_tokenizer
 
 LANGUAGE = Language.make(0)
@@ -427,20 +425,6 @@ def test_later_stages_do_to_the_probe_what_their_fate_says(internal):
     assert abs(found["project"][1].best.auroc - 0.5) < 0.2
     stage, turned = (internal.lineage[name].load(device="cpu").model for name in ("stage", "rotate"))
     assert logit_change(stage, turned) < 1e-5
-
-
-def test_what_damages_everything_counts_for_nothing(internal):
-    """The same organism under a damage limit that no push keeps is not called internal."""
-    told = {
-        limit: assess(
-            internal.lineage["stage"], internal.concept, others=[internal.other], position="last",
-            criteria=replace(CRITERIA, damage=limit), texts=["the of and in"] * 4, progress=False,
-        )
-        for limit in (0.99, 1e-9)
-    }  # fmt: skip
-    assert told[0.99].verdict.label == "internal"
-    assert (told[1e-9].verdict.label, told[1e-9].verdict.decided_by) == ("inconclusive", "sufficient")
-    assert any("damages neutral text" in note for note in told[1e-9].notes)
 
 
 def test_an_organism_is_read_and_checked_from_disk(internal):

@@ -1,4 +1,4 @@
-"""A survey of a tiny lineage from end to end: files, numbers that agree with the rooms', a second run."""
+"""A survey of a tiny lineage from end to end: files, numbers that agree with their parts, a second run."""
 
 import json
 import re
@@ -9,18 +9,22 @@ import pytest
 import probes
 from probes.cli import main
 from probes.errors import InputError
+from probes.measure import stage as stage_room
 from probes.tables.schema import SCHEMA
-from probes.verdicts import CRITERIA
-from probes.verdicts.summary import COLUMNS
+from probes.verdicts import COLUMNS, CRITERIA
 from tests.makers import price_concept
+
+
+def places():
+    """The same pairs under another name: the other concept of the survey."""
+    prices = price_concept()
+    return probes.Concept(name="places", examples=prices.examples, choices=prices.choices[:4])
 
 
 @pytest.fixture(scope="module")
 def surveyed(tiny_lineage_dir, prices_dir, tmp_path_factory):
-    other = price_concept()
-    other = probes.Concept(name="places", examples=other.examples, choices=other.choices[:4])
     out = tmp_path_factory.mktemp("survey")
-    return probes.survey(tiny_lineage_dir, [prices_dir, other], out, static=False, progress=False), out
+    return probes.survey(tiny_lineage_dir, [prices_dir, places()], out, static=False, progress=False), out
 
 
 def test_files_of_the_contract(surveyed):
@@ -100,15 +104,14 @@ def test_overview_has_a_row_for_each_concept_and_stage(surveyed):
     assert done.overview.null_count().sum_horizontal().item() == 0
 
 
-def test_second_run_reads_the_store_and_says_the_same(surveyed, tiny_lineage_dir, prices_dir, monkeypatch):
+def test_a_second_run_reads_what_was_measured_and_says_the_same(
+    surveyed, tiny_lineage_dir, prices_dir, monkeypatch
+):
     done, out = surveyed
-    from probes.activations import reading
-
-    monkeypatch.setattr(reading, "_read_batch", lambda *a: pytest.fail("computed again"))
-    again = probes.survey(tiny_lineage_dir, [prices_dir], out, static=False, progress=False)
-    mine = done.table.filter((pl.col("concept") == "prices") & (pl.col("measure") == "auroc"))
-    theirs = again.table.filter(pl.col("measure") == "auroc")
-    assert mine.drop("digest").equals(theirs.drop("digest"))
+    monkeypatch.setattr(stage_room, "extract", lambda *a, **k: pytest.fail("measured again"))
+    again = probes.survey(tiny_lineage_dir, [prices_dir, places()], out, static=False, progress=False)
+    assert again.table.equals(done.table)
+    assert again.verdicts.equals(done.verdicts)
 
 
 def test_report_and_figures_from_the_folder(surveyed, tmp_path, capsys):

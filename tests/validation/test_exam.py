@@ -8,8 +8,10 @@ from scipy.stats import binomtest
 
 from probes.errors import InputError
 from probes.figures.confusion import confusion
+from probes.organisms import plant
 from probes.validation import exam
 from probes.validation.exam import ANSWERS, examine, marks, questions
+from probes.verdicts import CRITERIA, judge_all
 
 
 def answers(*rows):
@@ -67,6 +69,21 @@ def test_an_internal_organism_is_called_internal_made_here_and_its_inverted_answ
         ("origin", "made here", "made here"),
         ("fate", "persists", "persists"),
     ]
+
+
+def test_what_damages_everything_counts_for_nothing(tmp_path):
+    """The same organism under a damage limit that no intervention keeps is not called internal."""
+    organism = plant("internal", 0, "small", tmp_path / "internal")
+    labels = {}
+    for limit in (0.99, 1e-9):
+        criteria = replace(CRITERIA, damage=limit)
+        plan = replace(exam.plan_of(organism, criteria), damage_texts=("the of and in",) * 4)
+        measured = exam.measured(organism, "stage", plan)
+        [judged] = judge_all(measured.tests, criteria=criteria)
+        labels[limit] = (judged.verdict.label, judged.verdict.decided_by)
+    assert labels[0.99][0] == "internal"
+    assert labels[1e-9] == ("inconclusive", "sufficient")
+    assert "damages neutral text" in judged.verdict.missing["sufficient"]
 
 
 def test_the_confusion_figure_counts_every_answer_and_refuses_unknown_ones():

@@ -23,22 +23,22 @@ def value(life, measure, variant, source, stage):
         & (pl.col("source_stage") == source)
         & (pl.col("stage") == stage)
     )
-    layer = life.readings[source].sweep.best.layer
+    layer = life.measurements[source].sweep.best.layer
     return rows.filter(pl.col("layer") == layer)["estimate"].item()
 
 
 def test_every_pair_of_stages_has_every_measure(life):
     stages = ["base", "mid", "copy", "control"]
     assert list(life.table.columns) == list(SCHEMA)
-    told = [("auroc", "frozen"), ("auroc", "refit"), ("cosine", "direction"), ("steering_slope", "direction")]
-    for measure, variant in told:
+    wanted = [("auroc", "frozen"), ("auroc", "refit"), ("cosine", "direction"), ("steering_slope", "direction")]
+    for measure, variant in wanted:
         matrix = life.matrix(measure, variant)
         assert matrix["source_stage"].to_list() == stages
         assert matrix.columns[1:] == stages
         assert matrix.null_count().sum_horizontal().item() == 0
-    told = life.table.filter(pl.col("ci_low").is_not_null())
-    assert (told["ci_low"] <= told["estimate"] + 1e-9).all()
-    assert (told["estimate"] <= told["ci_high"] + 1e-9).all()
+    bounded = life.table.filter(pl.col("ci_low").is_not_null())
+    assert (bounded["ci_low"] <= bounded["estimate"] + 1e-9).all()
+    assert (bounded["estimate"] <= bounded["ci_high"] + 1e-9).all()
     assert (life.table["n_pairs"] > 0).all()
 
 
@@ -52,7 +52,7 @@ def test_the_same_weights_keep_everything(life):
 
 
 def test_frozen_auroc_is_that_of_the_sources_direction(life):
-    source, target = life.readings["mid"], life.readings["control"]
+    source, target = life.measurements["mid"], life.measurements["control"]
     layer = source.sweep.best.layer
     acts = target.activations
     test = acts.splits == "test"
@@ -63,7 +63,7 @@ def test_frozen_auroc_is_that_of_the_sources_direction(life):
 
 
 def test_slope_is_the_targets_gradient_along_the_sources_direction(life):
-    source, target = life.readings["mid"], life.readings["control"]
+    source, target = life.measurements["mid"], life.measurements["control"]
     direction = source.sweep.best.direction
     acts = target.activations
     train = acts.splits == "train"

@@ -17,11 +17,12 @@ from torch.nn.functional import embedding_bag
 from tqdm.auto import tqdm
 
 from probes.activations.rendering import Rendered
-from probes.activations.store import Shelf, digest
+from probes.activations.store import Shelf
 from probes.models import HookedModel, TokenBatch
 from probes.models.base import TOKEN_BUDGET, batches_by_length
 from probes.models.packing import Trie, layout, shared_rows
 from probes.models.sites import Site
+from probes.tables.digests import json_digest
 
 CPU_TOKENS = 512
 """Tokens of one forward on a CPU, padding included: more do not fit its caches."""
@@ -38,7 +39,7 @@ Values = dict[tuple[str, str], np.ndarray]
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Selection:
     """Some tokens of one text: their mean, or each of them."""
 
     key: str
@@ -54,18 +55,18 @@ class _Result:
         self.values: Values = {}
         self.n_rows: dict[str, int] = {}
         self.places: dict[str, list[tuple[str, int]]] = {}  # row key -> (position, first row)
-        self.readings: dict[Ids, dict[str, _Reading]] = {}  # token ids -> key -> reading
+        self.selections: dict[Ids, dict[str, _Selection]] = {}  # token ids -> key -> selection
         for position in positions:
             count = 0
             for row in rows:
-                reading = _reading(row, position)
-                self.readings.setdefault(row.ids, {})[reading.key] = reading
-                self.places.setdefault(reading.key, []).append((position, count))
-                count += len(reading.tokens) if reading.every else 1
+                selection = _selection(row, position)
+                self.selections.setdefault(row.ids, {})[selection.key] = selection
+                self.places.setdefault(selection.key, []).append((position, count))
+                count += len(selection.tokens) if selection.every else 1
             self.n_rows[position] = count
 
     def put(self, key: str, kind: str, layer: int, array: np.ndarray) -> None:
-        """`array` is `[row, width]`, the rows of one reading at one site."""
+        """`array` is `[row, width]`, the rows of one selection at one site."""
         for position, start in self.places[key]:
             if (kind, position) not in self.values:
                 shape = (len(self.sites[kind]), self.n_rows[position], array.shape[1])
@@ -73,15 +74,15 @@ class _Result:
             self.values[kind, position][layer, start : start + len(array)] = array
 
     def rows_of(self, keys: Sequence[str], kind: str, layer: int) -> np.ndarray:
-        """`[key, width]`: the rows of readings that are one row each."""
+        """`[key, width]`: the rows of selections that are one row each."""
         return np.stack(
             [self.values[kind, p][layer, start] for p, start in (self.places[k][0] for k in keys)]
         )
 
 
-def _reading(row: Rendered, position: str) -> _Reading:
+def _selection(row: Rendered, position: str) -> _Selection:
     every, tokens = position == "all", row.reads[position]
-    return _Reading(digest([every, row.ids, tokens]), tokens, every)
+    return _Selection(json_digest([every, row.ids, tokens]), tokens, every)
 
 
 def read_rows(
@@ -101,7 +102,7 @@ def read_rows(
     """
     result = _Result(rows, sites, positions)
     flat = {site: (kind, i) for kind, group in sites.items() for i, site in enumerate(group)}
-    single = {r.key for readings in result.readings.values() for r in readings.values() if not r.every}
+    single = {r.key for selections in result.selections.values() for r in selections.values() if not r.every}
     stored: list[str] = []
     if shelf is not None:
         stored = sorted(single - shelf.missing(single, list(flat)))
@@ -110,9 +111,9 @@ def read_rows(
             result.put(key, *flat[site], array[None])
     done = set(stored)
     todo = {
-        ids: [r for r in readings.values() if r.key not in done]
-        for ids, readings in result.readings.items()
-        if any(r.key not in done for r in readings.values())
+        ids: [r for r in selections.values() if r.key not in done]
+        for ids, selections in result.selections.items()
+        if any(r.key not in done for r in selections.values())
     }
     pending: list[str] = []
 
@@ -160,21 +161,21 @@ def _batches(
 
 
 def _read_batch(
-    model: Any, rows: Sequence[Sequence[Ids]], todo: Mapping[Ids, list[_Reading]], sites: Sequence[Site]
+    model: Any, rows: Sequence[Sequence[Ids]], todo: Mapping[Ids, list[_Selection]], sites: Sequence[Site]
 ) -> dict[Site, dict[str, np.ndarray]]:
     """Site -> row key -> `[row, width]`."""
     tries = [Trie.of(row) for row in rows]
-    readings = [
+    selections = [
         (i, [path[t] for t in r.tokens], r)
         for i, (row, trie) in enumerate(zip(rows, tries, strict=True))
         for ids, path in zip(row, trie.paths, strict=True)
         for r in todo[ids]
     ]
     # Several tokens of a mean go to one row of the pooled result; each token of `every` has its own.
-    counts = [len(r.tokens) if r.every else 1 for _, _, r in readings]
-    sizes = [n for _, _, r in readings for n in ([1] * len(r.tokens) if r.every else [len(r.tokens)])]
+    counts = [len(r.tokens) if r.every else 1 for _, _, r in selections]
+    sizes = [n for _, _, r in selections for n in ([1] * len(r.tokens) if r.every else [len(r.tokens)])]
     width = max(len(trie.ids) for trie in tries)
-    tokens = torch.tensor([i * width + t for i, path, _ in readings for t in path])
+    tokens = torch.tensor([i * width + t for i, path, _ in selections for t in path])
     starts = torch.tensor([0, *np.cumsum(sizes)[:-1]])
     means = max(sizes) > 1
 
@@ -190,6 +191,6 @@ def _read_batch(
         else:
             found = model.read_packed(*layout(tries), sites, pool)
     return {
-        site: {r.key: part.numpy() for (_, _, r), part in zip(readings, values.split(counts), strict=True)}
+        site: {r.key: part.numpy() for (_, _, r), part in zip(selections, values.split(counts), strict=True)}
         for site, values in found.items()
     }

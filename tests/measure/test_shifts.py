@@ -11,10 +11,7 @@ import probes
 from probes.cli import main
 from probes.concepts import ChoiceItem, Concept, Example
 from probes.errors import InputError
-from probes.measure.masked import masked_auroc
-from probes.measure.shifts import shift_transfer
-from probes.models import Site
-from probes.probing import LogisticProbe
+from probes.measure import shift_transfer
 from tests.makers import price_concept
 
 CHEAP = {1: "cheap", 0: "costly"}
@@ -78,10 +75,10 @@ def test_the_canonical_probe_is_scored_on_each_axis_alone(lineage, concept, tran
             i for i, e in enumerate(concept.examples)
             if e.shift == axis and value in (None, getattr(e, axis))
         ]  # fmt: skip
-        told = row(transfer.table, "auroc", "shift_transfer", axis, value)
-        assert told["estimate"] == pytest.approx(roc_auc_score(acts.labels[rows], scores[rows]))
-        assert told["n_pairs"] == n
-        assert told["ci_low"] <= told["estimate"] <= told["ci_high"]
+        carried = row(transfer.table, "auroc", "shift_transfer", axis, value)
+        assert carried["estimate"] == pytest.approx(roc_auc_score(acts.labels[rows], scores[rows]))
+        assert carried["n_pairs"] == n
+        assert carried["ci_low"] <= carried["estimate"] <= carried["ci_high"]
         right = np.mean((scores[rows] > 0) == acts.labels[rows])
         assert row(transfer.table, "accuracy", "shift_transfer", axis, value)["estimate"] == pytest.approx(
             right
@@ -175,33 +172,6 @@ def test_command(tiny_lineage_dir, concept, tmp_path, capsys):
     out = tmp_path / "shifts.parquet"
     command = ["shifts", str(tiny_lineage_dir), "--concept", str(tmp_path / "prices"), "--stages", "mid"]
     assert main([*command, "--position", "mean", "--out", str(out), "--json", "--quiet"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {line["measure"] for line in told} >= {"auroc", "steadiness", "choice_rate"}
-    assert pl.read_parquet(out).height == len(told)
-
-
-def test_outside_the_evidence_the_words_tell_nothing_and_the_state_may(lineage):
-    examples = [
-        Example(
-            pair=f"{i}", label=k, text=f"a chair sold in Ohio was {CHEAP[k]} and red {i} .",
-            evidence=((25, 25 + len(CHEAP[k])),), split=("train", "select", "test")[i % 3],
-        )
-        for i in range(36)
-        for k in (1, 0)
-    ]  # fmt: skip
-    marked = Concept(name="prices", examples=tuple(examples))
-    loaded = lineage["mid"].load()
-    words = masked_auroc(loaded, marked, Site("embed", None), estimator="mass_mean", progress=False)
-    assert (words.value, words.n) == (0.5, 12)
-    site = Site("resid_post", 1)
-    state = masked_auroc(loaded, marked, site, progress=False)
-    acts = probes.extract(
-        loaded, marked, "resid_post", layers=[1], position="outside", controls=(), progress=False
-    )
-    train, test = (acts.splits == part for part in ("train", "test"))
-    probe = LogisticProbe().fit(acts.values[0][train].astype(float), acts.labels[train])
-    expected = roc_auc_score(acts.labels[test], probe.decision_function(acts.values[0][test].astype(float)))
-    assert state.value == pytest.approx(expected)
-    assert state.value > 0.9
-    bare = Concept(name="bare", examples=tuple(e.model_copy(update={"evidence": ()}) for e in examples))
-    assert masked_auroc(loaded, bare, site, progress=False) is None
+    lines = json.loads(capsys.readouterr().out)
+    assert {line["measure"] for line in lines} >= {"auroc", "steadiness", "choice_rate"}
+    assert pl.read_parquet(out).height == len(lines)

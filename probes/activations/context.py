@@ -1,0 +1,180 @@
+"""The run context: everything that running a model takes, resolved once and handed on as one thing.
+
+Every function that runs a model takes a stage and the same few options (`RunOptions`). `run_context` turns
+them into a `RunContext`, which may be given wherever a stage may, so that a caller resolves it only once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+import numpy as np
+import torch
+
+from probes.activations.store import Store
+from probes.errors import InputError
+from probes.lineage import LoadedStage, Stage, as_loaded, check_same_tokens
+from probes.models import BackendName, HookedModel, hooked
+from probes.tables.digests import json_digest
+
+Render = Literal["shared", "own"]
+RENDERS: tuple[Render, ...] = ("shared", "own")
+
+
+class RunOptions(TypedDict, total=False):
+    """Options of every function that runs a model; each has a default."""
+
+    backend: BackendName
+    """Library behind the hooks: "transformers" (the fast one, default), "transformer_lens" or "nnsight"."""
+    device: str
+    """Where a stage that is not loaded yet is loaded: "auto" (default), "cpu", "cuda", "cuda:1", "mps"."""
+    dtype: str
+    """Precision in which it is loaded: "float32" (default), "bfloat16" or "float16"."""
+    render: Render
+    """"shared" (default) renders texts with the lineage's one tokenizer and chat template, "own" with the
+    stage's own."""
+    tokenizer: Any
+    """A tokenizer to use instead of either."""
+    store: Store | str | Path | None
+    """Folder in which activations are kept and looked up; None (default) keeps none."""
+    truncate: bool
+    """Cut texts that are longer than the context window; False (default) raises ConceptError for them."""
+    batch_tokens: int | None
+    """Tokens of one forward pass, padding included; None (default) leaves it to the function."""
+    seed: int
+    """Seed of splits, resampling and random controls; default 0."""
+    progress: bool
+    """Whether to show progress on stderr; default True."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A hooked model with its tokenizer, the names that results carry, and the options of a run."""
+
+    model: HookedModel
+    tokenizer: Any
+    """What texts are rendered with."""
+    name: str
+    """The stage's name, or "model" for a hooked model given by hand."""
+    loaded: LoadedStage | None = None
+    """None for a hooked model given by hand."""
+    backend: BackendName = "transformers"
+    render: Render = "shared"
+    store: Store | None = None
+    truncate: bool = False
+    batch_tokens: int | None = None
+    seed: int = 0
+    progress: bool = True
+
+    @property
+    def lineage(self) -> str | None:
+        """Name of the lineage, None for a model given by hand."""
+        lineage = self.loaded.lineage if self.loaded else None
+        return lineage.name if lineage else None
+
+    @property
+    def pad_id(self) -> int:
+        """Token id that padding is filled with."""
+        return self.tokenizer.pad_token_id or 0
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of a result table that say where it was measured."""
+        return {"lineage": self.lineage, "stage": self.name}
+
+    @property
+    def render_name(self) -> str:
+        """What goes into the tables' `render` column: `render`, or "plain" where there is no chat template."""
+        return self.render if self.tokenizer.chat_template else "plain"
+
+    def tokens(self, default: int) -> int:
+        """`batch_tokens`, or a function's own default where none was given."""
+        return default if self.batch_tokens is None else self.batch_tokens
+
+    def require_loaded(self) -> LoadedStage:
+        """The loaded stage. Raises InputError for a hooked model given by hand, which has no identity."""
+        if self.loaded is None:
+            raise InputError(
+                "a hooked model has no weights' identity: give a stage, or "
+                "probes.LoadedStage.from_model(model, tokenizer)"
+            )
+        return self.loaded
+
+    def check(self, ids: Iterable[int]) -> None:
+        """Raises TokenizerError for token ids that mean another token in the stage's own vocabulary."""
+        own = self.loaded.tokenizer if self.loaded else self.tokenizer
+        if own is not self.tokenizer:
+            check_same_tokens(self.name, own, self.tokenizer, ids)
+
+    def digest(self, *inputs: Any) -> str:
+        """16 hex digits that identify the weights and `inputs`: what JSON can say, dataclasses, tensors,
+        arrays."""
+        fingerprint = self.loaded.fingerprint if self.loaded else None
+        return json_digest([fingerprint, self.name, *inputs], default=_plain)[:16]
+
+
+def run_context(
+    stage: Stage | LoadedStage | HookedModel | RunContext, **options: Unpack[RunOptions]
+) -> RunContext:
+    """Resolve a stage and the options of a run.
+
+    Parameters
+    ----------
+    stage : a `Stage` (which is loaded), a `LoadedStage`, a `HookedModel`, or a `RunContext`, of which only
+        `store`, `truncate`, `batch_tokens`, `seed` and `progress` may be changed.
+    options : see `RunOptions`.
+
+    Raises
+    ------
+    InputError : an unknown option or render, or an option that a given context cannot change any more.
+
+    Example
+    -------
+    >>> context = run_context(stage, seed=3, progress=False)
+    >>> context.name, context.seed, context.render
+    ('mid', 3, 'shared')
+    """
+    unknown = set(options) - set(RunOptions.__annotations__)
+    if unknown:
+        names = ", ".join(RunOptions.__annotations__)
+        raise InputError(f"{sorted(unknown)[0]!r} is no option of a run: expected one of {names}")
+    free: dict[str, Any] = {
+        name: value
+        for name, value in options.items()
+        if name in ("store", "truncate", "batch_tokens", "seed", "progress")
+    }
+    if isinstance(free.get("store"), str | Path):
+        free["store"] = Store(free["store"])
+    if isinstance(stage, RunContext):
+        if fixed := set(options) - set(free):
+            raise InputError(
+                f"{sorted(fixed)[0]!r} is settled in a context already: give a stage to change it"
+            )
+        return replace(stage, **free)
+    render, tokenizer = options.get("render", "shared"), options.get("tokenizer")
+    if render not in RENDERS:
+        raise InputError(f'render={render!r}: expected "shared" or "own"')
+    backend = options.get("backend", "transformers")
+    if isinstance(stage, HookedModel):
+        tokenizer = tokenizer or getattr(stage, "tokenizer", None)
+        if tokenizer is None:
+            raise InputError("this HookedModel has no .tokenizer: give tokenizer=")
+        return RunContext(stage, tokenizer, "model", None, backend, render, **free)
+    loaded = as_loaded(stage, device=options.get("device", "auto"), dtype=options.get("dtype", "float32"))
+    tokenizer = tokenizer or (loaded.reference_tokenizer if render == "shared" else loaded.tokenizer)
+    return RunContext(hooked(loaded, backend), tokenizer, loaded.name, loaded, backend, render, **free)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return [str(value.dtype), value.shape, content]
+    if is_dataclass(value):
+        return [type(value).__name__, *(getattr(value, field.name) for field in fields(value))]
+    return repr(value)

@@ -1,0 +1,92 @@
+"""Whether a concept can be read at a stage: probes at every layer, baselines, other wordings, masked evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from probes.activations import Activations, RunContext, extract
+from probes.concepts import Concept, Example
+from probes.measure.plan import Plan
+from probes.measure.tests import MeasuredTest
+from probes.models import Site
+from probes.probing import LayerProbe, LayerSweep, split_rows
+from probes.probing.decoding import max_layer_p
+from probes.probing.estimators import fit_probe, make_probe
+from probes.stats.contrasts import strongest_baseline
+from probes.stats.jackknife import Tested, auroc_contrast
+
+
+def units_of(acts: Activations, groups: str) -> np.ndarray:
+    """What intervals count as one independent unit, `[example]`: pairs, or templates."""
+    return np.asarray(acts.groups if groups == "pair" else acts.templates)
+
+
+def decodability_tests(
+    acts: Activations, sweep: LayerSweep, scores: np.ndarray, plan: Plan, seed: int
+) -> Iterator[MeasuredTest]:
+    """The best layer's AUROC on the test pairs, and its gap to the strongest surface baseline.
+
+    Parameters
+    ----------
+    scores : `[example]`, those of the probe of the best layer.
+    """
+    test, units = split_rows(acts, seed).test, units_of(acts, plan.groups)
+    labels = np.asarray(acts.labels).astype(int)
+    estimate = auroc_contrast([scores[test]], [1], labels[test], units[test], null=0.5)
+    permuted = max_layer_p(acts.values, labels, units, split_rows(acts, seed), seed=seed)
+    layer = sweep.best.layer
+    yield MeasuredTest("decodable", estimate, p=permuted.p, layer=layer, n_layers=len(acts.layers))
+    if not sweep.surface:
+        yield MeasuredTest("beyond_surface", reason="no surface baselines were fitted")
+        return
+    baselines = {name: values[test] for name, values in sweep.surface.items()}
+    strongest = strongest_baseline(scores[test], baselines, labels[test], units[test])
+    gap = strongest.gap
+    yield MeasuredTest("beyond_surface", gap, p=gap.p, layer=layer, against=strongest.name)
+
+
+def shift_tests(
+    context: RunContext,
+    acts: Activations,
+    best: LayerProbe,
+    concept: Concept,
+    by_axis: dict[str, list[Example]],
+    plan: Plan,
+) -> Iterator[MeasuredTest]:
+    """The canonical probe, unchanged, on the pairs of each shift axis alone, at its own layer.
+
+    `by_axis` holds the axes that `concept` has pairs of.
+    """
+    for axis in by_axis if plan.shifts is None else plan.shifts:
+        if axis not in by_axis:
+            continue
+        shifted = Concept(name=concept.name, examples=tuple(by_axis[axis]))
+        there = extract(context, shifted, acts.site, layers=[best.layer], position=acts.position, controls=())
+        scores = best.probe.decision_function(there.values[0].astype(float))
+        estimate = auroc_contrast([scores], [1], there.labels, units_of(there, plan.groups), null=0.5)
+        yield MeasuredTest("shift", estimate, p=estimate.p, layer=best.layer, axis=axis)
+
+
+def masked_auroc(
+    context: RunContext, concept: Concept, site: Site, estimator: str = "logistic", groups: str = "pair"
+) -> Tested | None:
+    """AUROC on test pairs of a probe fitted, at one site, on the mean of the tokens that overlap no evidence.
+
+    Where the two sides of a pair differ in the evidence alone, whatever is read there is in the model's state
+    and not in the words that are read. (A probe's AUROC can fall from .94 to .57 once the tokens that give
+    the label away are gone: arXiv 2509.21344.) Evidence that ends a text leaves nothing after it to read,
+    which lowers this AUROC for another reason.
+
+    Returns None for a concept without marked evidence. Raises what `probes.extract` raises.
+    """
+    if not all(example.evidence and example.text for example in concept.examples):
+        return None
+    layers: Sequence[int] = [site.layer or 0]
+    acts = extract(context, concept, site.kind, layers=layers, position="outside", controls=())
+    splits, labels = split_rows(acts, context.seed), np.asarray(acts.labels).astype(int)
+    values, units = acts.values[0].astype(np.float64), units_of(acts, groups)
+    train, test = splits.train, splits.test
+    probe = fit_probe(make_probe(estimator), values[train], labels[train], units[train])
+    return auroc_contrast([probe.decision_function(values[test])], [1], labels[test], units[test], null=0.5)

@@ -1,0 +1,193 @@
+"""`StageMeasurement`: all that was measured of one concept at one stage, written to a folder and read back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from probes.activations import Activations
+from probes.errors import InputError
+from probes.models import Site
+from probes.probing import LayerSweep
+from probes.probing.saving import restored_sweep, sweep_arrays
+from probes.steering import ChoiceGradients, ChoiceScores
+from probes.tables.result import Result
+from probes.tables.schema import tidy
+from probes.tables.writing import check_folder, written_atomically
+
+_FILES = (
+    "measurement.json",
+    "table.parquet",
+    "tests.parquet",
+    "activations.safetensors",
+    "arrays.safetensors",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class StageMeasurement(Result):
+    """What was measured of one concept at one stage, under one plan.
+
+    `tests` (columns `probes.measure.tests.TESTS`) is what verdicts are made of; `table` (columns
+    `probes.tables.schema.SCHEMA`) is every measurement, for figures. The arrays are what comparing stages
+    takes: the activations, the probes and the gradients of the choices at every layer.
+    """
+
+    table: pl.DataFrame
+    tests: pl.DataFrame
+    activations: Activations
+    sweep: LayerSweep
+    gradients: ChoiceGradients | None
+    """None where no choice items were asked; `.scores` holds the choices without intervention."""
+    scores: np.ndarray
+    """`[example]`: scores of the probe of the best layer."""
+    effects: np.ndarray | None
+    """`[item]`: what adding the direction did to each choice, None where it was not measured."""
+    neutral: Mapping[Site, np.ndarray]
+    """`[token, width]` by site: activations of the plan's alignment texts."""
+    plan: str
+    """The plan in words, as it is printed."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Seed, units of the intervals, and what identifies the inputs."""
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage."""
+        return self.activations.stage
+
+    @property
+    def concept(self) -> str:
+        """Name of the concept."""
+        return self.activations.concept
+
+    @property
+    def layer(self) -> int:
+        """The layer whose probe did best on the selection pairs."""
+        return self.sweep.best.layer
+
+    @property
+    def seed(self) -> int:
+        """Seed of the splits."""
+        return int(self.facts["seed"])
+
+    def __repr__(self) -> str:
+        made = self.tests.filter(pl.col("estimate").is_not_null())["test"].unique(maintain_order=True)
+        return f"StageMeasurement({self.concept} at {self.stage}: layer {self.layer}; {', '.join(made)})"
+
+    def save(self, folder: str | Path) -> Path:
+        """Write everything into `folder`; its path. Raises OutputError when it cannot be written.
+
+        Example
+        -------
+        >>> from probes.measure import Plan, load_measurement, measure_stage
+        >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
+        >>> measured = measure_stage(stage, [concept], plan, progress=False)["prices"]
+        >>> load_measurement(measured.save(folder / "prices"))
+        StageMeasurement(prices at mid: layer ...; )
+        """
+        folder = check_folder(folder)
+        arrays = {"scores": self.scores} | sweep_arrays(self.sweep)
+        if self.effects is not None:
+            arrays["effects"] = self.effects
+        arrays |= {f"neutral.{site}": values for site, values in self.neutral.items()}
+        gradients: dict[str, Any] | None = None
+        if self.gradients is not None:
+            scores = self.gradients.scores
+            arrays |= {"gradients": self.gradients.values}
+            arrays |= {"choices.summed": scores.summed, "choices.per_token": scores.per_token}
+            gradients = {
+                name: getattr(self.gradients, name) for name in ("site", "layers", "score", "columns")
+            }
+            gradients |= {"ids": scores.ids, "score_columns": scores.columns}
+        about = {
+            "plan": self.plan,
+            "facts": dict(self.facts),
+            "gradients": gradients,
+            "best_surface": self.sweep.best_surface,
+            "estimator": self.sweep.best.direction.estimator,
+        }
+        self.activations.save(folder / "activations.safetensors")
+        with written_atomically(folder / "arrays.safetensors") as temporary:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+        for name in ("table", "tests"):
+            with written_atomically(folder / f"{name}.parquet") as temporary:
+                getattr(self, name).write_parquet(temporary)
+        with written_atomically(folder / "measurement.json") as temporary:  # last: it says that all is there
+            temporary.write_text(json.dumps(about, indent=1) + "\n")
+        return folder
+
+
+def folder_name(concept: str) -> str:
+    """The name of a concept as that of a folder: "privacy/norm" becomes "privacy-norm"."""
+    return re.sub(r"[^\w.-]+", "-", concept)
+
+
+def load_measurement(folder: str | Path) -> StageMeasurement:
+    """Read what `StageMeasurement.save` wrote. Raises InputError for a folder that holds something else.
+
+    The scores of the surface baselines, which no comparison of stages takes, are in `table` only.
+    """
+    folder = Path(folder)
+    try:
+        about = json.loads((folder / "measurement.json").read_text(encoding="utf-8"))
+        table, tests = (pl.read_parquet(folder / f"{name}.parquet") for name in ("table", "tests"))
+        with safe_open(folder / "arrays.safetensors", framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        acts = Activations.load(folder / "activations.safetensors")
+        gradients = _gradients(about["gradients"], arrays) if about["gradients"] else None
+        sweep = restored_sweep(acts, table, arrays, about["estimator"], about["best_surface"])
+        return StageMeasurement(
+            table=table,
+            tests=tests,
+            activations=acts,
+            sweep=sweep,
+            gradients=gradients,
+            scores=arrays["scores"],
+            effects=arrays.get("effects"),
+            neutral={
+                Site.parse(name.removeprefix("neutral.")): values
+                for name, values in arrays.items()
+                if name.startswith("neutral.")
+            },
+            plan=about["plan"],
+            facts=about["facts"],
+        )
+    except (OSError, ValueError, KeyError, SafetensorError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            f"{folder} is not a measurement's folder ({', '.join(_FILES)} are needed): {error}"
+        ) from None
+
+
+def _gradients(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ChoiceGradients:
+    scores = ChoiceScores(
+        about["ids"], arrays["choices.summed"], arrays["choices.per_token"], about["score_columns"]
+    )
+    return ChoiceGradients(
+        values=arrays["gradients"],
+        site=about["site"],
+        layers=about["layers"],
+        score=about["score"],
+        scores=scores,
+        columns=about["columns"],
+    )
+
+
+def finding_rows(tests: pl.DataFrame, common: Mapping[str, Any]) -> pl.DataFrame:
+    """The tests that were made as rows of the result table: `<test>` and, where it has one, `<test>_p`."""
+    rows = []
+    for row in tests.filter(pl.col("estimate").is_not_null()).iter_rows(named=True):
+        where = dict(common) | {"variant": "finding", "layer": row["layer"], "shift": row["axis"]}
+        numbers = {name: row[name] for name in ("estimate", "ci_low", "ci_high")} | {"n_pairs": row["n"]}
+        rows.append(where | numbers | {"measure": row["test"]})
+        if row["p"] is not None and row["test"] != "masked":
+            rows.append(where | {"measure": f"{row['test']}_p", "estimate": row["p"], "n_pairs": row["n"]})
+    return tidy(rows)

@@ -1,0 +1,303 @@
+"""`measure_stage`: everything a plan asks for, of several concepts at one stage."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+import polars as pl
+
+from probes.activations import Activations, RunContext, RunOptions, extract, run_context
+from probes.concepts import ChoiceItem, Concept
+from probes.errors import InputError
+from probes.lineage import LoadedStage, Stage
+from probes.measure.decodability import decodability_tests, masked_auroc, shift_tests
+from probes.measure.effects import (
+    effect_tests,
+    half_way,
+    harmless,
+    intervention_layer,
+    made_and_skipped,
+    necessity_test,
+)
+from probes.measure.measurement import StageMeasurement, finding_rows, folder_name, load_measurement
+from probes.measure.neutral import neutral_states
+from probes.measure.plan import CAUSAL, Plan
+from probes.measure.shifts import shifted
+from probes.measure.tests import MeasuredTest, tests_table
+from probes.models import Site
+from probes.probing import LayerSweep, class_gap, probe_layers, shuffled_direction
+from probes.steering import ChoiceGradients, choice_gradients, steer, steerability
+
+
+def measure_stage(
+    stage: Stage | LoadedStage | RunContext,
+    concepts: Sequence[Concept],
+    plan: Plan | None = None,
+    *,
+    others: Sequence[Concept] = (),
+    sources: Sequence[StageMeasurement] = (),
+    keep: str | Path | None = None,
+    **run: Unpack[RunOptions],
+) -> dict[str, StageMeasurement]:
+    """Measure concepts at one stage by a plan.
+
+    Parameters
+    ----------
+    concepts : what is measured of each is its `core`: canonical pairs and choice items of its first reading.
+        At this stage each is also a control for the others: a direction that moves choices no more than
+        another concept's is not specific.
+    plan : what is measured, where and how much; default `Plan()`, which saves nothing.
+    others : further concepts that are controls only.
+    sources : measurements of earlier stages whose directions will be followed here. Neutral texts are read at
+        their layers too, so that the two stages can be aligned.
+    keep : folder in which the measurements are kept, one folder a concept. Those of the very same inputs
+        (weights, texts, plan, seed, versions) are read back instead of measured again.
+    run : see `probes.activations.RunOptions`.
+
+    Returns
+    -------
+    A measurement by the name of each concept's core.
+
+    Raises
+    ------
+    What `probes.extract`, `probes.probe_layers` and `probes.choice_gradients` raise.
+
+    Example
+    -------
+    >>> from probes.measure import Plan, measure_stage
+    >>> plan = Plan(baselines=False, n_random=50, alignment_texts=())
+    >>> measured = measure_stage(stage, [concept], plan, progress=False)["prices"]
+    >>> measured.tests["test"].to_list()
+    ['decodable', 'beyond_surface', 'shift', 'sufficient', 'specific', 'necessary']
+    """
+    context, plan = run_context(stage, **run), plan or Plan()
+    digest = _inputs_digest(context, concepts, plan, others, sources)
+    folders = (
+        {concept.core.name: Path(keep) / folder_name(concept.core.name) for concept in concepts}
+        if keep
+        else {}
+    )
+    if kept := _kept(folders, digest):
+        return kept
+    read = {concept.core.name: _read(context, concept, plan) for concept in concepts}
+    sites = {one.sweep.best.direction.site for one in read.values()}
+    sites |= {source.sweep.best.direction.site for source in sources}
+    neutral = neutral_states(context, list(sites), plan.alignment_texts) if plan.alignment_texts else {}
+    measured = {}
+    for name, one in read.items():
+        beside = {n: other for n, other in read.items() if n != name}
+        measured[name] = _measured(context, one, beside, others, neutral, plan, digest)
+    for name, folder in folders.items():
+        measured[name].save(folder)
+    return measured
+
+
+def _inputs_digest(
+    context: RunContext,
+    concepts: Sequence[Concept],
+    plan: Plan,
+    others: Sequence[Concept],
+    sources: Sequence[StageMeasurement],
+) -> str:
+    """Identifies everything that a measurement depends on."""
+    versions = {name: version(name) for name in ("spec-probes", "torch", "transformers", "scikit-learn")}
+    texts = [[(concept.name, concept.digest) for concept in group] for group in (concepts, others)]
+    sites = sorted(str(source.sweep.best.direction.site) for source in sources)
+    options = [context.backend, context.render, context.truncate, context.seed, str(context.model.device)]
+    model = context.require_loaded().model
+    options += [str(model.dtype), model.config._attn_implementation]
+    return context.digest("measurement", versions, texts, plan.to_dict(), sites, options)
+
+
+def _kept(folders: Mapping[str, Path], digest: str) -> dict[str, StageMeasurement] | None:
+    """The measurements in `folders`, where all of them are there and of these inputs."""
+    kept = {}
+    for name, folder in folders.items():
+        if not (folder / "measurement.json").exists():
+            return None
+        try:
+            measurement = load_measurement(folder)
+        except InputError as error:
+            warnings.warn(f"measured again, because what was kept is damaged: {error}", stacklevel=3)
+            return None
+        if measurement.facts["digest"] != digest:
+            return None
+        kept[name] = measurement
+    return kept or None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What every other measurement of a concept at a stage starts from."""
+
+    concept: Concept
+    activations: Activations
+    sweep: LayerSweep
+    gradients: ChoiceGradients | None
+
+
+def _read(context: RunContext, concept: Concept, plan: Plan) -> _Read:
+    """Extract, fit a probe at every layer, and take the gradient of every choice at every layer."""
+    core = concept.core
+    controls = ("embedding", "random_init") if plan.baselines else ()
+    acts = extract(context, core, plan.site, position=plan.position, controls=controls)
+    items = asked_items(core, plan)
+    # Probes are fitted by one thread, which leaves room for the model beside it.
+    with ThreadPoolExecutor(1) as beside:
+        fitting = beside.submit(
+            probe_layers, acts, estimator=plan.estimator, seed=context.seed, baselines=plan.baselines
+        )
+        gradients = choice_gradients(context, items, site=plan.site, concept=core.name) if items else None
+        return _Read(concept, acts, fitting.result(), gradients)
+
+
+def evaluation_items(concept: Concept) -> list[ChoiceItem]:
+    """The canonical choice items marked `test`; all canonical ones where no split is marked."""
+    items = [item for item in concept.choices if item.shift is None]
+    return [item for item in items if item.split == "test"] or items
+
+
+def selection_items(concept: Concept) -> list[ChoiceItem]:
+    """The canonical choice items that may choose a layer: those marked `select`."""
+    return [item for item in concept.choices if item.shift is None and item.split == "select"]
+
+
+def asked_items(concept: Concept, plan: Plan) -> list[ChoiceItem]:
+    """The choice items that the plan asks, the selection items first where it takes them."""
+    first = selection_items(concept) if plan.selection_items and plan.items != 0 else []
+    return [*first, *evaluation_items(concept)[: plan.items]]
+
+
+def _measured(
+    context: RunContext,
+    read: _Read,
+    beside: Mapping[str, _Read],
+    others: Sequence[Concept],
+    neutral: Mapping[Site, np.ndarray],
+    plan: Plan,
+    digest: str,
+) -> StageMeasurement:
+    acts, sweep, seed = read.activations, read.sweep, context.seed
+    values = acts.values[acts.layers.index(sweep.best.layer)].astype(float)
+    scores = sweep.best.probe.decision_function(values)
+    tests: list[MeasuredTest] = []
+    effects = None
+    if plan.tests:
+        tests += decodability_tests(acts, sweep, scores, plan, seed)
+        tests += _shift_tests(context, read, tests, plan)
+        effects, causal = _causal_tests(context, read, beside, others, tests, plan)
+        tests += causal
+        if plan.masked:
+            tests.append(_masked_test(context, read, plan))
+    names = {"lineage": acts.lineage, "stage": acts.stage, "concept": acts.concept}
+    table = tests_table(tests, **names)
+    common = acts.columns | {"estimator": sweep.best.direction.estimator, "n_seeds": 1, "seed": seed}
+    tables = [sweep.table, *_slopes_of_controls(read, list(beside.values()), seed)]
+    tables += [*_doses(context, read, plan), finding_rows(table, common)]
+    return StageMeasurement(
+        table=pl.concat(tables),
+        tests=table,
+        activations=acts,
+        sweep=sweep,
+        gradients=read.gradients,
+        scores=scores,
+        effects=effects,
+        neutral=neutral,
+        plan=str(plan),
+        facts={"seed": seed, "groups": plan.groups, "digest": digest},
+    )
+
+
+def _shift_tests(
+    context: RunContext, read: _Read, tests: Sequence[MeasuredTest], plan: Plan
+) -> list[MeasuredTest]:
+    by_axis = shifted(read.concept)
+    if not by_axis:
+        return [MeasuredTest("shift", reason="the concept has no pairs of this reading on a shift axis")]
+    [(_, reason)] = made_and_skipped(tests, plan, ["shift"])
+    if reason:
+        return [MeasuredTest("shift", reason=reason)]
+    made = list(shift_tests(context, read.activations, read.sweep.best, read.concept, by_axis, plan))
+    return made or [MeasuredTest("shift", reason="the plan names no shift axis that the concept has")]
+
+
+def _causal_tests(
+    context: RunContext,
+    read: _Read,
+    beside: Mapping[str, _Read],
+    others: Sequence[Concept],
+    tests: Sequence[MeasuredTest],
+    plan: Plan,
+) -> tuple[np.ndarray | None, list[MeasuredTest]]:
+    """Effects `[item]` of the intervention, and the tests in the order in which one needs another."""
+    gradients, acts, seed = read.gradients, read.activations, context.seed
+    asked = set(gradients.scores.ids) if gradients is not None else set()
+    items = [item for item in evaluation_items(read.concept) if item.id in asked]
+    if gradients is None or not items:
+        reason = "the concept has no canonical choice items" if plan.items != 0 else "the plan asks no items"
+        return None, [MeasuredTest(name, reason=reason) for name in CAUSAL]
+    reasons = dict(made_and_skipped(tests, plan, CAUSAL))
+    if reasons["sufficient"]:
+        return None, [MeasuredTest(name, reason=reasons[name]) for name in CAUSAL]
+    selection = [item.id for item in selection_items(read.concept)]
+    layer = intervention_layer(acts, read.sweep, gradients, selection, seed)
+    controls = {name: other.activations for name, other in beside.items()}
+    controls |= {
+        other.name: extract(context, other.core, plan.site, position=plan.position, controls=())
+        for other in others
+    }
+    intervention = harmless(context, class_gap(acts, layer, seed), plan)
+    directions = {name: class_gap(other, layer, seed) for name, other in controls.items()}
+    ids = [item.id for item in items]
+    effects, made = effect_tests(gradients.of(ids, gradients.score), intervention, directions, plan, seed)
+    if intervention.dose is None:
+        return effects, [*made, MeasuredTest("necessary", reason="every dose damages neutral text too much")]
+    [(_, reason)] = made_and_skipped([*tests, *made], plan, ["necessary"])
+    if reason:
+        return effects, [*made, MeasuredTest("necessary", reason=reason)]
+    centre = half_way(acts, layer, seed)
+    return effects, [*made, necessity_test(context, intervention.direction, centre, items, plan)]
+
+
+def _masked_test(context: RunContext, read: _Read, plan: Plan) -> MeasuredTest:
+    best = read.sweep.best.direction
+    estimate = masked_auroc(context, read.concept.core, best.site, best.estimator, plan.groups)
+    if estimate is None:
+        return MeasuredTest("masked", reason="the concept marks no evidence")
+    return MeasuredTest("masked", estimate, p=estimate.p, layer=best.site.layer)
+
+
+def _slopes_of_controls(read: _Read, beside: Sequence[_Read], seed: int) -> list[pl.DataFrame]:
+    """Slopes of the control directions at the chosen layer: other concepts', and one of shuffled labels."""
+    if read.gradients is None:
+        return []
+    layer = read.sweep.best.layer
+    controls: dict[str, Any] = {
+        "shuffled_labels": [shuffled_direction(read.sweep, read.activations, layer, seed)],
+        "other_concept": [other.sweep.directions[layer] for other in beside],
+    }
+    table = steerability(read.gradients, controls, seed=seed).table
+    return [table.filter(pl.col("variant").is_in(list(controls)))]
+
+
+def _doses(context: RunContext, read: _Read, plan: Plan) -> list[pl.DataFrame]:
+    """The dose-response curve; the slopes at no dose are there already, from more items."""
+    if not plan.dose_items or read.gradients is None:
+        return []
+    curve = steer(
+        context,
+        read.sweep.best.direction,
+        evaluation_items(read.concept.core)[: plan.dose_items],
+        alphas=(-4, -2, 2, 4),
+        n_random=0,
+        n_texts=3,
+        gradients=read.gradients,
+    )
+    return [curve.table.filter(pl.col("alpha").is_not_null())]

@@ -1,0 +1,80 @@
+"""Verdicts from tables: the same tables give the same words, other criteria give others, no model takes part."""
+
+import polars as pl
+
+from probes.measure import MeasuredTest, tests_table
+from probes.transfer import Comparison
+from probes.transfer.following import COMPARISONS
+from probes.verdicts import COLUMNS, Criteria, judge_all, verdict_table
+from tests.makers import estimate
+
+TESTS = ("decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific")
+
+
+def tests_of(stage, value=0.9, p=0.001, **more):
+    made = [
+        MeasuredTest(
+            name, estimate(value), p=p, layer=3, n_layers=12, dose=0.5, n_random=99,
+            axis="wording" if name == "shift" else None, against="length",
+        )
+        for name in TESTS
+    ]  # fmt: skip
+    return tests_table([more.get(test.test, test) for test in made], stage=stage, concept="price", lineage="l")
+
+
+def compared(stage, source, **quantities):
+    values = {name: estimate(0.9) for name in ("source", "refit", "frozen", "kept", "realigned")}
+    values |= {"refit_drop": estimate(0.0), "frozen_gap": estimate(0.0)} | quantities
+    names = {"lineage": "l", "stage": stage, "source_stage": source, "concept": "price"}
+    return pl.DataFrame(Comparison(**values).rows(**names), schema=COMPARISONS)
+
+
+def test_a_row_for_each_concept_and_stage_with_numbers_origin_and_survival():
+    tests = pl.concat([tests_of("base", value=0.52, p=0.4), tests_of("mid")])
+    comparisons = compared("mid", "base", change_decodable=estimate(0.38))
+    table = verdict_table(judge_all(tests, comparisons))
+    assert table.columns == list(COLUMNS)
+    base, mid = table.to_dicts()
+    assert (base["verdict"], base["decided_by"], base["origin"]) == ("absent", "decodable", None)
+    assert (mid["verdict"], mid["origin"], mid["survival"]) == ("internal", "made here", "persists")
+    assert (mid["decodable"], mid["decodable_low"], mid["n_pairs"]) == (0.9, 0.87, 80)
+    assert mid["decodable_p"] == 0.002  # two tests were judged together
+    assert "p is corrected for having chosen the best of 12 layers" in mid["evidence"]
+    assert "no parent stage was measured" in base["evidence"]
+    assert "no parent stage" not in mid["evidence"]
+
+
+def test_other_criteria_give_another_verdict_from_the_same_table():
+    tests = tests_of("mid", value=0.75)
+    assert judge_all(tests)[0].verdict.label == "internal"
+    assert judge_all(tests, criteria=Criteria(decodable=0.8))[0].verdict.label == "absent"
+    assert judge_all(tests, criteria=Criteria(alpha=0.0001))[0].verdict.label == "inconclusive"
+
+
+def test_an_effect_that_only_damage_reaches_does_not_count_but_its_lack_does():
+    strong = MeasuredTest("sufficient", estimate(0.9), p=0.001, dose=1.0, damaging=True)
+    judged = judge_all(tests_of("mid", sufficient=strong))[0]
+    assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "sufficient")
+    assert judged.verdict.missing["sufficient"] == "even the smallest dose damages neutral text too much"
+    weak = MeasuredTest("sufficient", estimate(0.0), p=0.6, dose=1.0, damaging=True)
+    assert judge_all(tests_of("mid", sufficient=weak))[0].verdict.label == "represented"
+
+
+def test_the_reason_of_a_test_that_was_not_made_stands_in_the_evidence():
+    unmade = MeasuredTest("necessary", reason="holding the direction damages neutral text too much")
+    judged = judge_all(tests_of("mid", necessary=unmade))[0]
+    assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "necessary")
+    assert "missing  necessary: holding the direction damages" in str(judged)
+
+
+def test_of_several_axes_the_worst_is_shown_and_decides():
+    better = tests_of("mid").filter(pl.col("test") == "shift")
+    worse = better.with_columns(estimate=pl.lit(0.5), ci_low=pl.lit(0.45), ci_high=pl.lit(0.55), p=pl.lit(0.5))
+    judged = judge_all(pl.concat([tests_of("mid"), worse]))[0]
+    assert judged.verdict.label == "surface"
+    assert judged.row()["shift"] == 0.5
+
+
+def test_few_pairs_are_noted():
+    tests = tests_of("mid").with_columns(n=pl.lit(8, pl.Int64))
+    assert "8 test pairs: expected at least 20" in str(judge_all(tests)[0])
