@@ -88,7 +88,7 @@ class RunContext:
 
     @property
     def render_name(self) -> str:
-        """What goes into the tables' `render` column: `render`, or "plain" where there is no chat template."""
+        """What the tables' `render` column says: `render`, or "plain" where there is no chat template."""
         return self.render if self.tokenizer.chat_template else "plain"
 
     def tokens(self, default: int) -> int:

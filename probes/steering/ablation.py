@@ -84,10 +84,12 @@ class Ablation(Result):
         rows.append({"measure": "ablation_shift", "variant": "random_direction"} | spread(shifts, few))
         rows.append({"measure": "ablation_p", "estimate": self.p_value, "n_pairs": len(few)})
         texts = range(len(self.damage.kl))
-        told = {"n_pairs": len(texts)}
+        n_texts = {"n_pairs": len(texts)}
         rows.append({"measure": "ablation_kl"} | over_items(self.damage.kl, texts, seed=seed))
-        rows.append(told | {"measure": "ablation_perplexity_ratio", "estimate": self.damage.perplexity_ratio})
-        rows.append(told | {"measure": "ablation_within_damage_limit", "estimate": float(self.ok)})
+        rows.append(
+            n_texts | {"measure": "ablation_perplexity_ratio", "estimate": self.damage.perplexity_ratio}
+        )
+        rows.append(n_texts | {"measure": "ablation_within_damage_limit", "estimate": float(self.ok)})
         return tidy(self.columns | {"variant": "direction"} | row for row in rows)
 
 
@@ -167,9 +169,9 @@ def ablate(
 
     def logits(pushes: list[Ablate], which: Sequence[int]) -> np.ndarray:
         with context.model.intervene(*pushes):
-            told = score_prompts(context.model, [prompts[i] for i in which], context.tokens(2048))
+            scores = score_prompts(context.model, [prompts[i] for i in which], context.tokens(2048))
         bar.update()
-        return told[int(score == "per_token")].nanmean(-1).numpy()
+        return scores[int(score == "per_token")].nanmean(-1).numpy()
 
     everything = range(len(prompts))
     with bar:

@@ -73,7 +73,7 @@ def damages(
 ) -> list[Damage]:
     """`damage` of several pushes, the unpushed pass shared between them.
 
-    Predictions over the whole vocabulary are held for 512 tokens, or `batch_tokens` of them, of `ARMS_AT_ONCE` pushes.
+    Predictions over the whole vocabulary are held for 512 tokens (or `batch_tokens`) of `ARMS_AT_ONCE` pushes.
     """
     texts = neutral_texts() if texts is None else texts
     if not texts or isinstance(texts, str):
@@ -128,8 +128,8 @@ def _log_probs(model: HookedModel, batch: TokenBatch) -> Tensor:
 
 
 def _nats(log_probs: Tensor, batch: TokenBatch) -> list[float]:
-    told = batch.input_ids[:, 1:, None].to(log_probs.device)
-    return _per_text(-log_probs.gather(-1, told).squeeze(-1), batch)
+    tokens = batch.input_ids[:, 1:, None].to(log_probs.device)
+    return _per_text(-log_probs.gather(-1, tokens).squeeze(-1), batch)
 
 
 def _per_text(values: Tensor, batch: TokenBatch) -> list[float]:

@@ -96,15 +96,15 @@ class DoseResponse(Result):
             rate = measure == "choice_rate"
             for name, curve in self.logits.items():
                 for alpha, logits in curve.items():
-                    told = over_items(value(logits), self.ids, rate, self.columns["seed"])
-                    rows.append({"measure": measure, "variant": name, "alpha": alpha} | told)
+                    columns = over_items(value(logits), self.ids, rate, self.columns["seed"])
+                    rows.append({"measure": measure, "variant": name, "alpha": alpha} | columns)
             unpushed = value(self.logits["direction"][0.0])
             few = unpushed[self.control_items]
             doses = {0.0: few[None]} | {alpha: value(logits) for alpha, logits in self.random.items()}
             for alpha, random in doses.items() if self.random else ():
                 means = unpushed.mean() + (random - few).mean(-1)
-                told = spread(means, [self.ids[i] for i in self.control_items])
-                rows.append({"measure": measure, "variant": "random_direction", "alpha": alpha} | told)
+                columns = spread(means, [self.ids[i] for i in self.control_items])
+                rows.append({"measure": measure, "variant": "random_direction", "alpha": alpha} | columns)
         for alpha, p in self.p_values.items():
             rows.append(
                 {"measure": "dose_p", "alpha": alpha, "estimate": p, "n_pairs": len(self.control_items)}
@@ -206,9 +206,9 @@ def steer(
         """`[push, item]`, all pushes at one site."""
         vectors = torch.stack([push.shift for push in pushes])
         asked = [prompts[i] for i in which]
-        told = score_pushes(context.model, asked, pushes[0].site, vectors, context.tokens(2048))
+        scores = score_pushes(context.model, asked, pushes[0].site, vectors, context.tokens(2048))
         bar.update(len(pushes))
-        return told[int(score == "per_token")].nanmean(-1).numpy()
+        return scores[int(score == "per_token")].nanmean(-1).numpy()
 
     everything = range(len(prompts))
     unpushed = gradients.scores.logits(score)

@@ -26,32 +26,32 @@ def option_logprobs(
     """
     if hasattr(model, "trie_logprobs"):
         return model.trie_logprobs([p.sequences for p in prompts], batch_tokens)  # pyright: ignore
-    told = []
+    by_prompt = []
     for prompt in prompts:
         contexts = [context for context, _ in prompt.sequences[0::2]]
         options = [ids for _, ids in prompt.sequences]
         pairs = [options[2 * order : 2 * order + 2] for order in range(len(contexts))]
-        told.append([option for pair in model.choice_logprobs(contexts, pairs) for option in pair])
-    return told
+        by_prompt.append([option for pair in model.choice_logprobs(contexts, pairs) for option in pair])
+    return by_prompt
 
 
-def order_logits(told: Sequence[Sequence[Tensor]]) -> Tensor:
+def order_logits(logprobs: Sequence[Sequence[Tensor]]) -> Tensor:
     """`[score, ..., item, order]`: log P(positive) - log P(negative) of each item in each order of
-    presentation; `...` are the leading dimensions of `told`, such as arms.
+    presentation; `...` are the leading dimensions of `logprobs`, such as one for each intervention.
 
     Score 0 sums log-probabilities over an option's tokens, score 1 averages them; NaN for an order that an
     item does not have. Raises InputError where the model's log-probabilities are not finite.
     """
-    options = [option for item in told for option in item]
+    options = [option for item in logprobs for option in item]
     sums = torch.stack([option.sum(-1) for option in options], -1)
     lengths = sums.new_tensor([option.shape[-1] for option in options])
     scores = torch.stack([sums, sums / lengths])
     differences = scores[..., 0::2] - scores[..., 1::2]
     if not bool(torch.isfinite(differences).all()):
         raise InputError("the model's log-probabilities are not finite: push less far, or load it in float32")
-    item = torch.tensor([i for i, one in enumerate(told) for _ in range(len(one) // 2)])
-    order = torch.tensor([o for one in told for o in range(len(one) // 2)])
-    result = differences.new_full((*differences.shape[:-1], len(told), 2), torch.nan)
+    item = torch.tensor([i for i, one in enumerate(logprobs) for _ in range(len(one) // 2)])
+    order = torch.tensor([o for one in logprobs for o in range(len(one) // 2)])
+    result = differences.new_full((*differences.shape[:-1], len(logprobs), 2), torch.nan)
     result[..., item, order] = differences
     return result
 
@@ -67,12 +67,12 @@ def score_pushes(
 ) -> Tensor:
     """`[score, arm, item, order]`: `score_prompts` with each row of `vectors` `[arm, width]` added at every
     token of `site`. The fast backend runs the blocks below the site once for all arms."""
-    told = []
+    scores = []
     for some in vectors.split(ARMS_AT_ONCE if hasattr(model, "fan_out") else 1):
         if hasattr(model, "fan_out"):
             with model.fan_out(site, some):  # pyright: ignore[reportAttributeAccessIssue]
-                told.append(score_prompts(model, prompts, max(1, batch_tokens // len(some))))
+                scores.append(score_prompts(model, prompts, max(1, batch_tokens // len(some))))
         else:
             with model.intervene(ArmwiseAdd(site, some)):
-                told.append(score_prompts(model, prompts, batch_tokens)[:, None])
-    return torch.cat(told, 1)
+                scores.append(score_prompts(model, prompts, batch_tokens)[:, None])
+    return torch.cat(scores, 1)

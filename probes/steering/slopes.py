@@ -129,8 +129,8 @@ def choice_gradients(
 
         def take(rows: list[int]) -> None:
             taps = [_Tap(site, torch.zeros(len(rows), width, requires_grad=True)) for site in sites]
-            told, gradient = _gradients(model, [prompts[i] for i in rows], taps, score)
-            values[:, rows], scores[:, rows] = gradient, told
+            of_batch, gradient = _gradients(model, [prompts[i] for i in rows], taps, score)
+            values[:, rows], scores[:, rows] = gradient, of_batch
             bar.update(len(rows))
 
         _by_item(model, prompts, context.tokens(512), take)
@@ -236,11 +236,11 @@ def _gradients(
     which the backend lays out rows.
     """
     with torch.enable_grad(), model.intervene(*taps):
-        told = order_logits(option_logprobs(model, prompts, batch_tokens=10**9))
+        batch_scores = order_logits(option_logprobs(model, prompts, batch_tokens=10**9))
     # Rows do not see each other, so the gradient of the sum is each item's own gradient in its own row.
-    objective = told[int(score == "per_token")].nanmean(-1).sum()
+    objective = batch_scores[int(score == "per_token")].nanmean(-1).sum()
     gradient = torch.autograd.grad(objective, [tap.leaf for tap in taps])
-    return told.detach().double().cpu().numpy(), torch.stack(gradient).float().numpy()
+    return batch_scores.detach().double().cpu().numpy(), torch.stack(gradient).float().numpy()
 
 
 def steerability(

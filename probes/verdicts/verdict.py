@@ -113,7 +113,7 @@ def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None)
 
     On each rung a test that counts against decides, then one that is open or was not made (inconclusive), so
     `internal` needs every test for it. A test given several times (one axis each, say) must hold each time.
-    `missing` says of tests that were not made why. Raises InputError for a finding of a test that is on no rung.
+    `missing` says why tests were not made. Raises InputError for a finding of a test that is on no rung.
     """
     by_test: dict[str, list[Finding]] = {name: [] for tests, _ in LADDER for name in tests}
     for finding in findings:
