@@ -36,9 +36,9 @@ class ShiftTransfer(Result):
       accuracy, variants `shift_transfer` and `shift_transfer_recentred`, whose threshold is the mean score
       of the shift pairs;
     - auroc, variant `shift_refit`: scores out of fold of a probe fitted on the axis' own pairs, so that a
-      concept that is there but elsewhere is distinguished from one that is not; folds hold out whole templates (where
-      there are two), for pairs of one template can share an act that is right in one and wrong in the other,
-      and a probe that saw one of them errs on the other;
+      concept that is there but along another direction is distinguished from one that is not there; folds
+      hold out whole templates (where there are two), because pairs of one template can share an act that is
+      right in one and wrong in the other, and a probe that saw one of them errs on the other;
     - steadiness, variant `worst_axis`: the lowest `shift_transfer` AUROC of the axes, with that axis named;
     - choice_rate, choice_logit, position_bias of the axis' own choice items.
     """

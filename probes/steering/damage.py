@@ -73,7 +73,7 @@ def damages(
 ) -> list[Damage]:
     """`damage` of several pushes, the unpushed pass shared between them.
 
-    Predictions over the whole vocabulary are held for 512 tokens (or `batch_tokens`) of `ARMS_AT_ONCE` pushes.
+    Predictions over the whole vocabulary are held for 512 tokens (or `batch_tokens`) at a time.
     """
     texts = neutral_texts() if texts is None else texts
     if not texts or isinstance(texts, str):
