@@ -220,8 +220,8 @@ def probekit(probes: Measured) -> str:
             times = measured["seconds"] / ours
             rows.append([strength, small(measured["seconds"]), f"{small(times)}{' (faster)' * (times < 1)}"])
     return (
-        "\nprobekit also has a batched solver. It fitted four labelings of one strength C at once, and its time"
-        " is compared with our mean over the whole sweep.\n\n"
+        "\nprobekit also has a batched solver. It fitted four labelings of one strength C at once, and its"
+        " time is compared with our mean over the whole sweep.\n\n"
         + table(["C", "probekit, seconds per problem", "times ours"], rows)
     )
 
@@ -326,7 +326,7 @@ def paper(measured: Measured) -> str:
     )
     text += (
         f"\nThe sum is **{small(sum(on_device.values()))} GPU-hours**, and most of them go into"
-        f" {TERMS[most]}. Of everything, {TERMS[dominating]} takes longest:"
+        f" {TERMS[most]}. The longest of all terms is {TERMS[dominating]}, with"
         f" {small(spent[dominating])} hours.\n\n"
     )
     text += table(["term", "GB"], [[TERMS[term], small(value)] for term, value in held.items()])
