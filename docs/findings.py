@@ -21,9 +21,9 @@ from pages import number, row_with_interval, table, write
 
 import probes
 from probes.figures.style import BASELINES
-from probes.study.survey import load_survey
+from probes.study import load_survey
 from probes.transfer import pooled
-from probes.verdicts.summary import TESTS
+from probes.verdicts import TESTS
 
 LINEAGE = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
 KEPT = Path(__file__).parent / "surveys"
@@ -68,8 +68,6 @@ class Page:
         kinds = [(name, family, stages[name].kind) for name, family in self.families.items()]
         kind_of_stage = pl.DataFrame(kinds, schema=["stage", "family", "kind"], orient="row")
         verdicts = pl.concat([survey.verdicts for survey in self.surveys], how="vertical_relaxed")
-        # Folders written before the column was renamed are read too.
-        verdicts = verdicts.rename({"role_origin": "effect_origin"}, strict=False)
         self.verdicts = verdicts.join(kind_of_stage, on="stage", maintain_order="left")
 
     def scope(self) -> str:
