@@ -18,7 +18,8 @@ from probes.figures.rows import (
     pick,
     stage_order,
 )
-from probes.figures.style import BASELINES, interval, number
+from probes.figures.style import BASELINES
+from probes.figures.text import interval, number
 
 SURFACE = ("word_ngrams", "char_ngrams", "length", "embedding", "random_init")
 KEYS = ["source_stage", "stage", "concept", "variant"]

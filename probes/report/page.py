@@ -158,7 +158,7 @@ def _figure(name: str, figure: Figure) -> str:
         f'<div class="scroll" tabindex="0" role="img" aria-label="{_text(figure.alt)}">'
         f'<div class="plot" style="min-width:{figure.width:.0f}px">'
         f"{figure.html(include_js=False)}</div></div>"
-        f"<figcaption><p>{_text(figure.caption)}</p><p><b>How to read it.</b> {_text(figure.reading)}</p>"
+        f"<figcaption><p>{_text(figure.caption)}</p><p><b>How to read it.</b> {_text(figure.how_to_read)}</p>"
         f"<p><b>What would fool you.</b> {_text(figure.caveat)}</p></figcaption></figure>"
     )
 
