@@ -1,7 +1,7 @@
 """Figures, made from the tidy table and nothing else, at the sizes of papers, slides and notebooks.
 
-Files import from left to right: presets, text, style; browser, figure; rows, fitting; footer, panels, marks,
-dots; then one file a figure; and gallery, which draws any of them.
+A file imports only from files left of it: presets, text, style; browser, figure; rows, fitting; footer,
+panels, marks, dots, arms; then one file a figure (steadiness before worst_axis); then gallery for them all.
 """
 
 from probes.figures.browser import find_browser

@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
+from probes.figures.arms import Arm, arms
 from probes.figures.figure import Figure
 from probes.figures.fitting import limits
 from probes.figures.marks import error_bars
@@ -37,19 +38,6 @@ FOOT = "filled: fitted at the stage itself; hollow: carried over from the stage 
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One panel: the stages along its axis, and the root-to-leaf paths drawn in it."""
-
-    stages: list[str]
-    paths: list[list[str]]
-
-    def shared(self, path: list[str]) -> int:
-        """How many stages of the path were drawn with the paths before it."""
-        before = {stage for other in self.paths[: self.paths.index(path)] for stage in other}
-        return sum(stage in before for stage in path)
-
-
-@dataclass(frozen=True)
 class _Estimates:
     """What is drawn: estimates of what was fitted at a stage itself, and of what was carried over to it."""
 
@@ -61,34 +49,6 @@ class _Estimates:
     @property
     def rows(self) -> list[Row]:
         return [*self.itself.values(), *self.carried.values()]
-
-
-def arms(order: Sequence[str], parents: Mapping[str, str | None] | None) -> list[Arm]:
-    """Gather the root-to-leaf paths of a lineage into arms, in stage order.
-
-    Paths that share more than their root stand in one arm; without `parents` there is one arm of all stages.
-
-    Examples
-    --------
-    >>> parents = {"base": None, "mid": "base", "chat": "mid", "dpo": "mid", "control": "base"}
-    >>> [arm.paths for arm in arms(list(parents), parents)]
-    [[['base', 'mid', 'chat'], ['base', 'mid', 'dpo']], [['base', 'control']]]
-    """
-    if parents is None:
-        return [Arm(list(order), [list(order)])]
-    kept = set(order)
-    leaves = [stage for stage in order if stage not in {parents.get(other) for other in kept}]
-    together: dict[tuple[str, ...], list[list[str]]] = {}
-    for leaf in leaves:
-        path: list[str] = []
-        stage: str | None = leaf
-        while stage is not None and stage not in path:
-            path.append(stage)
-            stage = parents.get(stage)
-        path = [stage for stage in reversed(path) if stage in kept]
-        together.setdefault(tuple(path[:2]), []).append(path)
-    drawn = sorted(together.items(), key=lambda arm: order.index(arm[0][-1]))
-    return [Arm(list(dict.fromkeys(s for p in paths for s in p)), paths) for _, paths in drawn]
 
 
 def survival_curves(
@@ -178,9 +138,9 @@ def survival_curves(
         paint,
         kind="survival_curves",
         caption=(
-            f"{name[:1].upper()}{name[1:]} along each arm of the lineage. Filled points are fitted at the stage"
-            " itself; hollow points on dashed lines are carried unchanged from the stage of that colour. Bars"
-            f" are 95% intervals. {sizes(used)}."
+            f"{name[:1].upper()}{name[1:]} along each arm of the lineage. Filled points are fitted at the"
+            " stage itself; hollow points on dashed lines are carried unchanged from the stage of that"
+            f" colour. Bars are 95% intervals. {sizes(used)}."
         ),
         how_to_read=(
             "A dashed line that stays level says that later training kept what that stage had. Compare an arm"
@@ -295,7 +255,7 @@ def _path(
 
 
 def _points(
-    grid: Grid, index: int, points: list[tuple[float, Row]], color: str, hover: str, **trace: Any
+    grid: Grid, index: int, points: Sequence[tuple[float, Row]], color: str, hover: str, **trace: Any
 ) -> None:
     """Estimates at places along the axis, joined, with error bars of a colour; `hover` says what they are."""
     rows = [row for _, row in points]

@@ -55,7 +55,7 @@ class Figure:
     --------
     >>> figure = probes.draw(table, kind="choice_rates", stages=["base"], preset="icml")
     >>> figure
-    Figure(choice_rates, preset='icml', 312 x 98 px)
+    Figure(choice_rates, preset='icml', 312 x 97 px)
     >>> print(figure.how_to_read)
     Compare a stage with its parent and with the control arm, never with .5 alone.
     """
@@ -105,7 +105,7 @@ class Figure:
         Examples
         --------
         >>> probes.draw(table, kind="choice_rates").at("slide")
-        Figure(choice_rates, preset='slide', 1152 x 214 px)
+        Figure(choice_rates, preset='slide', 1152 x 245 px)
         """
         return replace(self, preset=get_preset(preset))
 

@@ -148,12 +148,12 @@ def draw(
     Examples
     --------
     >>> draw(table)
-    Figure(transfer_matrix, preset='notebook', 902 x 179 px)
+    Figure(transfer_matrix, preset='notebook', 902 x 164 px)
     >>> draw(
     ...     table, kind="dose_response", measure="choice_rate", stages=["mid"], order=["base", "mid"],
     ...     max_kl=0.1, title="Choices under steering", preset="neurips",
     ... )
-    Figure(dose_response, preset='neurips', 528 x 172 px)
+    Figure(dose_response, preset='neurips', 528 x 176 px)
     >>> draw(table, kind="survival_curves", parents={"base": None, "mid": "base"})
     Figure(survival_curves, preset='notebook', 902 x 217 px)
     """

@@ -114,7 +114,7 @@ def layer_profile(
     --------
     >>> figure = layer_profile(table, stages=["mid"])
     >>> print(figure.alt)
-    AUROC by layer for mid; concepts prices. mid on prices .74 [.70, .78] at layer 3
+    AUROC by layer for mid; concepts prices. mid on prices .76 [.72, .80] at layer 3
     """
     if measure not in MAIN:
         raise InputError(f"no layer profile of {measure!r}; choose one of {', '.join(MAIN)}")

@@ -115,8 +115,8 @@ def transfer_matrix(
     --------
     >>> figure = transfer_matrix(table, measure="cosine", order=["base", "mid"])
     >>> np.round(np.array(figure.plotly.data[0].z), 2)
-    array([[0.96, 0.89],
-           [0.89, 0.96]])
+    array([[0.95, 0.88],
+           [0.89, 0.95]])
     """
     if measure not in CROSS:
         raise InputError(f"no transfer matrix of {measure!r}; choose one of {', '.join(CROSS)}")

@@ -33,7 +33,7 @@ class Preset:
     >>> poster.width_px, poster.em
     (1920, 32.0)
     >>> probes.draw(table, kind="choice_rates", preset=poster)
-    Figure(choice_rates, preset='poster', 1920 x 272 px)
+    Figure(choice_rates, preset='poster', 1920 x 346 px)
     """
 
     name: str

@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 
 import polars as pl
 import pytest
+from tests.figures.test_figures import CONCEPTS, PARENTS, STAGES, synthetic_table
 
 from probes.errors import InputError, OutputError
 from probes.figures import choice_rates, draw_all
 from probes.figures.style import number
 from probes.report import write_report
 from probes.report.glance import COLUMNS, glance
-from tests.figures.test_figures import CONCEPTS, PARENTS, STAGES, synthetic_table
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
