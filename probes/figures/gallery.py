@@ -155,7 +155,7 @@ def draw(
     ... )
     Figure(dose_response, preset='neurips', 528 x 176 px)
     >>> draw(table, kind="survival_curves", parents={"base": None, "mid": "base"})
-    Figure(survival_curves, preset='notebook', 902 x 217 px)
+    Figure(survival_curves, preset='notebook', 902 x 211 px)
     """
     table = table_of(result_or_table)
     if kind is None:
