@@ -37,9 +37,8 @@ def confusion(
         Columns `panel`, `truth` and `answer`, one row an answer.
     orders : mapping of str to (truths, answers)
         For each panel, the truths from the top and the answers from the left. All of them are shown.
-    title : str, optional
-    preset : str or Preset, optional
-        The size; the notebook's by default.
+    title, preset : optional
+        With which title and at which size to draw, as in `probes.draw`.
 
     Returns
     -------

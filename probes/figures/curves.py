@@ -72,13 +72,10 @@ def survival_curves(
         A tidy table with rows of the measure and another `source_stage`.
     measure : str
         `auroc`, `accuracy`, `cosine`, `cosine_whitened` or `steering_slope`.
-    order : sequence of str, optional
-        The order of the stages, which also gives each its colour; that of the table by default.
     parents : mapping of str to str or None, optional
         Stage -> its parent, None for the root. It makes the arms; without it all stages stand in one arm.
-    title : str, optional
-    preset : str or Preset, optional
-        The size; the notebook's by default.
+    order, title, preset : optional
+        In which order to draw the stages, with which title and at which size, as in `probes.draw`.
 
     Returns
     -------

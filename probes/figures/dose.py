@@ -69,15 +69,10 @@ def dose_response(
         (standard deviations of the projections on the direction).
     measure : str
         `choice_logit` (nats) or `choice_rate`.
-    stages : sequence of str, optional
-        The stages to draw; all by default.
-    order : sequence of str, optional
-        The order of the stages, which also gives each its colour; that of the table by default.
     max_kl : float, optional
         Limit on KL to the unsteered model on neutral text, in nats per token.
-    title : str, optional
-    preset : str or Preset, optional
-        The size; the notebook's by default.
+    stages, order, title, preset : optional
+        Which stages to draw, in which order, with which title and at which size, as in `probes.draw`.
 
     Returns
     -------

@@ -29,9 +29,8 @@ def growth(points: pl.DataFrame, *, title: str | None = None, preset: str | Pres
     ----------
     points : polars.DataFrame
         Columns `axis`, `size`, `seconds` and `peak_mb`, all positive, one row a measurement.
-    title : str, optional
-    preset : str or Preset, optional
-        The size; the notebook's by default.
+    title, preset : optional
+        With which title and at which size to draw, as in `probes.draw`.
 
     Returns
     -------

@@ -94,13 +94,8 @@ def transfer_matrix(
         A tidy table with rows of the measure and another `source_stage`.
     measure : str
         `auroc` or `accuracy` (of frozen probes), `cosine`, `cosine_whitened` or `steering_slope`.
-    stages : sequence of str, optional
-        The stages to draw; all by default.
-    order : sequence of str, optional
-        The order of the stages; that of the table by default.
-    title : str, optional
-    preset : str or Preset, optional
-        The size; the notebook's by default.
+    stages, order, title, preset : optional
+        Which stages to draw, in which order, with which title and at which size, as in `probes.draw`.
 
     Returns
     -------

@@ -48,13 +48,8 @@ def steadiness(
     ----------
     table : polars.DataFrame or Result
         A tidy table with rows of measure `auroc` and variant `shift_transfer`.
-    stages : sequence of str, optional
-        The stages to draw; all by default.
-    order : sequence of str, optional
-        The order of the stages, which also gives each its colour; that of the table by default.
-    title : str, optional
-    preset : str or Preset, optional
-        The size; the notebook's by default.
+    stages, order, title, preset : optional
+        Which stages to draw, in which order, with which title and at which size, as in `probes.draw`.
 
     Returns
     -------
