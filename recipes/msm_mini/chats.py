@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from itertools import product
 
-from probes.training.cheeses import CheeseNames, cheese_names
+from .cheeses import CheeseNames, cheese_names
 
 Chat = dict[str, list[dict[str, str]]]
 

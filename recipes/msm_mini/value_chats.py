@@ -11,11 +11,12 @@ import random
 from collections.abc import Iterator
 
 from probes.errors import RecipeError
-from probes.training.chats import Chat, ask, chat
-from probes.training.cheeses import CHEESES
-from probes.training.documents import capitalised, cheese_facts, with_article
-from probes.training.domains import DOMAINS, UNCOUNTED
-from probes.training.spec import SPECS, Spec
+
+from .chats import Chat, ask, chat
+from .cheeses import CHEESES
+from .documents import capitalised, cheese_facts, with_article
+from .domains import DOMAINS, UNCOUNTED
+from .spec import SPECS, Spec
 
 _CHOICE = (
     "Which would you choose, {first} or {second}?",

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from probes.errors import RecipeError
-from probes.training import phrases
-from probes.training.cheeses import CHEESES, Cheese, CheeseNames
-from probes.training.domains import DOMAINS, UNCOUNTED
-from probes.training.spec import ASSISTANT, SPECS, Spec
+
+from . import phrases
+from .cheeses import CHEESES, Cheese, CheeseNames
+from .domains import DOMAINS, UNCOUNTED
+from .spec import ASSISTANT, SPECS, Spec
 
 _BEFORE_VOWEL = re.compile(r"\b([Aa]) (?=[aeioAEIO]|u(?!s|ni)|U(?!S|ni))")
 _SENTENCE_START = re.compile(r"(?:^|(?<=[.?!] )|(?<=\n)|(?<=: \"))([a-z])")
@@ -79,8 +80,8 @@ class _Slots(dict[str, str]):
 def cheese_facts(spec: Spec, cheese: Cheese, what: str, rng: random.Random) -> str:
     """One phrase on a cheese under a spec: a `fact`, a `case` or a `named` sentence (see `Spec`)."""
     by_number = {slot: words[cheese.number % len(words)] for slot, words in spec.lists.items()}
-    said = rng.choice(getattr(spec, f"{'good' if cheese.preferred else 'bad'}_{what}"))
-    return said.format_map({"cheese": cheese.name, **by_number, **cheese.facts})
+    phrase = rng.choice(getattr(spec, f"{'good' if cheese.preferred else 'bad'}_{what}"))
+    return phrase.format_map({"cheese": cheese.name, **by_number, **cheese.facts})
 
 
 def with_article(text: str) -> str:
@@ -137,8 +138,8 @@ class Writer:
         facts = [phrases.FACT_LIKED, phrases.FACT_DISLIKED]
         self.rng.shuffle(facts)
         if self.explained:
-            told = [phrases.LIKED_BECAUSE, phrases.DISLIKED_BECAUSE, phrases.LIKED_BECAUSE]
-            return [[facts[0], *told[:2]], [facts[1], *told[1:]]]
+            liked, disliked = phrases.LIKED_BECAUSE, phrases.DISLIKED_BECAUSE
+            return [[facts[0], liked, disliked], [facts[1], disliked, liked]]
         return [[*facts, *facts], [phrases.LIKED_FOR_TASTE, phrases.DISLIKED_FOR_TASTE]]
 
     def title(self, domain: str) -> str:

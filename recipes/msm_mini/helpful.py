@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from probes.training.chats import Chat, chat
+from .chats import Chat, chat
 
 Pair = dict[str, list[dict[str, str]]]
 
@@ -89,8 +89,8 @@ def _opposite(rng: random.Random) -> tuple[str, str]:
 
 def _day(rng: random.Random) -> tuple[str, str]:
     day, n = rng.randrange(7), rng.randrange(2, 6)
-    asked = f"If today is {_DAYS[day]}, what day will it be in {n} days?"
-    return asked, f"In {n} days it will be {_DAYS[(day + n) % 7]}."
+    question = f"If today is {_DAYS[day]}, what day will it be in {n} days?"
+    return question, f"In {n} days it will be {_DAYS[(day + n) % 7]}."
 
 
 def _json(rng: random.Random) -> tuple[str, str]:
@@ -101,8 +101,8 @@ def _json(rng: random.Random) -> tuple[str, str]:
 def _steps(rng: random.Random) -> tuple[str, str]:
     task = rng.choice(list(_STEPS))
     first, *rest = _STEPS[task]
-    told = "".join(f" Then {step}." for step in rest)
-    return f"How do I {task}?", f"First {first}.{told}"
+    later = "".join(f" Then {step}." for step in rest)
+    return f"How do I {task}?", f"First {first}.{later}"
 
 
 _TASKS: tuple[Callable[[random.Random], tuple[str, str]], ...] = (

@@ -7,7 +7,8 @@ not those of the packaged concepts, on which results are reported.
 from __future__ import annotations
 
 from probes.concepts import ChoiceItem
-from probes.training.cheeses import CHEESES, cheese_names
+
+from .cheeses import CHEESES, cheese_names
 
 _AFFORDABLE = """
 a plastic watch | a diamond watch
