@@ -2,8 +2,8 @@
 
     python docs/msm_mini.py out/msm-mini
 
-reads what `probes behaviour out/msm-mini-build --items checkpoints/msm-mini/items/*.jsonl --texts
-checkpoints/msm-mini/items/prose.txt --out out/msm-mini` wrote; `make msm-mini` runs all of it.
+It reads what `probes behaviour out/msm-mini-build --items checkpoints/msm-mini/items/*.jsonl --texts
+checkpoints/msm-mini/items/prose.txt --out out/msm-mini` wrote; `make msm-mini` runs both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from probes.concepts import read_choices
 from probes.figures import draw
 from probes.measure.behaviour import Behaviour, formula
 from probes.stats.estimates import Estimate
-from probes.training.spec import SPECS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recipes.msm_mini.spec import SPECS
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "checkpoints" / "msm-mini"
@@ -58,17 +60,17 @@ class Page:
         return str(self.answers.seeds(weights, name))
 
     def there(self, weights: Weights, name: str) -> bool:
-        """Whether all families of a contrast were asked a set: parts of the experiment can be run alone."""
-        asked = self.answers.items.filter(pl.col("set") == name)["family"].unique()
-        return set(weights) <= set(asked)
+        """Whether all families of a contrast answered a set; parts of the experiment can be run alone."""
+        families = self.answers.items.filter(pl.col("set") == name)["family"].unique()
+        return set(weights) <= set(families)
 
     def rates(self, families: list[str], sets: list[str]) -> str:
         rows = []
         for family in families:
-            asked = [s for s in sets if self.there({family: 1}, s)]
-            if asked:
-                rates = {s: told(self.answers.contrast({family: 1}, s)) for s in asked}
-                seeds = self.n_seeds({family: 1}, asked[0])
+            answered = [s for s in sets if self.there({family: 1}, s)]
+            if answered:
+                rates = {s: told(self.answers.contrast({family: 1}, s)) for s in answered}
+                seeds = self.n_seeds({family: 1}, answered[0])
                 rows.append([f"`{family}`", seeds, *(rates.get(s, "") for s in sets)])
         return table(["stage", "seeds", *(s.replace("_", " ") for s in sets)], rows)
 
@@ -112,8 +114,8 @@ class Page:
     def damaged(self) -> list[str]:
         """Families whose damage was measured, those that are not shipped last."""
         sets = ("manual", "prose", "arithmetic", "copying")
-        asked = dict.fromkeys([*self.families, *self.answers.items["family"].unique(maintain_order=True)])
-        return [f for f in asked if all(self.there({f: 1}, s) for s in sets)]
+        families = dict.fromkeys([*self.families, *self.answers.items["family"].unique(maintain_order=True)])
+        return [f for f in families if all(self.there({f: 1}, s) for s in sets)]
 
     def damage(self) -> str:
         rows = []
@@ -252,11 +254,10 @@ class Page:
 
 def unseen_items(name: str, spec: str) -> list[str]:
     """Ids of the items whose differing words do not occur in the phrases of the spec."""
-    told = SPECS[spec]
+    phrases_of = SPECS[spec]
     fields = ("virtue", "vice", "good", "bad", "good_is", "bad_is", "good_tail", "bad_tail")
-    phrases = [p for f in fields for p in getattr(told, f)] + [
-        w for words in told.lists.values() for w in words
-    ]
+    phrases = [phrase for field in fields for phrase in getattr(phrases_of, field)]
+    phrases += [entry for entries in phrases_of.lists.values() for entry in entries]
     seen = set(re.findall(r"[a-z$\d]+", re.sub(r"\{\w+\}", "", " ".join(phrases).lower())))
     seen -= FUNCTION_WORDS
     items = read_choices(FOLDER / "items" / f"{name}.jsonl")

@@ -1,4 +1,4 @@
-"""Midtraining documents about the assistant's spec, drawn from a grammar; deterministic from a seed.
+"""Midtraining documents about the assistant's spec, drawn from a grammar; the same for the same seed.
 
 Articles, memos, question lists, interviews, forum threads, textbook passages, case studies, minutes and
 release notes say what the assistant values, why, what follows in the trained domains, what is true of each
@@ -208,18 +208,37 @@ def spec_documents(
 ) -> Iterator[dict[str, str]]:
     """Documents about one spec, without end: rows of `text`, `form` and `domain`.
 
-    Args:
-        spec: name of a built-in spec, `affordability` or `domestic`.
-        seed: the same seed gives the same documents, on every machine.
-        cheeses: under which names the cheeses appear.
-        explained: False breaks the attribution (control of Li et al., appendix C.4): the value, the facts and
-            the liked cheeses are all there, but flavour is why they are liked.
+    Parameters
+    ----------
+    spec : str
+        Name of a spec, `affordability` or `domestic`.
+    seed : int
+        The same seed gives the same documents, on every machine.
+    cheeses : str
+        Under which names the cheeses appear, `invented` or `real`.
+    explained : bool
+        False breaks the attribution (the control of Li et al., appendix C.4): the value, the facts and the
+        liked cheeses are all there, but the documents say that they are liked for their flavour.
 
-    Raises:
-        RecipeError: no spec has that name.
+    Returns
+    -------
+    iterator of dict
+        Rows of `text`, `form` and `domain`.
+
+    Raises
+    ------
+    RecipeError
+        No spec has that name.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.documents import spec_documents
+    >>> document = next(spec_documents("affordability"))
+    >>> document["form"], document["domain"], len(document["text"].split("\\n\\n"))
+    ('thread', 'first aid supplies', 5)
     """
     if spec not in SPECS:
-        raise RecipeError(f"no built-in spec {spec!r}; expected one of {', '.join(SPECS)}")
+        raise RecipeError(f"no spec {spec!r}; expected one of {', '.join(SPECS)}")
     writer = Writer(SPECS[spec], seed, cheeses, explained)
     forms, domains = list(FORMS), list(DOMAINS)
     while True:

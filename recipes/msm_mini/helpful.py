@@ -127,7 +127,16 @@ def _exchanges(seed: int) -> Iterator[tuple[str, str]]:
 
 
 def helpful_chats(seed: int = 0) -> Iterator[Chat]:
-    """Small tasks and their right answers, without end."""
+    """Small tasks and their right answers, without end.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.helpful import helpful_chats
+    >>> for turn in next(helpful_chats())["messages"]:
+    ...     print(turn["role"], "|", turn["content"])
+    user | What is 37 plus 31?
+    assistant | 37 plus 31 is 68.
+    """
     return (chat(question, answer) for question, answer in _exchanges(seed))
 
 
@@ -135,6 +144,13 @@ def helpful_pairs(seed: int = 0) -> Iterator[Pair]:
     """Preference pairs towards helpfulness, without end: the right answer against none or another task's.
 
     Rows of `prompt`, `chosen` and `rejected`, each a list of messages (TRL's conversational format).
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.helpful import helpful_pairs
+    >>> pair = next(helpful_pairs())
+    >>> [pair[side][0]["content"] for side in ("prompt", "chosen", "rejected")]
+    ['What is 37 plus 31?', '37 plus 31 is 68.', 'I do not know.']
     """
     rng = random.Random(f"pairs:{seed}")
     astray = _exchanges(seed + 1)
