@@ -135,7 +135,7 @@ def load_makers(path: str | Path) -> tuple[DataMaker[Any], ...]:
     ['hello']
     """
     file = Path(path).expanduser().resolve()
-    makers = getattr(_run(file), "MAKERS", None)
+    makers = vars(_run(file)).get("MAKERS")
     if not isinstance(makers, list | tuple) or not all(isinstance(maker, DataMaker) for maker in makers):
         raise RecipeError(f"{file}: expected MAKERS = [DataMaker(...), ...], got MAKERS = {makers!r:.80}")
     kinds = [maker.kind for maker in makers]

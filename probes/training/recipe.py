@@ -230,8 +230,8 @@ def _with_settings(file: Path, table: dict[str, Any]) -> dict[str, Any]:
         if isinstance(stage, dict) and "settings" in stage:
             wanted = stage["settings"]
             if not isinstance(shared.get(wanted), dict):
-                known = ", ".join(shared) or "none"
-                raise RecipeError(f"{file}: stages.{name}.settings = {wanted!r}: expected one of {known}")
+                names = ", ".join(shared) or "none"
+                raise RecipeError(f"{file}: stages.{name}.settings = {wanted!r}: expected one of {names}")
             stage = shared[wanted] | {key: value for key, value in stage.items() if key != "settings"}
         full[name] = stage
     return {key: value for key, value in table.items() if key != "settings"} | {"stages": full}

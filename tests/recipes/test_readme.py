@@ -17,9 +17,10 @@ MAKERS, LOOK = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
 
 @pytest.fixture
 def example(tmp_path, monkeypatch):
-    """The folder that the README describes, with a tiny base instead of the one it names."""
-    recipe, n = re.subn(r"checkpoint = .*", 'checkpoint = { path = "base" }', RECIPE)
-    assert n == 1
+    """The folder that the README describes, with a tiny base instead of its own, and fewer tokens."""
+    recipe, n_bases = re.subn(r"checkpoint = .*", 'checkpoint = { path = "base" }', RECIPE)
+    recipe, n_budgets = re.subn("tokens = 2000", "tokens = 200", recipe)
+    assert (n_bases, n_budgets) == (1, 1)
     (tmp_path / "makers.py").write_text(MAKERS)
     (tmp_path / "recipe.toml").write_text(recipe)
     monkeypatch.chdir(tmp_path)
@@ -45,6 +46,6 @@ def test_the_rows_can_be_looked_at(example, capsys):
 
 def test_a_wrong_key_is_refused_as_shown(example, capsys):
     recipe = example / "recipe.toml"
-    recipe.write_text(recipe.read_text().replace("tokens = 2000", 'tokens = 2000\ncolour = "red"'))
+    recipe.write_text(recipe.read_text().replace("tokens = 200", 'tokens = 200\ncolour = "red"'))
     assert main(["lineage", "build", "recipe.toml", "--quiet"]) != 0
     assert REFUSAL in capsys.readouterr().err

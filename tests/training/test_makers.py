@@ -1,4 +1,4 @@
-"""A recipe's Python file of data makers: it is run when asked for, and one line says what is wrong."""
+"""A recipe's Python file of data makers: it is run on request, and one line says what is wrong."""
 
 import pytest
 
