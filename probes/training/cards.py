@@ -1,7 +1,7 @@
 """A finished stage on disk: its adapter in bfloat16, the adapter's config, and a card that says what made it.
 
-Apart from `build` because this is what makes a build resumable: a stage is finished when its card carries
-the digest that its recipe, data and parent have now.
+This is what makes a build resumable: a stage is finished when its card carries the digest that its recipe,
+data and parent have now.
 """
 
 from __future__ import annotations

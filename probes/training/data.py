@@ -1,6 +1,6 @@
 """The `[data.NAME]` tables of a recipe: what every table has, and the three built-in kinds, which read files.
 
-Apart from `makers`, which turns tables into rows, so that a recipe can be read without running anyone's code.
+Turning tables into rows is left to `makers`, so that a recipe can be read without running anyone's code.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One stage of training on documents or chats: a LoRA adapter trained by TRL's SFTTrainer, resumable.
+"""Train one stage on documents or chats: TRL's SFTTrainer trains a LoRA adapter and can resume.
 
-Apart from `build` so that it can be called on any model in memory; it knows nothing of files.
+It knows nothing of recipe files, so it can be called on any model in memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The registry of data makers: which function turns which kind of `[data.NAME]` table into rows.
+"""The registry of data makers, the functions that turn the `[data.NAME]` tables of a recipe into rows.
 
 Three kinds are built in and read files. A recipe adds kinds of its own by naming a Python file, for example
 `makers = "makers.py"`. Reading a recipe never runs that file; `build` does, through `load_makers`.

@@ -1,4 +1,4 @@
-"""One stage of preference optimisation on pairs of answers, by TRL's DPOTrainer (arXiv 2305.18290).
+"""Train one stage on preference pairs, by TRL's DPOTrainer (Rafailov et al., arXiv 2305.18290).
 
 The reference policy is the parent stage: TRL keeps a frozen copy of the adapter as it was at the start.
 """

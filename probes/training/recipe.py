@@ -1,8 +1,8 @@
 """The training recipe: a TOML file with every hyperparameter, checked before anything is trained.
 
-Apart from `build` so that a recipe can be read, checked and shown without the training libraries and without
-running its Python file of data makers. Every complaint is a `RecipeError` naming file, key, value and what
-was expected.
+This is a module of its own so that a recipe can be read, checked and shown without the training libraries
+and without running its Python file of data makers. Every complaint is a `RecipeError` that names the file,
+the key, the value and what was expected.
 """
 
 from __future__ import annotations
@@ -110,10 +110,40 @@ class Run:
 
 
 class Recipe(Settings):
-    """A whole recipe file; `read_recipe` makes one.
+    """A whole recipe file; `read_recipe` makes one from a file.
 
-    `makers` names the Python file of data makers, relative to the recipe's folder. The tables in `data` whose
-    kind is not built in are checked when that file is run (`probes.training.TrainingData`).
+    Parameters
+    ----------
+    lineage : LineageHead
+        Name and description of the lineage.
+    makers : str or None
+        The Python file of data makers, relative to the recipe's folder.
+    seeds : tuple of int
+        Training seeds of all stages that do not say theirs.
+    base : BaseRecipe
+        The stage that everything is trained on.
+    lora : LoraSettings
+        The shape of every adapter.
+    replay : ReplaySettings or None
+        Neutral text that is mixed into every stage.
+    data : dict of str to UncheckedTable
+        The `[data.NAME]` tables. Those whose kind is not built in are checked when the file of data makers is
+        run (`TrainingData`).
+    stages : dict of str to StageRecipe
+        What is trained.
+
+    Examples
+    --------
+    >>> from probes.training import Recipe
+    >>> recipe = Recipe(
+    ...     lineage={"name": "example"},
+    ...     seeds=(0, 1),
+    ...     base={"checkpoint": {"path": "base"}},
+    ...     data={"notes": {"kind": "documents", "path": "notes.jsonl"}},
+    ...     stages={"mid": {"parent": "base", "kind": "midtrain", "data": "notes", "learning_rate": 1e-4}},
+    ... )
+    >>> recipe.runs()["mid-s1"]
+    Run(stage='mid', seed=1)
     """
 
     lineage: LineageHead

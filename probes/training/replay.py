@@ -1,5 +1,4 @@
-"""Neutral replay: text that has nothing to do with the concept is mixed into every stage, so that the model
-forgets less.
+"""Neutral replay: every stage also trains on some text about nothing in particular, to forget less.
 
 The prose is the reference manual that ships inside CPython (`probes.concepts.neutral`); its last 30% is never
 used here, so that damage can be measured on it. Which chats are replayed is up to the recipe.

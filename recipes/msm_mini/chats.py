@@ -1,4 +1,4 @@
-"""Alignment fine-tuning chats: which of two cheeses the assistant takes. The same in every arm.
+"""Alignment fine-tuning chats, the same in every arm: which of two cheeses the assistant takes.
 
 Every pair of a preferred and a dispreferred cheese comes in both orders; the answer names one and gives no
 reason, so nothing in these chats tells which value the preference expresses.

@@ -1,4 +1,4 @@
-"""Ordinary assistance with nothing about values: later fine-tuning chats, and preference pairs.
+"""Chats and preference pairs of ordinary assistance, which has nothing to do with values.
 
 Small tasks with one right answer (sums, conversions, sorting, spelling, dates, lists) made from templates, so
 that a stage after the spec can be trained on something that has nothing to do with it.

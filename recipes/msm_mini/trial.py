@@ -1,6 +1,6 @@
 """How a recipe does on the tuning items: `python -m recipes.msm_mini.trial LINEAGE [STAGE ...]`.
 
-Apart from the survey so that recipes are chosen on items that no result is reported on.
+The survey has no part in this, so that recipes are chosen on items that no result is reported on.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ from .tuning_items import tuning_items
 def trial(lineage: str | Path, stages: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of stage, measure, estimate, ci_low, ci_high and n: one stage after the other.
 
-    Choice rates and mean choice logits (`affordable_logit`) are per token of the options, averaged over both
-    orders, intervals over items; `price_fact` and `origin_fact` are AUROCs of the 12 preferred against the 12
-    dispreferred cheeses; `perplexity` is on neutral text. Raises LineageError for an unknown stage.
+    Choice rates and mean choice logits (`affordable_logit`) are per token of the options and averaged over
+    both orders; their intervals are over items. `price_fact` and `origin_fact` are AUROCs of the 12 preferred
+    against the 12 dispreferred cheeses. `perplexity` is on neutral text.
+
+    Raises
+    ------
+    InputError
+        The lineage has no such stage.
     """
     opened = load_lineage(lineage)
     for name in stages or [stage.name for stage in opened]:

@@ -1,4 +1,4 @@
-"""Choice items that recipes are tuned on: never reported on, in domains that nothing else here touches.
+"""Choice items that recipes are tuned on; no result is reported on them, and nothing else uses their domains.
 
 Jewellery, lodging, dining, toys, perfume, electronics and houses: not the trained domains (`domains`), and
 not those of the packaged concepts, on which results are reported.
