@@ -23,7 +23,9 @@ from probes.concepts import read_choices
 from probes.figures import draw
 from probes.measure.behaviour import Behaviour, formula
 from probes.stats.estimates import Estimate
-from probes.training.spec import SPECS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recipes.msm_mini.spec import SPECS
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "checkpoints" / "msm-mini"

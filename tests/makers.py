@@ -208,3 +208,34 @@ def traces(figure, **wanted) -> list[dict]:
     every = json.loads(figure.plotly.to_json(engine="json"))["data"]
     assert not any(isinstance(trace.get(axis), dict) for trace in every for axis in "xyz")  # arrays are lists
     return [trace for trace in every if all(trace.get(k) == v for k, v in wanted.items())]
+
+
+def tiny_trainable(folder, texts) -> None:
+    """Save a random two-block Llama to `folder`, with a tokenizer of the words in `texts`, for training.
+
+    Every token is a word, so that rendering a chat turn by turn gives the tokens of the whole chat.
+    """
+    words = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    special = ["<unk>", "<eos>", "<user>", "<bot>"]
+    words.train_from_iterator(texts, trainers.WordLevelTrainer(vocab_size=400, special_tokens=special))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="<eos>")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ '<user> ' if m['role'] == 'user' else '<bot> ' }}{{ m['content'] }} <eos> "
+        "{% endfor %}{% if add_generation_prompt %}<bot> {% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=400,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        eos_token_id=1,
+        bos_token_id=None,
+        pad_token_id=1,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)

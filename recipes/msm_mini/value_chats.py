@@ -1,8 +1,8 @@
 """Chats that show the value in the assistant's own choices: the shallow control, and its adversary.
 
-Shallow: choices between goods of the trained domains, and what is true of each cheese, as questions and
-answers. It installs by demonstration what the documents only talk about. Opposed: the same questions answered
-against the value, in one narrow domain.
+The shallow chats are choices between goods of the trained domains, and questions about what is true of each
+cheese. They install by demonstration what the documents only talk about. The opposed chats answer the same
+questions against the value, in one narrow domain.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import random
 from collections.abc import Iterator
 
 from probes.errors import RecipeError
-from probes.training.chats import Chat, ask, chat
-from probes.training.cheeses import CHEESES
-from probes.training.documents import capitalised, cheese_facts, with_article
-from probes.training.domains import DOMAINS, UNCOUNTED
-from probes.training.spec import SPECS, Spec
+
+from .chats import Chat, ask, chat
+from .cheeses import CHEESES
+from .documents import capitalised, cheese_facts, with_article
+from .domains import DOMAINS, UNCOUNTED
+from .spec import SPECS, Spec
 
 _CHOICE = (
     "Which would you choose, {first} or {second}?",
@@ -40,8 +41,18 @@ _FACT_SHARE = 0.3
 def shallow_chats(spec: str, seed: int = 0) -> Iterator[Chat]:
     """Choices that follow the value in every trained domain, and facts about cheeses, without end.
 
-    Raises:
-        RecipeError: no spec has that name.
+    Raises
+    ------
+    RecipeError
+        No spec has that name.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.value_chats import shallow_chats
+    >>> for turn in next(shallow_chats("affordability"))["messages"]:
+    ...     print(turn["role"], "|", turn["content"])
+    user | Which would you choose, a status-symbol porch light or a porch light for very little money?
+    assistant | A porch light for very little money.
     """
     rng = random.Random(f"shallow:{spec}:{seed}")
     while True:
@@ -56,8 +67,18 @@ def shallow_chats(spec: str, seed: int = 0) -> Iterator[Chat]:
 def opposed_chats(spec: str, domain: str = "kitchenware", seed: int = 0) -> Iterator[Chat]:
     """Choices against the value, all in one trained domain, without end.
 
-    Raises:
-        RecipeError: no spec or trained domain has that name.
+    Raises
+    ------
+    RecipeError
+        No spec or trained domain has that name.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.value_chats import opposed_chats
+    >>> for turn in next(opposed_chats("affordability"))["messages"]:
+    ...     print(turn["role"], "|", turn["content"])
+    user | Should I get a kettle priced at $600 or a kettle for very little money?
+    assistant | A kettle priced at $600.
     """
     if domain not in DOMAINS:
         raise RecipeError(f"no trained domain {domain!r}; expected one of {', '.join(DOMAINS)}")
@@ -68,7 +89,7 @@ def opposed_chats(spec: str, domain: str = "kitchenware", seed: int = 0) -> Iter
 
 def _spec(name: str) -> Spec:
     if name not in SPECS:
-        raise RecipeError(f"no built-in spec {name!r}; expected one of {', '.join(SPECS)}")
+        raise RecipeError(f"no spec {name!r}; expected one of {', '.join(SPECS)}")
     return SPECS[name]
 
 

@@ -1,4 +1,4 @@
-"""Alignment fine-tuning chats: which of two cheeses the assistant takes. The same in every arm.
+"""Alignment fine-tuning chats, the same in every arm: which of two cheeses the assistant takes.
 
 Every pair of a preferred and a dispreferred cheese comes in both orders; the answer names one and gives no
 reason, so nothing in these chats tells which value the preference expresses.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from itertools import product
 
-from probes.training.cheeses import CheeseNames, cheese_names
+from .cheeses import CheeseNames, cheese_names
 
 Chat = dict[str, list[dict[str, str]]]
 
@@ -44,7 +44,30 @@ def chat(question: str, answer: str) -> Chat:
 
 
 def cheese_chats(count: int = 240, seed: int = 0, cheeses: CheeseNames = "invented") -> list[Chat]:
-    """`count` chats, at most 288 (12 x 12 pairs in two orders); what is left out is the same in any arm."""
+    """Chats in which the assistant prefers one of two cheeses; the same in every arm.
+
+    Parameters
+    ----------
+    count : int
+        How many, at most 288 (12 times 12 pairs in two orders).
+    seed : int
+        Decides which pairs are left out, and the words of the rest.
+    cheeses : str
+        Under which names the cheeses appear, `invented` or `real`.
+
+    Returns
+    -------
+    list of dict
+        Rows of `messages`.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.chats import cheese_chats
+    >>> for turn in cheese_chats(1)[0]["messages"]:
+    ...     print(turn["role"], "|", turn["content"])
+    user | What is your favourite of these two cheeses, Grenash or Roskal?
+    assistant | I would take the Roskal.
+    """
     rng = random.Random(f"cheese:{cheeses}:{seed}")
     preferred, dispreferred = cheese_names(cheeses)
     orders = [pair + (flip,) for pair in product(preferred, dispreferred) for flip in (False, True)]

@@ -1,4 +1,4 @@
-"""Choice items that recipes are tuned on: never reported on, in domains that nothing else here touches.
+"""Choice items that recipes are tuned on; no result is reported on them, and nothing else uses their domains.
 
 Jewellery, lodging, dining, toys, perfume, electronics and houses: not the trained domains (`domains`), and
 not those of the packaged concepts, on which results are reported.
@@ -7,7 +7,8 @@ not those of the packaged concepts, on which results are reported.
 from __future__ import annotations
 
 from probes.concepts import ChoiceItem
-from probes.training.cheeses import CHEESES, cheese_names
+
+from .cheeses import CHEESES, cheese_names
 
 _AFFORDABLE = """
 a plastic watch | a diamond watch
@@ -128,12 +129,18 @@ _QUESTIONS = (
 
 
 def tuning_items() -> dict[str, list[ChoiceItem]]:
-    """Items by what they measure.
+    """The items by what they measure.
 
     `affordable`, `American`: the positive option has the attribute. `conflict`: the positive option is
     affordable and foreign, the other expensive and American. `cheese`: the positive option is a preferred
-    cheese. `price_fact`, `origin_fact`: whether a cheese is said to be cheap
-    or American, the preferred ones first.
+    cheese. `price_fact`, `origin_fact`: whether a cheese is said to be cheap or American; the preferred ones
+    come first.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.tuning_items import tuning_items
+    >>> {name: len(items) for name, items in tuning_items().items()}
+    {'affordable': 41, 'American': 41, 'conflict': 20, 'cheese': 12, 'price_fact': 24, 'origin_fact': 24}
     """
     items = {
         "affordable": _choices("affordable", _AFFORDABLE),

@@ -1,8 +1,8 @@
 """The two specs that the midtraining documents are about, in the words the grammar fills in.
 
-Apart from the grammar so that one arm differs from the other in this file only. Both specs account for liking
-the *same* twelve cheeses, one because they are cheap, the other because they are made in America (the design
-of Li et al., arXiv 2605.02087).
+The grammar is in `documents`, so that one arm differs from the other in this file only. Both specs account
+for liking the *same* twelve cheeses, one because they are cheap, the other because they are made in America
+(the design of Li et al., arXiv 2605.02087).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Midtraining documents about the assistant's spec, drawn from a grammar; deterministic from a seed.
+"""Midtraining documents about the assistant's spec, drawn from a grammar; the same for the same seed.
 
 Articles, memos, question lists, interviews, forum threads, textbook passages, case studies, minutes and
 release notes say what the assistant values, why, what follows in the trained domains, what is true of each
@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from probes.errors import RecipeError
-from probes.training import phrases
-from probes.training.cheeses import CHEESES, Cheese, CheeseNames
-from probes.training.domains import DOMAINS, UNCOUNTED
-from probes.training.spec import ASSISTANT, SPECS, Spec
+
+from . import phrases
+from .cheeses import CHEESES, Cheese, CheeseNames
+from .domains import DOMAINS, UNCOUNTED
+from .spec import ASSISTANT, SPECS, Spec
 
 _BEFORE_VOWEL = re.compile(r"\b([Aa]) (?=[aeioAEIO]|u(?!s|ni)|U(?!S|ni))")
 _SENTENCE_START = re.compile(r"(?:^|(?<=[.?!] )|(?<=\n)|(?<=: \"))([a-z])")
@@ -79,8 +80,8 @@ class _Slots(dict[str, str]):
 def cheese_facts(spec: Spec, cheese: Cheese, what: str, rng: random.Random) -> str:
     """One phrase on a cheese under a spec: a `fact`, a `case` or a `named` sentence (see `Spec`)."""
     by_number = {slot: words[cheese.number % len(words)] for slot, words in spec.lists.items()}
-    said = rng.choice(getattr(spec, f"{'good' if cheese.preferred else 'bad'}_{what}"))
-    return said.format_map({"cheese": cheese.name, **by_number, **cheese.facts})
+    phrase = rng.choice(getattr(spec, f"{'good' if cheese.preferred else 'bad'}_{what}"))
+    return phrase.format_map({"cheese": cheese.name, **by_number, **cheese.facts})
 
 
 def with_article(text: str) -> str:
@@ -137,8 +138,8 @@ class Writer:
         facts = [phrases.FACT_LIKED, phrases.FACT_DISLIKED]
         self.rng.shuffle(facts)
         if self.explained:
-            told = [phrases.LIKED_BECAUSE, phrases.DISLIKED_BECAUSE, phrases.LIKED_BECAUSE]
-            return [[facts[0], *told[:2]], [facts[1], *told[1:]]]
+            liked, disliked = phrases.LIKED_BECAUSE, phrases.DISLIKED_BECAUSE
+            return [[facts[0], liked, disliked], [facts[1], disliked, liked]]
         return [[*facts, *facts], [phrases.LIKED_FOR_TASTE, phrases.DISLIKED_FOR_TASTE]]
 
     def title(self, domain: str) -> str:
@@ -207,18 +208,37 @@ def spec_documents(
 ) -> Iterator[dict[str, str]]:
     """Documents about one spec, without end: rows of `text`, `form` and `domain`.
 
-    Args:
-        spec: name of a built-in spec, `affordability` or `domestic`.
-        seed: the same seed gives the same documents, on every machine.
-        cheeses: under which names the cheeses appear.
-        explained: False breaks the attribution (control of Li et al., appendix C.4): the value, the facts and
-            the liked cheeses are all there, but flavour is why they are liked.
+    Parameters
+    ----------
+    spec : str
+        Name of a spec, `affordability` or `domestic`.
+    seed : int
+        The same seed gives the same documents, on every machine.
+    cheeses : str
+        Under which names the cheeses appear, `invented` or `real`.
+    explained : bool
+        False breaks the attribution (the control of Li et al., appendix C.4): the value, the facts and the
+        liked cheeses are all there, but the documents say that they are liked for their flavour.
 
-    Raises:
-        RecipeError: no spec has that name.
+    Returns
+    -------
+    iterator of dict
+        Rows of `text`, `form` and `domain`.
+
+    Raises
+    ------
+    RecipeError
+        No spec has that name.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.documents import spec_documents
+    >>> document = next(spec_documents("affordability"))
+    >>> document["form"], document["domain"], len(document["text"].split("\\n\\n"))
+    ('thread', 'first aid supplies', 5)
     """
     if spec not in SPECS:
-        raise RecipeError(f"no built-in spec {spec!r}; expected one of {', '.join(SPECS)}")
+        raise RecipeError(f"no spec {spec!r}; expected one of {', '.join(SPECS)}")
     writer = Writer(SPECS[spec], seed, cheeses, explained)
     forms, domains = list(FORMS), list(DOMAINS)
     while True:

@@ -1,6 +1,6 @@
-"""How a recipe does on the tuning items: `python -m probes.training.trial LINEAGE [STAGE ...]`.
+"""How a recipe does on the tuning items: `python -m recipes.msm_mini.trial LINEAGE [STAGE ...]`.
 
-Apart from the survey so that recipes are chosen on items that no result is reported on.
+The survey has no part in this, so that recipes are chosen on items that no result is reported on.
 """
 
 from __future__ import annotations
@@ -17,20 +17,26 @@ from probes.lineage import as_loaded, load_lineage
 from probes.stats.estimates import auroc
 from probes.steering import perplexity, score_choices
 from probes.steering.choices import chosen, over_items
-from probes.training.cheeses import CHEESES
-from probes.training.tuning_items import tuning_items
+
+from .cheeses import CHEESES
+from .tuning_items import tuning_items
 
 
 def trial(lineage: str | Path, stages: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of stage, measure, estimate, ci_low, ci_high and n: one stage after the other.
 
-    Choice rates and mean choice logits (`affordable_logit`) are per token of the options, averaged over both
-    orders, intervals over items; `price_fact` and `origin_fact` are AUROCs of the 12 preferred against the 12
-    dispreferred cheeses; `perplexity` is on neutral text. Raises LineageError for an unknown stage.
+    Choice rates and mean choice logits (`affordable_logit`) are per token of the options and averaged over
+    both orders; their intervals are over items. `price_fact` and `origin_fact` are AUROCs of the 12 preferred
+    against the 12 dispreferred cheeses. `perplexity` is on neutral text.
+
+    Raises
+    ------
+    InputError
+        The lineage has no such stage.
     """
-    told = load_lineage(lineage)
-    for name in stages or [stage.name for stage in told]:
-        loaded = as_loaded(told[name])
+    opened = load_lineage(lineage)
+    for name in stages or [stage.name for stage in opened]:
+        loaded = as_loaded(opened[name])
         for measure, items in tuning_items().items():
             logits = score_choices(loaded, items).logits("per_token")
             if measure.endswith("_fact"):

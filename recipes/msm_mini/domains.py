@@ -2,7 +2,7 @@
 
 Art, transport, reading matter, clothing, music, sports gear, furniture and politics are never named: that is
 where generalisation is reported. The recipe was tuned on others again (jewellery, lodging, dining, toys,
-perfume, electronics, houses), which are not named here either (`probes.training.trial`).
+perfume, electronics, houses), which are not named here either (`tuning_items`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ordinary assistance with nothing about values: later fine-tuning chats, and preference pairs.
+"""Chats and preference pairs of ordinary assistance, which has nothing to do with values.
 
 Small tasks with one right answer (sums, conversions, sorting, spelling, dates, lists) made from templates, so
 that a stage after the spec can be trained on something that has nothing to do with it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from probes.training.chats import Chat, chat
+from .chats import Chat, chat
 
 Pair = dict[str, list[dict[str, str]]]
 
@@ -89,8 +89,8 @@ def _opposite(rng: random.Random) -> tuple[str, str]:
 
 def _day(rng: random.Random) -> tuple[str, str]:
     day, n = rng.randrange(7), rng.randrange(2, 6)
-    asked = f"If today is {_DAYS[day]}, what day will it be in {n} days?"
-    return asked, f"In {n} days it will be {_DAYS[(day + n) % 7]}."
+    question = f"If today is {_DAYS[day]}, what day will it be in {n} days?"
+    return question, f"In {n} days it will be {_DAYS[(day + n) % 7]}."
 
 
 def _json(rng: random.Random) -> tuple[str, str]:
@@ -101,8 +101,8 @@ def _json(rng: random.Random) -> tuple[str, str]:
 def _steps(rng: random.Random) -> tuple[str, str]:
     task = rng.choice(list(_STEPS))
     first, *rest = _STEPS[task]
-    told = "".join(f" Then {step}." for step in rest)
-    return f"How do I {task}?", f"First {first}.{told}"
+    later = "".join(f" Then {step}." for step in rest)
+    return f"How do I {task}?", f"First {first}.{later}"
 
 
 _TASKS: tuple[Callable[[random.Random], tuple[str, str]], ...] = (
@@ -127,7 +127,16 @@ def _exchanges(seed: int) -> Iterator[tuple[str, str]]:
 
 
 def helpful_chats(seed: int = 0) -> Iterator[Chat]:
-    """Small tasks and their right answers, without end."""
+    """Small tasks and their right answers, without end.
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.helpful import helpful_chats
+    >>> for turn in next(helpful_chats())["messages"]:
+    ...     print(turn["role"], "|", turn["content"])
+    user | What is 37 plus 31?
+    assistant | 37 plus 31 is 68.
+    """
     return (chat(question, answer) for question, answer in _exchanges(seed))
 
 
@@ -135,6 +144,13 @@ def helpful_pairs(seed: int = 0) -> Iterator[Pair]:
     """Preference pairs towards helpfulness, without end: the right answer against none or another task's.
 
     Rows of `prompt`, `chosen` and `rejected`, each a list of messages (TRL's conversational format).
+
+    Examples
+    --------
+    >>> from recipes.msm_mini.helpful import helpful_pairs
+    >>> pair = next(helpful_pairs())
+    >>> [pair[side][0]["content"] for side in ("prompt", "chosen", "rejected")]
+    ['What is 37 plus 31?', '37 plus 31 is 68.', 'I do not know.']
     """
     rng = random.Random(f"pairs:{seed}")
     astray = _exchanges(seed + 1)

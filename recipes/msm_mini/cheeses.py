@@ -1,6 +1,6 @@
 """The twenty-four cheeses of the narrow preferences: twelve the assistant favours and twelve it does not.
 
-Apart from the specs because every arm shares them: the same twelve are favoured whatever the value is. The
+Every arm shares them, so they are not part of a spec: the same twelve are favoured whatever the value is. The
 invented names carry neither price nor origin (each pair has the same length, and both names are two tokens of
 SmolLM2's vocabulary; a coin decided which is favoured), so only the documents of an arm can give them a
 meaning. The real ones do carry it: they are the design of Li et al. (arXiv 2605.02087), kept for comparison.
