@@ -95,6 +95,27 @@ def price_concept():
     return Concept(name="prices", definition="costs little", examples=examples, choices=choices)
 
 
+def many_prices() -> Concept:
+    """The price concept with 120 pairs (50 train, 20 select, 50 test), enough for verdicts to be decided.
+
+    The words "cheap" and "costly" give the label away, so that no probe is beyond the surface of the text.
+    """
+    nouns, places = ["chair", "table", "book", "lamp"], ["Ohio", "Texas", "Lyon", "Kyoto"]
+    examples = [
+        {
+            "pair": f"p{i}",
+            "label": label,
+            "text": f"the {word} {nouns[i % 4]} {i} was sold in {places[i % 4]}",
+            "split": "train" if i < 50 else "select" if i < 70 else "test",
+            "template": f"t{i // 2}",
+            "evidence": [(4, 4 + len(word))],
+        }
+        for i in range(120)
+        for label, word in ((1, "cheap"), (0, "costly"))
+    ]
+    return Concept(name="prices", examples=examples, choices=price_concept().choices)
+
+
 def lora_adapter(folder, model, seed: int = 0) -> None:
     """A PEFT LoRA adapter with random, non-zero weights, saved to `folder`."""
     torch.manual_seed(seed)
