@@ -141,8 +141,13 @@ def steer(
 ) -> DoseResponse:
     """Add `alpha * scale * vector` at every token of the direction's site and score the choices, by dose.
 
+    This is activation addition (Turner et al. 2308.10248; Rimsky et al. 2312.06681).
+
     Parameters
     ----------
+    stage : a stage, a loaded stage, a hooked model or a run context.
+    direction : what is added, at the site it was fitted at.
+    items : the choice items whose answers are scored.
     alphas : doses in natural units (the direction's `scale`); "auto" is -4, -2, -1, 0, 1, 2, 4. 0 is always
         measured.
     n_random : norm-matched random directions, at `control_alphas` on `control_items` of the items (spaced
@@ -157,7 +162,7 @@ def steer(
     gradients : `choice_gradients` of this stage that hold `items` and the direction's site, where they are
         known already: the slope and the unpushed choices are then taken from them.
 
-    Other parameters and errors as in `score_choices`; also InputError for a dose that is not finite or a
+    score, run and errors as in `score_choices`; also InputError for a dose that is not finite or a
     direction of length zero, SiteError for a site or a width that the model does not have.
 
     Returns
@@ -166,6 +171,18 @@ def steer(
     and 2.5 to 97.5% over random directions of: the unpushed value of all items, plus the shift on the control
     items); `dose_p`; `kl` (nats per token, interval over texts), `perplexity_ratio`, `within_damage_limit`;
     and the rows of `steerability`.
+
+    Example
+    -------
+    >>> sweep = probes.probe_layers(probes.extract(stage, concept, controls=(), progress=False))
+    >>> other = sweep.directions[0]
+    >>> curve = probes.steer(
+    ...     stage, sweep.best.direction, concept.choices, alphas=[-2, 2], n_random=3,
+    ...     controls={"layer 0": other}, control_alphas="extremes", control_items=4, damage=True, limit=0.1,
+    ...     n_texts=2, score="summed", system="Be frugal.", concept="prices", gradients=None, progress=False,
+    ... )
+    >>> curve.alphas, curve.logits["layer 0"][2.0].shape, curve.random[2.0].shape
+    ([-2.0, 0.0, 2.0], (10,), (3, 4))
     """
     if n_random < 0:
         raise InputError(f"n_random={n_random}: expected 20 or more, or 0 for none at finite doses")
