@@ -142,7 +142,7 @@ def serving(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget which folders were found, as a new process does."""
-    monkeypatch.setattr("probes.lineage.hub._found", {})
+    monkeypatch.setattr("probes.lineage.hub._folders", {})
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:

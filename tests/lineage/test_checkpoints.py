@@ -15,7 +15,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from probes.errors import CheckpointError, InputError, OfflineError, OutputError, TokenizerError
 from probes.lineage import LoadedStage, as_loaded, check, load_lineage
-from probes.lineage.checking import tokenizer_differences
+from probes.lineage.tokenizer_differences import tokenizer_differences
 
 SENTENCES = [
     "the cat sat on the mat",
@@ -98,7 +98,7 @@ def folder(originals, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("probes.lineage.hub._found", {})
+    monkeypatch.setattr("probes.lineage.hub._folders", {})
     shutil.copytree(originals[0], tmp_path / "files")
     return tmp_path / "files"
 
