@@ -77,7 +77,7 @@ def hooked(stage_or_loaded: Any, backend: BackendName = "transformers") -> Packe
     loaded = stage_or_loaded.load() if isinstance(stage_or_loaded, Stage) else stage_or_loaded
     if not isinstance(loaded, WithModel):
         raise InputError(
-            f"cannot hook {type(stage_or_loaded).__name__}: expected a stage (lineage['name']), a loaded stage, "
+            f"cannot hook {type(stage_or_loaded).__name__}: expected a stage, a loaded stage, "
             "or an object with .model and .tokenizer"
         )
     loaded.model.eval().requires_grad_(False)
