@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from probes.errors import InputError
 from probes.lineage import Stage
 from probes.models.batching import TokenBatch
+from probes.models.lens_backend import LensBackend
+from probes.models.nnsight_backend import NNsightBackend
 from probes.models.plain import PlainModel
 from probes.models.protocol import HookedModel, Intervention, PackedModel, Pool, PositionMask
 from probes.models.sites import KINDS, Site, SiteKind, expand
+from probes.models.transformers_backend import TransformersBackend
 
 __all__ = [
     "KINDS",
@@ -27,7 +30,11 @@ __all__ = [
 ]
 
 BackendName = Literal["transformers", "transformer_lens", "nnsight"]
-BACKENDS: tuple[str, ...] = get_args(BackendName)
+BACKENDS: dict[BackendName, type[TransformersBackend | LensBackend | NNsightBackend]] = {
+    "transformers": TransformersBackend,
+    "transformer_lens": LensBackend,
+    "nnsight": NNsightBackend,
+}
 
 
 @runtime_checkable
@@ -81,10 +88,4 @@ def hooked(stage_or_loaded: Any, backend: BackendName = "transformers") -> Packe
             "or an object with .model and .tokenizer"
         )
     loaded.model.eval().requires_grad_(False)
-    if backend == "transformers":
-        from probes.models.transformers_backend import TransformersBackend as Backend
-    elif backend == "transformer_lens":
-        from probes.models.lens_backend import LensBackend as Backend
-    else:
-        from probes.models.nnsight_backend import NNsightBackend as Backend
-    return Backend(loaded.model, loaded.tokenizer)
+    return BACKENDS[backend](loaded.model, loaded.tokenizer)

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from probes.errors import CheckpointError, SiteError
 from probes.models.sites import Site
@@ -83,6 +82,8 @@ def find_architecture(model: Any) -> Architecture:
     >>> architecture.name, len(architecture.blocks), architecture.d_head
     ('LlamaForCausalLM', 3, 8)
     """
+    from transformers import PreTrainedModel
+
     name = type(model).__name__
     config = getattr(model, "config", None)
     if not isinstance(model, PreTrainedModel) or config is None:
