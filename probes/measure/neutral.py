@@ -9,7 +9,7 @@ import torch
 
 from probes.activations import RunContext
 from probes.models import Site, TokenBatch
-from probes.models.base import batches_by_length
+from probes.models.batching import batches_by_length
 from probes.steering.interventions import after_first
 
 

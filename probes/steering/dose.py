@@ -19,7 +19,7 @@ from probes.errors import InputError
 from probes.steering.choices import Score, chosen, over_items
 from probes.steering.damage import Damage, damages
 from probes.steering.interventions import Add
-from probes.steering.packed import score_pushes
+from probes.steering.packed import score_additions
 from probes.steering.prompts import prompts_of
 from probes.steering.slopes import (
     ChoiceGradients,
@@ -223,7 +223,7 @@ def steer(
         """`[push, item]`, all pushes at one site."""
         vectors = torch.stack([push.shift for push in pushes])
         asked = [prompts[i] for i in which]
-        scores = score_pushes(context.model, asked, pushes[0].site, vectors, context.tokens(2048))
+        scores = score_additions(context.model, asked, pushes[0].site, vectors, context.tokens(2048))
         bar.update(len(pushes))
         return scores[int(score == "per_token")].nanmean(-1).numpy()
 

@@ -19,9 +19,10 @@ from tqdm.auto import tqdm
 from probes.activations import RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.errors import InputError, SiteError
-from probes.models import HookedModel, PositionMask, Site, expand
-from probes.models.base import batches_by_length
+from probes.models import PackedModel, PositionMask, Site, expand
+from probes.models.batching import batches_by_length
 from probes.models.packing import Trie, scored_tokens
+from probes.models.plain import PlainModel
 from probes.steering.choices import ChoiceScores, Score, over_items
 from probes.steering.interventions import after_first
 from probes.steering.packed import option_logprobs, order_logits
@@ -152,7 +153,7 @@ def choice_gradients(
 
 
 def ablation_slopes(
-    model: HookedModel,
+    model: PackedModel,
     prompts: Sequence[ChoicePrompt],
     site: Site,
     centre: Any,
@@ -181,12 +182,12 @@ def ablation_slopes(
 
 
 def _by_item(
-    model: HookedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int, take: Callable[[list[int]], None]
+    model: PackedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int, take: Callable[[list[int]], None]
 ) -> None:
     """Call `take` with the numbers of the prompts of one batch after the other, longest first."""
     sizes = [len(Trie.of(scored_tokens(prompt.sequences)).ids) for prompt in prompts]
     # A backend without packed rows takes one item at a time: then every row belongs to that item.
-    packs = hasattr(model, "trie_logprobs")
+    packs = not isinstance(model, PlainModel)
     for rows in batches_by_length(sizes, batch_tokens if packs else 1):
         try:
             take(rows)
@@ -229,7 +230,7 @@ class _Turn:
 
 
 def _gradients(
-    model: HookedModel, prompts: Sequence[ChoicePrompt], taps: Sequence[_Tap | _Turn], score: Score
+    model: PackedModel, prompts: Sequence[ChoicePrompt], taps: Sequence[_Tap | _Turn], score: Score
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores `[score, item, order]` of one batch, and its gradients with respect to the taps' leaves,
     stacked, in one forward with a packed row for each item. The prompts come longest first, the order in

@@ -142,14 +142,14 @@ def correct(findings: Mapping[Key, Sequence[Finding]]) -> dict[Key, list[Finding
     """
     corrected = {key: list(of_key) for key, of_key in findings.items()}
     for test in {finding.test for of_key in findings.values() for finding in of_key}:
-        places = [
-            (key, i)
+        tested = [
+            (key, i, finding.p)
             for key, of_key in findings.items()
             for i, finding in enumerate(of_key)
             if finding.test == test and finding.p is not None
         ]
-        if places:
-            adjusted = discoveries([findings[key][i].p for key, i in places]).adjusted
-            for (key, i), p in zip(places, adjusted, strict=True):
+        if tested:
+            adjusted = discoveries([p for _, _, p in tested]).adjusted
+            for (key, i, _), p in zip(tested, adjusted, strict=True):
                 corrected[key][i] = replace(findings[key][i], p=float(p))
     return corrected

@@ -1,9 +1,9 @@
 """A small hub on 127.0.0.1 that speaks huggingface.co's protocol, so that the real clients can be tested.
 
-Answered as the hub answers: model info with and without sizes, trees, `resolve` by HEAD and GET with ETag and
+It answers as the hub does: model info with and without sizes, trees, `resolve` by HEAD and GET with ETag and
 X-Repo-Commit, a redirect of large files to a second host (the CDN) with X-Linked-Etag and X-Linked-Size, byte
 ranges, X-Error-Code for what does not exist, and gated repositories whose listing is public and whose files
-are not. Not spoken: Xet, datasets, uploads.
+are not. It does not know Xet, datasets and uploads.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def serving(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget which folders were found, as a new process does."""
-    monkeypatch.setattr("probes.lineage.hub._found", {})
+    """Forget which folders `hub_folder` has answered, as a new process does."""
+    monkeypatch.setattr("probes.lineage.hub._folders", {})
 
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -174,10 +174,10 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def _api(self, repo: str, rest: list[str]) -> None:
             what = rest[0] if rest else "revision"
-            found = self._find(repo, rest[1] if len(rest) > 1 else "main")
-            if found is None:
+            place = self._find(repo, rest[1] if len(rest) > 1 else "main")
+            if place is None:
                 return
-            repository, commit = found
+            repository, commit = place
             files = repository.commits[commit]
             if what == "tree":
                 self._json([_tree_entry(name, content) for name, content in files.items()])
@@ -195,29 +195,29 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self._refuse(404, None, "Not Found")
 
         def _resolve(self, repo: str, revision: str, name: str) -> None:
-            found = self._find(repo, revision)
-            if found is None:
+            place = self._find(repo, revision)
+            if place is None:
                 return
-            repository, commit = found
-            known = {"X-Repo-Commit": commit}
-            if repository.gated and not self._known():
+            repository, commit = place
+            headers = {"X-Repo-Commit": commit}
+            if repository.gated and not self._has_token():
                 message = f"Access to model {repo} is restricted. You must have access to it."
-                self._refuse(401, "GatedRepo", message, known)
+                self._refuse(401, "GatedRepo", message, headers)
             elif name not in repository.commits[commit]:
-                self._refuse(404, "EntryNotFound", "Entry not found", known)
+                self._refuse(404, "EntryNotFound", "Entry not found", headers)
             elif name.endswith(LARGE):
                 content = repository.commits[commit][name]
                 digest = hashlib.sha256(content).hexdigest()
                 linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content))}
-                self._send(302, b"", {"Location": f"{hub.cdn}/cdn/{digest}/{name}"} | known | linked)
+                self._send(302, b"", {"Location": f"{hub.cdn}/cdn/{digest}/{name}"} | headers | linked)
             else:
-                self._content(repository.commits[commit][name], name, known)
+                self._content(repository.commits[commit][name], name, headers)
 
         def _find(self, repo: str, revision: str) -> tuple[Repository, str] | None:
             """The repository and commit, or None after having answered that there is none."""
             repository = hub.repositories.get(repo)
             if repository is None:
-                self._refuse(404 if self._known() else 401, "RepoNotFound", "Repository not found")
+                self._refuse(404 if self._has_token() else 401, "RepoNotFound", "Repository not found")
                 return None
             commit = repository.find(revision)
             if commit is None:
@@ -225,7 +225,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return None
             return repository, commit
 
-        def _known(self) -> bool:
+        def _has_token(self) -> bool:
             return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
         def _content(self, content: bytes, name: str, headers: dict[str, str] | None = None) -> None:
@@ -249,8 +249,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def _refuse(
             self, status: int, code: str | None, message: str, headers: dict[str, str] | None = None
         ) -> None:
-            told = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
-            self._send(status, json.dumps({"error": message}).encode(), told | (headers or {}))
+            reason = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
+            self._send(status, json.dumps({"error": message}).encode(), reason | (headers or {}))
 
         def _send(self, status: int, body: bytes, headers: dict[str, str], stop: int | None = None) -> None:
             self.send_response(status)
