@@ -158,9 +158,11 @@ class PlainModel(PlainPacking):
         for prompt, continuations in groupby(group, key=lambda pair: list(pair[0])):
             prompts.append(prompt)
             options.append([option for _, option in continuations])
-        lengths = [len(option) for some in options for option in some]
+        lengths: list[int] = []
 
         def run() -> Tensor:
-            return torch.cat([one for some in self.inner.choice_logprobs(prompts, options) for one in some])
+            scored = [one for some in self.inner.choice_logprobs(prompts, options) for one in some]
+            lengths[:] = map(len, scored)
+            return torch.cat(scored)
 
         return list(self.for_each_variant(run).split(lengths, -1))

@@ -77,13 +77,18 @@ def test_a_planted_position_bias_is_found_and_cancels(loaded):
     model = Unpacked(hooked(loaded))
 
     def first_wins(prompts, options):
-        told = []
+        logprobs = []
         for prompt, pair in zip(prompts, options, strict=True):
             texts = [loaded.tokenizer.decode(ids).lower() for ids in pair]
-            asked = loaded.tokenizer.decode(prompt).lower()
-            told.append([torch.tensor([3.0 if asked.index(t) < asked.index(u) else 0.0])
-                         for t, u in zip(texts, texts[::-1], strict=True)])  # fmt: skip
-        return told
+            question = loaded.tokenizer.decode(prompt).lower()
+            first = [question.index(t) < question.index(u) for t, u in zip(texts, texts[::-1], strict=True)]
+            logprobs.append(
+                [
+                    torch.tensor([3.0 if is_first else 0.0] + [0.0] * (len(ids) - 1))
+                    for is_first, ids in zip(first, pair, strict=True)
+                ]
+            )
+        return logprobs
 
     model.choice_logprobs = first_wins
     scores = score_choices(model, ITEMS[:2], concept="thrift")
