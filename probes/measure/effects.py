@@ -20,7 +20,7 @@ from probes.stats.estimates import auroc
 from probes.stats.threshold import Outcome
 from probes.steering import Add, ChoiceGradients, ablate
 from probes.steering.damage import damages
-from probes.steering.slopes import random_directions
+from probes.steering.controls import random_directions
 
 NEAR_BEST = 0.05
 """AUROC on the selection pairs by which a layer may fall short of the best and still be intervened at."""
@@ -140,9 +140,9 @@ def necessity_test(
         return MeasuredTest(
             "necessary", layer=layer, reason="holding the direction damages neutral text too much"
         )
-    size = np.abs(ablation.unpushed).mean()
-    lost = (ablation.unpushed - ablation.logits["direction"]) / size
-    result = push_effect(lost, (ablation.unpushed - ablation.random) / size)
+    size = np.abs(ablation.intact).mean()
+    lost = (ablation.intact - ablation.logits["direction"]) / size
+    result = push_effect(lost, (ablation.intact - ablation.random) / size)
     return MeasuredTest(
         "necessary",
         result.effect,
