@@ -1,4 +1,4 @@
-"""One stage's direction at a later stage: unchanged, refitted, and carried over by an alignment."""
+"""One stage's probe at a later stage: unchanged, fitted anew, and moved there by an alignment."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from probes.stats.alignment import procrustes
 from probes.stats.contrasts import beyond
 from probes.stats.estimates import Estimate
 from probes.stats.jackknife import Tested, auroc_contrast, mean_contrast
+from probes.tables.schema import interval_columns
 
 COMPARISONS: dict[str, Any] = {
     "lineage": pl.String,
@@ -29,40 +30,52 @@ COMPARISONS: dict[str, Any] = {
     "ci_high": pl.Float64,
     "n": pl.Int64,
 }
-"""Columns of the table of comparisons between a stage and its parent."""
+"""The columns of the table of comparisons between a stage and its parent."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A concept at a stage against an earlier one, all on the same test pairs or choice items.
+    """A concept at a stage compared with the same concept at an earlier stage.
 
-    The first two are changes, of what can be read and of what adding the direction does. The others follow
-    the earlier stage's probe, at the layer that was chosen there.
+    All quantities are on the same test pairs or choice items. Those that use the earlier stage's probe take
+    the one of the layer that was chosen at the earlier stage.
     """
 
     source: Estimate
-    """AUROC of the earlier stage's probe at the earlier stage."""
+    """The AUROC of the earlier stage's probe at the earlier stage."""
     refit: Estimate
-    """AUROC of a probe fitted at the later stage."""
+    """The AUROC of a probe fitted at the later stage, at the same layer."""
     refit_drop: Estimate
     """`source` minus `refit`."""
     frozen: Estimate
-    """AUROC of the earlier stage's probe, unchanged, at the later stage."""
+    """The AUROC of the earlier stage's probe, unchanged, at the later stage."""
     frozen_gap: Estimate
     """`refit` minus `frozen`."""
     kept: Estimate
-    """The gap between the classes in the unchanged probe's scores, as a share of that gap before."""
+    """The gap between the classes in the unchanged probe's scores at the later stage, as a share of that gap
+    at the earlier stage."""
     realigned: Estimate | None = None
-    """The same share after an orthogonal alignment on neutral text; None where none was made."""
+    """The same share after the stages were aligned on neutral text; None where they were not aligned."""
     turned: float | None = None
-    """Cosine between the direction and what the alignment makes of it; None where none was made."""
+    """The cosine between the direction and its image under the alignment; None where they were not
+    aligned."""
     change_decodable: Estimate | None = None
-    """AUROC of each stage's own probe, later minus earlier."""
+    """The AUROC of each stage's own best probe, later minus earlier."""
     change_sufficient: Estimate | None = None
-    """Effect of adding each stage's own direction, later minus earlier; None where it was not measured."""
+    """The effect of adding each stage's own direction, later minus earlier; None where it was not
+    measured."""
 
     def rows(self, **names: str | None) -> list[dict[str, Any]]:
-        """Rows of the table `COMPARISONS`; `names` are lineage, stage, source_stage and concept."""
+        """One row of the table `COMPARISONS` for each quantity; `names` are its first four columns.
+
+        Example
+        -------
+        >>> same = Estimate(1.0, 0.9, 1.0, n=8)
+        >>> change = Estimate(0.0, 0.0, 0.0, n=8)
+        >>> comparison = Comparison(same, same, change, same, change, same)
+        >>> [row["quantity"] for row in comparison.rows(stage="mid", source_stage="base")]
+        ['source', 'refit', 'refit_drop', 'frozen', 'frozen_gap', 'kept']
+        """
         rows = []
         for field in fields(self):
             value = getattr(self, field.name)
@@ -70,7 +83,8 @@ class Comparison:
                 continue
             row: dict[str, Any] = dict.fromkeys(COMPARISONS) | names | {"quantity": field.name}
             if isinstance(value, Estimate):
-                row |= {"estimate": value.value, "ci_low": value.low, "ci_high": value.high, "n": value.n}
+                columns = interval_columns(value)
+                row |= {"n": columns.pop("n_pairs")} | columns
             else:
                 row["estimate"] = value
             rows.append(row)
@@ -78,7 +92,7 @@ class Comparison:
 
     @classmethod
     def from_rows(cls, rows: pl.DataFrame) -> Comparison:
-        """The comparison that `rows` of one concept and stage were made of."""
+        """The comparison that the rows of one concept at one stage were made from."""
         values: dict[str, Any] = {}
         for row in rows.iter_rows(named=True):
             estimate = Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n"] or 0)
@@ -89,20 +103,38 @@ class Comparison:
 def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparison:
     """Compare a concept at a stage with the same concept at an earlier stage.
 
-    Both need the neutral activations at the layer chosen at the earlier stage for an alignment (see `sources`
-    of `probes.measure.measure_stage`); without them a direction that no longer reads cannot be called
-    rotated or lost.
+    All AUROCs are on the same test pairs, and differences are taken pair by pair. For the quantity
+    `realigned`, the earlier stage's probe keeps its weights and gets the later stage's activations after they
+    were rotated into the earlier stage's space (orthogonal Procrustes, Schönemann 1966,
+    doi:10.1007/BF02289451).
 
-    All AUROCs are on the same test pairs and compared pair by pair. The aligned probe keeps its weights and
-    is given the later stage's activations turned into the earlier stage's space (orthogonal Procrustes).
+    Parameters
+    ----------
+    later, earlier : measurements of one concept at the two stages. For an alignment both must hold the
+        neutral activations at the layer that was chosen at the earlier stage (see `sources` of
+        `probes.measure.measure_stage`). Without an alignment, a direction whose frozen probe fails cannot be
+        called rotated or lost.
 
-    Raises InputError when the two stages were not measured on the same pairs.
+    Raises
+    ------
+    InputError : the two stages were not measured on the same pairs.
+
+    Example
+    -------
+    >>> from probes.measure import Plan, measure_stage
+    >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
+    >>> mid, copy = (
+    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"] for name in ("mid",
+    "copy") ... )
+    >>> comparison = compare_with(copy, mid)  # the same weights: the probe keeps its whole margin
+    >>> round(comparison.kept.value, 3), comparison.realigned
+    (1.0, None)
     """
     before, after = earlier.activations, later.activations
     if not np.array_equal(before.groups, after.groups) or not np.array_equal(before.labels, after.labels):
         raise InputError(
             f"{earlier.stage} and {later.stage} were measured on different pairs of {later.concept!r}: "
-            "expected the same"
+            "measure both on the same pairs"
         )
     layer = earlier.layer
     test = split_rows(before, earlier.seed).test
@@ -114,7 +146,7 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
     refit, frozen = own.decision_function(values), probe.decision_function(values)
 
     def contrast(*rows: np.ndarray) -> Tested:
-        """AUROC of one row, or of one minus another."""
+        """The AUROC of one row of scores, or of one minus another."""
         return auroc_contrast(rows, [1, -1][: len(rows)], labels, units, null=0.5 if len(rows) == 1 else 0.0)
 
     realigned = turned = None
@@ -143,7 +175,30 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
 
 
 def comparison_table(pairs: list[tuple[StageMeasurement, StageMeasurement]]) -> pl.DataFrame:
-    """The table `COMPARISONS` of (later, earlier) measurements of one concept each."""
+    """The comparisons of several stages with earlier ones, in one table.
+
+    Parameters
+    ----------
+    pairs : (later, earlier) measurements, each pair of one concept.
+
+    Returns
+    -------
+    A table in the columns `COMPARISONS`: one row for each quantity of each comparison.
+
+    Raises
+    ------
+    As `compare_with` does.
+
+    Example
+    -------
+    >>> from probes.measure import Plan, measure_stage
+    >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
+    >>> base, mid = (
+    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"] for name in ("base",
+    "mid") ... )
+    >>> comparison_table([(mid, base)])["quantity"].to_list()
+    ['source', 'refit', 'refit_drop', 'frozen', 'frozen_gap', 'kept', 'change_decodable']
+    """
     rows = []
     for later, earlier in pairs:
         names = {
