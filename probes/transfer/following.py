@@ -124,8 +124,9 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
     >>> from probes.measure import Plan, measure_stage
     >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
     >>> mid, copy = (
-    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"] for name in ("mid",
-    "copy") ... )
+    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"]
+    ...     for name in ("mid", "copy")
+    ... )
     >>> comparison = compare_with(copy, mid)  # the same weights: the probe keeps its whole margin
     >>> round(comparison.kept.value, 3), comparison.realigned
     (1.0, None)
@@ -194,8 +195,9 @@ def comparison_table(pairs: list[tuple[StageMeasurement, StageMeasurement]]) -> 
     >>> from probes.measure import Plan, measure_stage
     >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
     >>> base, mid = (
-    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"] for name in ("base",
-    "mid") ... )
+    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"]
+    ...     for name in ("base", "mid")
+    ... )
     >>> comparison_table([(mid, base)])["quantity"].to_list()
     ['source', 'refit', 'refit_drop', 'frozen', 'frozen_gap', 'kept', 'change_decodable']
     """
