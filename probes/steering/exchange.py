@@ -127,7 +127,7 @@ def mediation(
     context = run_context(stage, **run)
     seed = context.seed
     prompts = prompts_of(items, context)
-    vector = torch.as_tensor(np.asarray(direction.vector, dtype=np.float32))
+    vector = torch.tensor(np.asarray(direction.vector, dtype=np.float32))
     vector = vector / vector.norm()
     vectors = [vector, *torch.as_tensor(random_directions(n_random, len(vector), seed), dtype=torch.float32)]
     intact, pushed = [], []

@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 import probes
 from probes.errors import InputError
 from probes.measure import Plan, measure_stage
-from probes.transfer import COMPARISONS, Comparison, compare_with, comparison_table
+from probes.tables.comparisons import COMPARISONS, Comparison
+from probes.transfer import compare_with, comparison_table
 from tests.makers import price_concept
 
 PLAN = Plan(n_random=50, baselines=False)

@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from probes.errors import InputError
-from probes.measure import TESTS
-from probes.transfer import COMPARISONS
-from probes.verdicts import CRITERIA, Criteria, judge_all, verdict_table
+from probes.tables.comparisons import COMPARISONS
+from probes.tables.tests import TESTS
+from probes.verdicts.criteria import CRITERIA, Criteria
+from probes.verdicts.summary import judge_all, verdict_table
 
 
 def judge_folder(folder: str | Path, criteria: Criteria = CRITERIA) -> pl.DataFrame:

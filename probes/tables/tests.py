@@ -29,10 +29,10 @@ TESTS: dict[str, Any] = {
     "n_layers": pl.Int64,  # layers that the best was chosen from
     "dose": pl.Float64,  # length of the intervention, in half class gaps
     "n_random": pl.Int64,  # random directions it was compared with
-    "damaging": pl.Boolean,  # even the smallest dose changes neutral text too much
+    "kl": pl.Float64,  # what the intervention does to neutral text: KL in nats per token
     "reason": pl.String,  # why the test was not made
 }
-"""Columns of `StageMeasurement.tests`."""
+"""Columns of `tests.parquet` and of `probes.measure.StageMeasurement.tests`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class MeasuredTest:
     n_layers: int | None = None
     dose: float | None = None
     n_random: int | None = None
-    damaging: bool | None = None
+    kl: float | None = None
     reason: str | None = None
 
     def row(self) -> dict[str, Any]:

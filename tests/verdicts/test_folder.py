@@ -1,6 +1,8 @@
 """`probes judge`: the verdicts of a folder again, in a second, by someone who has no model."""
 
 import json
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -49,6 +51,11 @@ def test_a_folder_without_the_tables_is_refused_in_one_line(tmp_path, capsys):
     pl.DataFrame({"test": ["decodable"]}).write_parquet(tmp_path / "tests.parquet")
     with pytest.raises(InputError, match=r"tests.parquet: no column 'lineage'"):
         probes.judge_folder(tmp_path)
+
+
+def test_judging_loads_no_model_library():
+    code = "import sys, probes.verdicts; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_older_folder_is_read_with_todays_names(surveyed, tmp_path):
