@@ -15,10 +15,10 @@ from probes.probing.frozen_scores import fragility, margin_kept, threshold_drift
 from probes.stats.alignment import neutral_offset, offset_removed, procrustes
 from probes.stats.contrasts import (
     difference_in_differences,
-    discoveries,
     push_effect,
     strongest_baseline,
 )
+from probes.stats.corrections import discoveries
 from probes.stats.estimates import auroc
 
 
