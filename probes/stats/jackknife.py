@@ -47,6 +47,8 @@ class Tested(Estimate):
         The null value is 0 unless the function that made the estimate says otherwise.
     """
 
+    __test__ = False  # pytest takes classes called Test... for tests
+
     p: float
 
 

@@ -39,8 +39,10 @@ from probes.probing import (
     split_rows,
     whiten,
 )
-from probes.probing.baselines import TEXT_STRENGTHS, permuted_labels, text_scores
-from probes.probing.estimators import STRENGTHS, at_same_strength, fit_probe, refit
+from probes.concepts.surface import TEXT_STRENGTHS, text_scores
+from probes.probing.estimators import STRENGTHS, fit_probe
+from probes.probing.labelings import permuted_labels
+from probes.probing.refitting import at_same_strength, refit
 from probes.probing.memory import remembered
 from probes.tables.schema import SCHEMA
 
