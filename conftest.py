@@ -4,6 +4,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that waits must not spin
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 import probes
 from tests.makers import lora_adapter, price_concept, tiny_llama, tiny_tokenizer
 
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
 @pytest.fixture(scope="session")
