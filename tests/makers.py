@@ -1,7 +1,8 @@
-"""What several test files build: a tiny tokenizer and model, an adapter, a concept, a lineage."""
+"""What several test files build: a tiny tokenizer and model, an adapter, a concept, scores of pairs."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -92,3 +93,14 @@ def lora_adapter(folder, model, seed: int = 0) -> None:
     torch.manual_seed(seed)
     config = LoraConfig(r=2, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
     get_peft_model(model, config).save_pretrained(folder)
+
+
+def paired(n_pairs):
+    """Labels `[example]`, 1 and 0 in turn, and the pair of each example `[example]`."""
+    return np.tile([1, 0], n_pairs), np.repeat(np.arange(n_pairs), 2)
+
+
+def scored(rng, n_pairs, gap, pair=0.7):
+    """Scores `[example]` whose classes lie `gap` apart and whose pairs have something in common."""
+    labels, groups = paired(n_pairs)
+    return pair * rng.normal(size=n_pairs)[groups] + rng.normal(size=labels.size) + gap * labels

@@ -9,16 +9,7 @@ from sklearn.metrics import roc_auc_score
 from probes.errors import InputError
 from probes.stats.contrasts import beyond
 from probes.stats.jackknife import auroc_contrast, mean_contrast
-
-
-def paired(n_pairs):
-    return np.tile([0, 1], n_pairs), np.repeat(np.arange(n_pairs), 2)
-
-
-def scored(rng, n_pairs, gap, pair=0.7):
-    """Scores `[example]` with something in common inside a pair."""
-    labels, groups = paired(n_pairs)
-    return pair * rng.normal(size=n_pairs)[groups] + rng.normal(size=labels.size) + gap * labels
+from tests.makers import paired, scored
 
 
 def simulated_scores(rng, n_sets, n_pairs, true_auroc, correlation=0.5):
