@@ -139,9 +139,9 @@ class Direction:
 
         Example
         -------
-        >>> found = probes.probe_layers(probes.extract(stage, concept)).best.direction
-        >>> there = found.at(probes.extract(lineage["base"], concept))
-        >>> there.stage, bool((there.vector == found.vector).all()), there.scale == found.scale
+        >>> direction = probes.probe_layers(probes.extract(stage, concept)).best.direction
+        >>> there = direction.at(probes.extract(lineage["base"], concept))
+        >>> there.stage, bool((there.vector == direction.vector).all()), there.scale == direction.scale
         ('mid', True, False)
         """
         values = values_at(acts, self.site, self.vector.size)
@@ -159,9 +159,9 @@ class Direction:
 
         Example
         -------
-        >>> found = probes.probe_layers(probes.extract(stage, concept)).best.direction
-        >>> found.save(folder / "prices.safetensors")
-        >>> probes.Direction.load(folder / "prices.safetensors").site == found.site
+        >>> direction = probes.probe_layers(probes.extract(stage, concept)).best.direction
+        >>> direction.save(folder / "prices.safetensors")
+        >>> probes.Direction.load(folder / "prices.safetensors").site == direction.site
         True
         """
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "vector"}

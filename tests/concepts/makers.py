@@ -82,11 +82,11 @@ def shifted() -> Concept:
         *both_sides("s1", reading="attribute", shift="language", language="fr", split="test"),
         *both_sides("s2", reading="norm", shift="horizon", horizon=10, split="test", domain="art"),
     ]
-    asked = {"prompt": "?", "positive": "x", "negative": "y"}
+    item = {"prompt": "?", "positive": "x", "negative": "y"}
     choices = [
-        ChoiceItem(id="c1", **asked),
-        ChoiceItem(id="c2", **asked, shift="language", language="de"),
-        ChoiceItem(id="c3", **asked, reading="norm"),
+        ChoiceItem(id="c1", **item),
+        ChoiceItem(id="c2", **item, shift="language", language="de"),
+        ChoiceItem(id="c3", **item, reading="norm"),
     ]
     return Concept(name="made", examples=examples, choices=choices)
 

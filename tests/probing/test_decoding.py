@@ -28,23 +28,23 @@ class TestMaxLayer:
         labels, groups = paired(24)
         values = rng.normal(size=(3, 48, 60)) * np.r_[np.full(3, 30.0), np.ones(57)]
         values[1] += 1.2 * (2 * labels - 1)[:, None] * rng.normal(size=60)
-        splits, found = in_parts(24), []
+        splits, by_layer = in_parts(24), []
         for layer in values:
             scaler = StandardScaler().fit(layer[splits.train])
             rows = scaler.transform(layer[splits.train])
             penalty = (rows**2).sum() / len(rows)
             fit = Ridge(alpha=penalty).fit(rows, 2.0 * labels[splits.train] - 1)
-            found.append(
+            by_layer.append(
                 [
                     roc_auc_score(labels[p], fit.predict(scaler.transform(layer[p])))
                     for p in (splits.select, splits.test)
                 ]
             )
-        told = max_layer_p(values, labels, groups, splits, n_permutations=19)
-        assert told.layer == int(np.argmax([select for select, _ in found]))
-        assert told.auroc == pytest.approx(found[told.layer][1])
-        assert told.p == 1 / 20
-        assert told.null.shape == (19,)
+        result = max_layer_p(values, labels, groups, splits, n_permutations=19)
+        assert result.layer == int(np.argmax([select for select, _ in by_layer]))
+        assert result.auroc == pytest.approx(by_layer[result.layer][1])
+        assert result.p == 1 / 20
+        assert result.null.shape == (19,)
 
     def test_p_is_uniform_without_a_signal_though_the_best_of_layers_is_taken(self):
         rng = np.random.default_rng(1)
@@ -117,8 +117,8 @@ class TestDescriptionLength:
             fit.fit(scaler.transform(values[known]), labels[known])
             chances = fit.predict_proba(scaler.transform(values[block]))
             bits += log_loss(labels[block], chances, normalize=False) / np.log(2)
-        told = description_length(values, labels, groups, n_orders=1, seed=7)
-        assert told.value == pytest.approx(64 / bits, rel=1e-4)
+        result = description_length(values, labels, groups, n_orders=1, seed=7)
+        assert result.value == pytest.approx(64 / bits, rel=1e-4)
 
     def test_a_mixture_of_strengths_costs_at_most_two_bits_more_than_the_best(self, monkeypatch):
         labels, groups = paired(32)
@@ -143,24 +143,24 @@ class TestDescriptionLength:
     def test_p_is_uniform_where_there_is_nothing_to_compress(self):
         labels, groups = paired(24)
         rng = np.random.default_rng(3)
-        found = [
+        p_values = [
             description_length(rng.normal(size=(48, 6)), labels, groups, n_permutations=19, seed=i).p
             for i in range(120)
         ]
-        counts = np.bincount(np.round(20 * np.array(found)).astype(int), minlength=21)[1:]
+        counts = np.bincount(np.round(20 * np.array(p_values)).astype(int), minlength=21)[1:]
         assert stats.chisquare(counts.reshape(5, 4).sum(1)).pvalue > 0.01
         assert stats.binomtest(counts[0], 120, 0.05).pvalue > 0.01
 
     def test_p_counts_swapped_labelings_that_cost_no_more(self):
         labels, groups = paired(16)
         values = np.random.default_rng(5).normal(size=(32, 4)) + 0.8 * labels[:, None]
-        told = description_length(values, labels, groups, n_permutations=19, seed=2)
+        result = description_length(values, labels, groups, n_permutations=19, seed=2)
         rng = np.random.default_rng(2)
         for _ in range(4):
             rng.permutation(16)  # the orders are drawn first
         swaps = rng.integers(0, 2, size=(20, 16))[1:]
         longer = [description_length(values, labels ^ swap[groups], groups, seed=2).value for swap in swaps]
-        assert told.p == (1 + sum(value >= told.value for value in longer)) / 20
+        assert result.p == (1 + sum(value >= result.value for value in longer)) / 20
 
     def test_too_few_pairs_are_refused(self):
         labels, groups = paired(15)

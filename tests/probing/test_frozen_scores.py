@@ -19,13 +19,15 @@ class TestFrozenScores:
         values = rng.normal(size=(120, 8)) * std + 0.8 * labels[:, None]
         weights = np.r_[0.01, rng.uniform(0.5, 1, size=7)]
         scores = values @ weights
-        told = fragility(scores, labels, groups, weights, std)
-        draws = [(values + told.value * std * rng.normal(size=values.shape)) @ weights for _ in range(200)]
+        estimate = fragility(scores, labels, groups, weights, std)
+        draws = [
+            (values + estimate.value * std * rng.normal(size=values.shape)) @ weights for _ in range(200)
+        ]
         before = auroc(scores, labels)
         assert auroc(np.stack(draws), labels).mean() == pytest.approx((before + 0.5) / 2, abs=0.005)
-        assert told.low < told.value < told.high
+        assert estimate.low < estimate.value < estimate.high
         louder = fragility(10 * scores, labels, groups, weights, 10 * std)
-        assert louder.value == pytest.approx(told.value)
+        assert louder.value == pytest.approx(estimate.value)
 
     def test_nothing_to_lose_is_said_as_nan(self):
         labels, groups = paired(10)
@@ -33,16 +35,16 @@ class TestFrozenScores:
 
     def test_margin_kept_is_the_ratio_of_gaps_and_covers_it(self):
         """Scores at both stages with a known ratio of gaps and shared noise; 95% intervals over 200 draws."""
-        rng, truth, held = np.random.default_rng(3), 0.6, 0
+        rng, truth, covered = np.random.default_rng(3), 0.6, 0
         labels, groups = np.tile([0, 1], 40), np.repeat(np.arange(40), 2)
         for _ in range(200):
             own = 2.0 * labels + rng.standard_normal(80)
             later = truth * 2.0 * labels + 0.5 * (own - 2.0 * labels) + rng.standard_normal(80)
-            told = margin_kept(later, own, labels, groups)
-            held += told.low <= truth <= told.high
-        assert stats.binomtest(held, 200, 0.95).pvalue > 0.01
+            estimate = margin_kept(later, own, labels, groups)
+            covered += estimate.low <= truth <= estimate.high
+        assert stats.binomtest(covered, 200, 0.95).pvalue > 0.01
         gaps = [row[labels == 1].mean() - row[labels == 0].mean() for row in (later, own)]
-        assert np.isclose(told.value, gaps[0] / gaps[1])
+        assert np.isclose(estimate.value, gaps[0] / gaps[1])
         assert margin_kept(own, own, labels, groups).value == 1
         assert np.isclose(margin_kept(-own, own, labels, groups).value, -1)
         assert np.isclose(margin_kept(3 + own, own, labels, groups).value, 1)  # no threshold in it

@@ -29,12 +29,12 @@ def test_shuffled_direction_carries_no_concept():
 
 def test_class_gap_is_the_difference_of_training_means_at_its_own_layer():
     _, acts = simulate(seed=4)
-    told = class_gap(acts, 2)
+    direction = class_gap(acts, 2)
     train = split_rows(acts).train
     values, labels = acts.values[2][train].astype(float), acts.labels[train]
     gap = values[labels == 1].mean(0) - values[labels == 0].mean(0)
-    np.testing.assert_allclose(told.vector, gap / np.linalg.norm(gap), atol=1e-6)
-    assert (told.site, told.estimator) == (Site(acts.site, 2), "mass_mean")
-    assert told.gap == pytest.approx(np.linalg.norm(gap) / 2)
+    np.testing.assert_allclose(direction.vector, gap / np.linalg.norm(gap), atol=1e-6)
+    assert (direction.site, direction.estimator) == (Site(acts.site, 2), "mass_mean")
+    assert direction.gap == pytest.approx(np.linalg.norm(gap) / 2)
     with pytest.raises(InputError, match="layer 9 was not extracted"):
         class_gap(acts, 9)

@@ -24,11 +24,15 @@ def test_sweep_finds_the_planted_layer_direction_and_auroc(estimator):
     sweep = probe_layers(acts, estimator)
     assert sweep.best.layer == 2
     assert sweep.best.ci_low <= norm.cdf(2 / np.sqrt(2)) <= sweep.best.ci_high
-    found = sweep.best.direction
-    assert found.vector @ planted[2] > 0.95
-    assert found.scale == pytest.approx(1, abs=0.1)
-    assert found.gap == pytest.approx(1, abs=0.12)
-    assert (found.site, found.estimator, found.digest) == (Site("resid_post", 2), estimator, "abc")
+    direction = sweep.best.direction
+    assert direction.vector @ planted[2] > 0.95
+    assert direction.scale == pytest.approx(1, abs=0.1)
+    assert direction.gap == pytest.approx(1, abs=0.12)
+    assert (direction.site, direction.estimator, direction.digest) == (
+        Site("resid_post", 2),
+        estimator,
+        "abc",
+    )
     assert sweep.probes[2].site == Site("resid_post", 2)
 
     table = sweep.table
@@ -60,8 +64,8 @@ def test_sweep_finds_the_planted_layer_direction_and_auroc(estimator):
 
 def test_huge_dimensions_break_mass_mean_and_not_the_others():
     _, acts = simulate(n_pairs=200, strengths=(3.0,), huge=2)
-    found = {e: probe_layers(acts, e, baselines=False, n_shuffles=0).best.auroc for e in ("logistic", "lda")}
-    assert min(found.values()) > 0.95
+    aurocs = {e: probe_layers(acts, e, baselines=False, n_shuffles=0).best.auroc for e in ("logistic", "lda")}
+    assert min(aurocs.values()) > 0.95
     assert probe_layers(acts, "mass_mean", baselines=False, n_shuffles=0).best.auroc < 0.75
 
 

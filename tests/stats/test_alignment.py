@@ -15,11 +15,11 @@ class TestAlignment:
         rotation = stats.ortho_group.rvs(6, random_state=0)
         source = rng.normal(size=(40, 6)) * np.r_[30.0, np.ones(5)] + 3
         target = (source - 3) @ rotation + 5
-        told = procrustes(source, target)
-        np.testing.assert_allclose(told.rotation, rotation, atol=1e-10)
-        np.testing.assert_allclose(told.activations(source), target, atol=1e-10)
-        assert told.unexplained == pytest.approx(0, abs=1e-12)
-        np.testing.assert_allclose(told.outside(rng.normal(size=(3, 6))), 0, atol=1e-12)
+        alignment = procrustes(source, target)
+        np.testing.assert_allclose(alignment.rotation, rotation, atol=1e-10)
+        np.testing.assert_allclose(alignment.activations(source), target, atol=1e-10)
+        assert alignment.unexplained == pytest.approx(0, abs=1e-12)
+        np.testing.assert_allclose(alignment.outside(rng.normal(size=(3, 6))), 0, atol=1e-12)
         noisy = target + rng.normal(size=target.shape)
         a, b = source - source.mean(0), noisy - noisy.mean(0)
         np.testing.assert_allclose(
@@ -32,14 +32,14 @@ class TestAlignment:
         same = procrustes(source, source + 2)
         np.testing.assert_allclose(same.rotation, np.eye(10), atol=1e-10)
         rotation = stats.ortho_group.rvs(10, random_state=1)
-        told = procrustes(source, source @ rotation)
-        np.testing.assert_allclose(told.rotation @ told.rotation.T, np.eye(10), atol=1e-10)
-        np.testing.assert_allclose(told.activations(source), source @ rotation, atol=1e-10)
+        alignment = procrustes(source, source @ rotation)
+        np.testing.assert_allclose(alignment.rotation @ alignment.rotation.T, np.eye(10), atol=1e-10)
+        np.testing.assert_allclose(alignment.activations(source), source @ rotation, atol=1e-10)
         inside = source[0] - source.mean(0)
         across = np.linalg.svd(source - source.mean(0))[2][-1]
-        assert told.outside(inside) == pytest.approx(0, abs=1e-12)
-        assert told.outside(across) == pytest.approx(1)
-        assert told.outside(across + inside / np.linalg.norm(inside)) == pytest.approx(0.5)
+        assert alignment.outside(inside) == pytest.approx(0, abs=1e-12)
+        assert alignment.outside(across) == pytest.approx(1)
+        assert alignment.outside(across + inside / np.linalg.norm(inside)) == pytest.approx(0.5)
 
     def test_an_offset_is_found_its_size_is_not_chance_and_it_goes(self):
         rng = np.random.default_rng(2)
