@@ -44,6 +44,11 @@ class LayerTest:
         The p-value of that AUROC, corrected for having chosen the best layer.
     null : float array `[permutation]`
         The same AUROC under each permutation, each of the layer that was chosen under it.
+
+    Example
+    -------
+    >>> LayerTest(layer=2, auroc=0.9, p=0.05, null=np.full(19, 0.5)).p
+    0.05
     """
 
     layer: int

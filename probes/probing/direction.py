@@ -177,6 +177,12 @@ class Direction:
         ------
         InputError
             For a file that is missing or holds something else.
+
+        Example
+        -------
+        >>> probes.probing.class_gap(probes.extract(stage, concept), 2).save(folder / "prices.safetensors")
+        >>> probes.Direction.load(folder / "prices.safetensors").concept
+        'prices'
         """
         try:
             with safe_open(str(path), framework="np") as file:

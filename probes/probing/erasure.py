@@ -86,6 +86,11 @@ class Eraser(TransformerMixin, BaseEstimator):
         ------
         ValueError
             For NaN.
+
+        Example
+        -------
+        >>> probes.Eraser().fit([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [2.0, 3.0]], [0, 1, 0, 1]).erasure_.mean
+        array([1., 2.])
         """
         checked = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)  # pyright: ignore
         X, y = map(np.asarray, checked)
@@ -101,7 +106,15 @@ class Eraser(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Activations `[n, d]` with the concept erased, `[n, d]`."""
+        """Activations `[n, d]` with the concept erased, `[n, d]`.
+
+        Example
+        -------
+        >>> eraser = probes.Eraser().fit([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [2.0, 3.0]], [0, 1, 0, 1])
+        >>> eraser.transform([[0.0, 5.0], [2.0, 7.0]]).round(6)
+        array([[1., 5.],
+               [1., 7.]])
+        """
         check_is_fitted(self)
         checked = validate_data(self, X, dtype=np.float64, reset=False)  # pyright: ignore
         return self.erasure_(np.asarray(checked))

@@ -53,6 +53,11 @@ class MassMeanProbe(LinearProbe):
         ------
         ValueError
             For NaN, or another number of classes than 2.
+
+        Example
+        -------
+        >>> probes.MassMeanProbe().fit([[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1]).predict([[1.9]])
+        array([1])
         """
         X, labels = self._check(X, y)
         low, high = X[labels == 0].mean(0), X[labels == 1].mean(0)
@@ -91,6 +96,11 @@ class LDAProbe(LinearProbe):
         ------
         ValueError
             For NaN, or another number of classes than 2.
+
+        Example
+        -------
+        >>> probes.LDAProbe().fit([[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1]).predict([[1.9]])
+        array([1])
         """
         X, labels = self._check(X, y)
         space = RowSpace.of(X)
@@ -114,6 +124,12 @@ class LDAProbe(LinearProbe):
         Returns
         -------
         float array `[n, 2]`
+
+        Example
+        -------
+        >>> probe = probes.LDAProbe().fit([[0.0], [2.0], [1.0], [3.0]], [0, 1, 0, 1])
+        >>> probe.predict_proba([[1.5]])
+        array([[0.5, 0.5]])
         """
         return two_class_probabilities(self.decision_function(X))
 
@@ -221,6 +237,12 @@ class LogisticProbe(PenalisedProbe):
         ------
         ValueError
             For NaN, another number of classes than 2, or C=None without groups (an InputError).
+
+        Example
+        -------
+        >>> X, y, pairs = [[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1], ["a", "a", "b", "b"]
+        >>> probes.LogisticProbe(C=None).fit(X, y, groups=pairs).predict([[1.9]])
+        array([1])
         """
         self._fit(X, y, groups)
         return self
@@ -231,6 +253,12 @@ class LogisticProbe(PenalisedProbe):
         Returns
         -------
         float array `[n, 2]`
+
+        Example
+        -------
+        >>> probe = probes.LogisticProbe().fit([[0.0], [2.0], [1.0], [3.0]], [0, 1, 0, 1])
+        >>> probe.predict_proba([[1.5]])
+        array([[0.5, 0.5]])
         """
         return two_class_probabilities(self.decision_function(X))
 
@@ -275,6 +303,12 @@ class RidgeProbe(PenalisedProbe):
         ------
         ValueError
             For NaN, another number of classes than 2, or alpha=None without groups (an InputError).
+
+        Example
+        -------
+        >>> X, y, pairs = [[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1], ["a", "a", "b", "b"]
+        >>> probes.RidgeProbe(alpha=None).fit(X, y, groups=pairs).predict([[1.9]])
+        array([1])
         """
         self._fit(X, y, groups)
         return self

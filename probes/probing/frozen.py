@@ -34,7 +34,14 @@ class FrozenScore:
     accuracy : Estimate or None
         At the probe's own threshold; None for a direction, which has none.
     accuracy_recentred : Estimate
-        At the mean score of this stage's train split, which is found without labels.
+        At the mean score of this stage's train split, which is computed without labels.
+
+    Example
+    -------
+    >>> best = probes.probe_layers(probes.extract(stage, concept), baselines=False).best
+    >>> score = probes.probing.frozen_auroc(best.direction, probes.extract(stage, concept))
+    >>> score.accuracy is None, score.auroc.n
+    (True, 8)
     """
 
     auroc: Estimate

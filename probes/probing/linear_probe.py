@@ -27,6 +27,12 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         The constant of the decision value.
     direction_ : float array `[d]`
         `coef_` at unit length, all zeros where `coef_` is zero.
+
+    Example
+    -------
+    >>> probe = probes.MassMeanProbe().fit([[0.0, 1.0], [2.0, 1.0]], ["dear", "cheap"][::-1])
+    >>> probe.classes_.tolist(), probe.coef_, probe.direction_
+    (['cheap', 'dear'], array([[2., 0.]]), array([1., 0.]))
     """
 
     classes_: NDArray

@@ -34,6 +34,11 @@ class Splits:
         Rows that choose the layer.
     test : int array
         Rows that results are reported on. They choose nothing.
+
+    Example
+    -------
+    >>> Splits(train=np.arange(8), select=np.arange(8, 16), test=np.arange(16, 24)).select
+    array([ 8,  9, 10, 11, 12, 13, 14, 15])
     """
 
     train: NDArray[np.int64]

@@ -54,6 +54,12 @@ class ProbeSweep(Result):
         The labels that probes were trained on.
     strengths : tuple of float
         The values of C.
+
+    Example
+    -------
+    >>> sweep = probes.sweep_probes(probes.extract(stage, concept), [0.01, 1.0], n_permutations=0)
+    >>> sweep.table.height == sweep.aurocs.size, bool(sweep.converged.all())
+    (True, True)
     """
 
     table: pl.DataFrame = field(repr=False)

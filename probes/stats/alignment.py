@@ -32,6 +32,11 @@ class Offset:
         texts at the parent. The part that n texts make by chance is subtracted.
     n : int
         The number of texts.
+
+    Example
+    -------
+    >>> Offset(np.array([0.0, 2.0]), size=1.4, n=50).n
+    50
     """
 
     vector: NDArray[np.float64]
@@ -54,6 +59,13 @@ class Alignment:
     unexplained : float
         The share of the target's variance that the aligned source misses, on the texts that it was fitted
         on. With fewer texts than dimensions it is too low.
+
+    Example
+    -------
+    >>> source = np.random.default_rng(0).normal(size=(20, 2))
+    >>> alignment = procrustes(source, source + 3.0)
+    >>> alignment.target_mean - alignment.source_mean
+    array([3., 3.])
     """
 
     rotation: NDArray[np.float64]
@@ -63,17 +75,37 @@ class Alignment:
     unexplained: float
 
     def activations(self, values: ArrayLike) -> NDArray[np.float64]:
-        """The source's activations `[..., d]` in the space of the target."""
+        """The source's activations `[..., d]` in the space of the target.
+
+        Example
+        -------
+        >>> source = np.random.default_rng(0).normal(size=(20, 2))
+        >>> np.allclose(procrustes(source, source[:, ::-1]).activations(source), source[:, ::-1])
+        True
+        """
         return (np.asarray(values, dtype=np.float64) - self.source_mean) @ self.rotation + self.target_mean
 
     def directions(self, vectors: ArrayLike) -> NDArray[np.float64]:
-        """The source's directions `[..., d]`, displacements or weights of probes, in the target's space."""
+        """The source's directions `[..., d]`, displacements or weights of probes, in the target's space.
+
+        Example
+        -------
+        >>> source = np.random.default_rng(0).normal(size=(20, 2))
+        >>> procrustes(source, source[:, ::-1]).directions([1.0, 0.0]).round(6) + 0.0
+        array([0., 1.])
+        """
         return np.asarray(vectors, dtype=np.float64) @ self.rotation
 
     def outside(self, vectors: ArrayLike) -> NDArray[np.float64]:
         """The share of each direction's squared length outside the span of the neutral texts, `[...]`.
 
         It is 0 when the neutral texts determine where the direction goes, and 1 when they say nothing of it.
+
+        Example
+        -------
+        >>> flat = np.random.default_rng(0).normal(size=(20, 3)) * [1.0, 1.0, 0.0]
+        >>> procrustes(flat, flat).outside([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]).round(6)
+        array([0., 1.])
         """
         vectors = np.asarray(vectors, dtype=np.float64)
         length, inside = (vectors**2).sum(-1), ((vectors @ self.basis) ** 2).sum(-1)

@@ -33,6 +33,12 @@ class Strongest:
         strongest in the population.
     gaps : dict of str to Tested
         The result minus each competitor; each interval holds for its own competitor alone.
+
+    Example
+    -------
+    >>> gap = Tested(0.1, 0.02, 0.2, n=40, p=0.01)
+    >>> Strongest("words", gap, {"words": gap}).gap.low
+    0.02
     """
 
     name: str
@@ -57,6 +63,12 @@ class PushEffect:
     specificity : Strongest or None
         The effect minus that of the strongest other concept, pushed forwards or backwards; None without
         other concepts.
+
+    Example
+    -------
+    >>> effect = Tested(0.4, 0.2, 0.6, n=30, p=0.001)
+    >>> PushEffect(effect, p_random=0.05, n_random=19, chance=0.0, specificity=None).effect.low
+    0.2
     """
 
     effect: Tested

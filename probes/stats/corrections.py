@@ -21,6 +21,11 @@ class Discoveries:
         Adjusted p-values: the lowest rate of false discoveries at which each test is a discovery.
     found : bool array
         Which tests are discoveries.
+
+    Example
+    -------
+    >>> Discoveries(np.array([0.03, 0.6]), np.array([True, False])).found.tolist()
+    [True, False]
     """
 
     adjusted: NDArray[np.float64]

@@ -45,6 +45,11 @@ class Tested(Estimate):
         As in `Estimate`.
     p : float
         The null value is 0 unless the function that made the estimate says otherwise.
+
+    Example
+    -------
+    >>> Tested(0.9, low=0.8, high=0.95, n=40, p=0.001).p
+    0.001
     """
 
     __test__ = False  # pytest takes classes called Test... for tests
@@ -62,6 +67,11 @@ class Measured:
         The quantity on all clusters.
     left_out : float array `[training seed, cluster]`
         The quantity when one cluster is left out.
+
+    Example
+    -------
+    >>> Measured(values=np.array([2.0]), left_out=np.array([[1.5, 2.0, 2.5]])).left_out.shape
+    (1, 3)
     """
 
     values: NDArray[np.float64]

@@ -99,7 +99,13 @@ class LintReport(Result):
         return not self.findings
 
     def text(self, shown: int = 5) -> str:
-        """The report as the command line prints it, with `shown` offenders of each issue."""
+        """The report as the command line prints it, with `shown` offenders of each issue.
+
+        Example
+        -------
+        >>> probes.lint([{"text": "a hat", "label": 1}, {"text": "no hat", "label": 0}]).text()
+        'concept: passed...'
+        """
         verdict = "passed" if self.passed else f"{len(self.findings)} findings"
         lines = [f"{self.concept}: {verdict}"]
         for issue in self.findings:
@@ -108,7 +114,13 @@ class LintReport(Result):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole report, with every offender, ready for JSON."""
+        """The whole report, with every offender, ready for JSON.
+
+        Example
+        -------
+        >>> probes.lint([{"text": "a hat", "label": 1}, {"text": "no hat", "label": 0}]).to_dict()["passed"]
+        True
+        """
         return {
             "concept": self.concept,
             "passed": self.passed,
