@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits
 
 from probes.errors import InputError
-from probes.stats.contrasts import discoveries
+from probes.stats.corrections import discoveries
 from probes.stats.estimates import LEVEL
 from probes.stats.jackknife import mean_contrast
 from probes.validation.simulated import Setting

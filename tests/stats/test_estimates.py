@@ -6,7 +6,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from probes.errors import InputError
-from probes.stats.estimates import Estimate, auroc, mean_interval
+from probes.stats.estimates import Estimate, all_of_n_limit, auroc, mean_interval, share_interval
 
 
 def coverage(estimates, truth):
@@ -27,8 +27,8 @@ def test_auroc_is_that_of_sklearn_with_ties_and_unequal_classes():
 def test_rate_interval_holds_the_truth(rate):
     rng = np.random.default_rng(5)
     choices = rng.random((400, 40)) < rate
-    found = [mean_interval(row, np.arange(40), n_boot=500, bounds=(0, 1)) for row in choices]
-    assert 0.92 <= coverage(found, rate) <= 0.985
+    intervals = [mean_interval(row, np.arange(40), n_boot=500, bounds=(0, 1)) for row in choices]
+    assert 0.92 <= coverage(intervals, rate) <= 0.985
 
 
 def test_mean_interval_agrees_with_scipy():
@@ -52,6 +52,16 @@ def test_a_rate_of_none_does_not_get_an_interval_of_width_zero():
     never = mean_interval(np.zeros(20), np.arange(20), bounds=(0, 1))
     assert never.high == pytest.approx(stats.binomtest(0, 20).proportion_ci(method="exact").high)
     assert mean_interval(np.zeros(20), np.arange(20)) == Estimate(0.0, 0.0, 0.0, 20)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 7), (3, 20), (20, 20)])
+def test_a_share_has_the_exact_binomial_interval(k, n):
+    share = share_interval(k, n)
+    low, high = stats.beta.ppf(0.025, k, n - k + 1), stats.beta.ppf(0.975, k + 1, n - k)
+    assert share == Estimate(
+        k / n, pytest.approx(np.nan_to_num(low)), pytest.approx(1 if k == n else high), n
+    )
+    assert all_of_n_limit(n, 0.025) == pytest.approx(share_interval(n, n).low)
 
 
 def test_same_seed_same_interval():
