@@ -189,7 +189,7 @@ def plan_of(organism: Organism, criteria: Criteria) -> Plan:
     return Plan(
         position="last",
         selection_items=True,
-        damage_texts=tuple(" ".join(s.parts()[0][:-1]) for s in _ordinary(organism, N_NEUTRAL)),
+        damage_texts=tuple(" ".join(s.tokens[:-1]) for s in _ordinary(organism, N_NEUTRAL)),
         alignment_texts=ordinary,
         damage_limit=criteria.damage,
         savings=LADDER_SAVINGS,
