@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from probes.figures.confusion import confusion
 from probes.stats.estimates import Estimate
-from probes.validation.exam import HALVES, marks
+from probes.validation import HALVES, marks
 from probes.verdicts import CRITERIA
 
 FIGURE = Path(__file__).parent.parent / "figures" / "validation.svg"
