@@ -18,7 +18,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench bench-quick notebooks docs concepts shifts msm-mini survey norms findings validation validate-quick figures browser clean
+.PHONY: help demo test test-slow test-all check lint bench bench-quick notebooks docs concepts shifts msm-mini survey norms findings validation validate-quick figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,13 +37,18 @@ browser: ## find or install Chromium, which draws static figures
 	echo "note: no Chrome or Chromium found, so figures are written as HTML only; install one (for example" \
 	  "'sudo apt-get install chromium') and run 'probes figures $(OUT)' for PDF, SVG and PNG" >&2
 
-demo: .venv/.ready browser ## read, push and compare the embedded real lineage; writes $(OUT)/report.html
+demo: .venv/.ready browser ## measure, compare and judge the embedded real lineage; writes $(OUT)/report.html
 	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic \
 	  --stages $(STAGES) --out $(OUT)
 	@echo "open $(OUT)/report.html"
 
-test: .venv/.ready browser ## run the tests
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+test: .venv/.ready browser ## run the tests, without the slow ones
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/.ready browser ## run the slow tests: organisms that are trained, simulations, real weights at length
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+test-all: test test-slow ## run every test
 
 lint: .venv/.ready ## format, lint, types, and rooms that import only leftwards
 	$(BIN)/ruff format --check .
@@ -51,7 +56,7 @@ lint: .venv/.ready ## format, lint, types, and rooms that import only leftwards
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-check: lint test ## everything CI runs
+check: lint test-all validate-quick ## everything CI runs
 
 bench: .venv/.ready browser ## measure what all of it costs, beside doing it by hand and beside other libraries; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/extraction.py
@@ -73,10 +78,10 @@ bench-quick: .venv/.ready ## the same on little, without other libraries and bf1
 notebooks: .venv/.ready ## run the notebooks and keep their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 
-survey: .venv/.ready browser ## read, push and judge the whole embedded lineage; writes $(SURVEY)/report.html (about an hour)
+survey: .venv/.ready browser ## measure, compare and judge the whole embedded lineage; writes $(SURVEY)/report.html (about an hour)
 	$(BIN)/probes survey checkpoints/msm-mini --concept affordability --concept domestic --out $(SURVEY)
 
-norms: .venv/.ready browser ## the same of the norm readings of all concepts (half an hour after `make shifts`)
+norms: .venv/.ready browser ## the same for the norm readings of all concepts (half an hour after `make shifts`)
 	$(BIN)/probes survey checkpoints/msm-mini $(NORMS:%=--concept %/norm) --dtype $(DTYPE) \
 	  --position answer --shifts wording domain language pressure horizon --out out/norms
 
@@ -95,9 +100,9 @@ concepts: .venv/.ready ## regenerate docs/concepts.md: what the surface of every
 # $(SHIFTS)/PRECISION/STAGE.parquet
 $(SHIFTS)/%.parquet: | .venv/.ready
 	$(BIN)/probes shifts checkpoints/msm-mini --dtype $(*D) --stages $(*F) --concept affordability --concept domestic \
-	  --no-choices --store out/norms/activations --out $(SHIFTS)/$*-attribute.parquet
+	  --no-choices --store out/activations --out $(SHIFTS)/$*-attribute.parquet
 	$(BIN)/probes shifts checkpoints/msm-mini --dtype $(*D) --stages $(*F) $(NORMS:%=--concept %/norm) \
-	  --store out/norms/activations --out $@
+	  --store out/activations --out $@
 
 # One stage in both precisions says what the faster one costs.
 shifts: $(SHIFT_STAGES:%=$(SHIFTS)/$(DTYPE)/%.parquet) $(SHIFTS)/float32/msm_domestic_aft.parquet browser ## probe every concept on every shift axis, write docs/shifts.md (about five minutes a stage of one core with bfloat16; goes on where it stopped)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import probes
-from tests.makers import lora_adapter, price_concept, tiny_llama, tiny_tokenizer
+from tests.makers import lora_adapter, price_concept, survey_table, tiny_llama, tiny_tokenizer
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
@@ -74,10 +74,24 @@ def prices_dir(tmp_path_factory):
     return price_concept().to_folder(tmp_path_factory.mktemp("concepts") / "prices")
 
 
+@pytest.fixture(scope="session")
+def table():
+    """A survey's table of two concepts at six stages, with made-up numbers (`tests.makers.survey_table`)."""
+    return survey_table()
+
+
+@pytest.fixture(scope="session")
+def small_table():
+    """The same of one concept at two stages with six layers."""
+    return survey_table(stages=("base", "mid"), concepts=("prices",), layers=6)
+
+
 @pytest.fixture(autouse=True)
 def _names_of_examples(request, doctest_namespace, tmp_path):
-    """What examples in docstrings may use: a tiny lineage, one of its stages, a concept, an empty folder."""
+    """What examples in docstrings may use: a tiny lineage, one of its stages, a concept, a survey's table, an
+    empty folder."""
     if isinstance(request.node, pytest.DoctestItem):
         lineage = probes.load_lineage(request.getfixturevalue("tiny_lineage_dir"))
         doctest_namespace |= {"lineage": lineage, "stage": lineage["mid"], "concept": price_concept()}
         doctest_namespace |= {"folder": tmp_path, "probes": probes, "np": np}
+        doctest_namespace["table"] = request.getfixturevalue("small_table")

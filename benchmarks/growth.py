@@ -23,12 +23,13 @@ from extraction import passages, ragged_texts
 from extrapolation import exponent
 
 import probes
+from probes.activations import run_context
 from probes.concepts import ChoiceItem
 from probes.models import Site
 from probes.steering import choice_gradients
-from probes.steering.packed import score_pushes
+from probes.steering.packed import score_additions
+from probes.steering.prompts import prompts_of
 from probes.steering.slopes import random_directions
-from probes.steering.subjects import subject
 
 LINEAGE = "checkpoints/msm-mini"
 STAGES = ("base", "aft", "msm_afford", "msm_domestic")
@@ -81,16 +82,16 @@ def stages(size: int) -> float:
 
 def directions(size: int) -> float:
     """Choice items under pushes along `size` directions in the middle of the model."""
-    who = subject(probes.load_lineage(LINEAGE).root.load())
-    prompts = who.prompts(choice_items(N_ITEMS))
-    pushes = torch.tensor(4.0 * random_directions(size, who.model.d_model, 0), dtype=torch.float32)
-    return timed(lambda: score_pushes(who.model, prompts, Site("resid_post", MIDDLE), pushes, 2048))
+    context = run_context(probes.load_lineage(LINEAGE).root.load())
+    prompts = prompts_of(choice_items(N_ITEMS), context)
+    pushes = torch.tensor(4.0 * random_directions(size, context.model.d_model, 0), dtype=torch.float32)
+    return timed(lambda: score_additions(context.model, prompts, Site("resid_post", MIDDLE), pushes, 2048))
 
 
 def items(size: int) -> float:
     """Steerability of `size` choice items: along every direction at every layer, by one backward pass."""
-    who, some = subject(probes.load_lineage(LINEAGE).root.load()), choice_items(size)
-    return timed(lambda: choice_gradients(who, some, progress=False))
+    context, some = run_context(probes.load_lineage(LINEAGE).root.load()), choice_items(size)
+    return timed(lambda: choice_gradients(context, some, progress=False))
 
 
 def timed(run: Any) -> float:

@@ -25,8 +25,9 @@ from common import batches, fastest_budget, save
 from extraction import CONCEPT, extract, passages, ragged_texts
 
 import probes
+from probes.activations import run_context
 from probes.lineage import LoadedStage
-from probes.steering.subjects import subject
+from probes.steering.prompts import prompts_of
 
 HERE = Path(__file__).parent / "peers"
 JOBS = {
@@ -65,7 +66,7 @@ def write_task(folder: Path, lineage: str, n_texts: int, n_items: int, n_rows: i
     n_layers = loaded.model.config.num_hidden_layers
     layers = [k * n_layers // 5 for k in range(1, 5)]
     items = [item for item in concept.choices if item.shift is None and "{first}" in (item.prompt or "")]
-    prompts = subject(loaded).prompts(items[:n_items])
+    prompts = prompts_of(items[:n_items], run_context(loaded))
     order = np.random.default_rng(0).permutation(len(plain))
     settings = {name: getattr(loaded.tokenizer, name) for name in ("eos_token", "bos_token", "chat_template")}
     task = {

@@ -21,10 +21,11 @@ from common import choice_logits, in_turns, machine, option_scores, ratio, save
 from torch import Tensor
 
 import probes
+from probes.activations import run_context
 from probes.models import Site
-from probes.steering.packed import score_pushes
+from probes.steering.packed import score_additions
+from probes.steering.prompts import prompts_of
 from probes.steering.slopes import random_directions
-from probes.steering.subjects import subject
 
 LAYERS = (6, 12, 18, 24)
 ALPHAS = (-4.0, -2.0, 2.0, 4.0)
@@ -59,13 +60,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/steering.json"))
     args = parser.parse_args()
 
-    who = subject(probes.load_lineage(args.lineage).root.load())
-    model = who.model.model
+    context = run_context(probes.load_lineage(args.lineage).root.load())
+    model = context.model.model
     concept = probes.load_concept("affordability")
     items = [item for item in concept.choices if item.shift is None and "{first}" in (item.prompt or "")]
-    prompts = who.prompts(items[: args.items])
+    prompts = prompts_of(items[: args.items], context)
     rows = [([*prompt, *option], len(prompt)) for p in prompts for prompt, option in p.sequences]
-    directions = random_directions(N_DIRECTIONS, who.model.d_model, 0)
+    directions = random_directions(N_DIRECTIONS, context.model.d_model, 0)
     pushes = torch.tensor(
         np.concatenate([LENGTH * a * directions for a in ALPHAS]), dtype=torch.float32
     )  # [arm, width]
@@ -77,7 +78,7 @@ def main() -> None:
 
     def ours() -> None:
         for layer in LAYERS:
-            swept[layer] = score_pushes(who.model, prompts, Site("resid_post", layer), pushes, 2048)
+            swept[layer] = score_additions(context.model, prompts, Site("resid_post", layer), pushes, 2048)
 
     def theirs() -> None:
         for layer, arm in sample:

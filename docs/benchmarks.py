@@ -1,9 +1,9 @@
-"""Write docs/benchmarks.md and figures/growth.svg: what the work costs, beside doing it otherwise.
+"""Write docs/benchmarks.md and figures/growth.svg: what the work costs, beside doing it in other ways.
 
     python docs/benchmarks.py [benchmarks/results]
 
-reads what the scripts in `benchmarks/` wrote, or have written so far: what there is no file of is told to be
-not measured yet. `make bench` runs all of it.
+The folder holds what the scripts in `benchmarks/` wrote, or have written so far; where a file is missing, the
+page says "not measured yet". `make bench` runs those scripts and this one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from extrapolation import Device, Model, Workload, exponent, gigabytes, hours, line  # noqa: E402
 
-Told = Mapping[str, Any]
+Measured = Mapping[str, Any]
 FIGURE = ROOT / "figures" / "growth.svg"
 EXPECTED = {
     "texts": "linear",
@@ -33,7 +33,7 @@ EXPECTED = {
     "depth": "linear",
     "concepts": "linear",
     "stages": "linear, but the first has no adapter to merge",
-    "directions": "linear, the blocks below shared",
+    "directions": "linear, with the blocks below shared",
     "items": "linear",
 }
 NAMES = {
@@ -47,32 +47,48 @@ NAMES = {
 }
 TERMS = {
     "loading": "loading every stage",
-    "reading": "reading every text at every stage",
-    "random_init": "reading every text once with random weights",
-    "gradients": "steerability, every layer and direction",
-    "pushes": "doses and random directions at one layer",
-    "probes": "probe sweep at every layer, controls included",
+    "reading": "extracting every text at every stage",
+    "random_init": "extracting every text once with random weights",
+    "gradients": "steerability at every layer, along every direction",
+    "pushes": "steering at one layer, with all doses and random directions",
+    "probes": "the probe sweep at every layer, controls included",
     "weights": "weights of one stage, on the device",
-    "batch": "a batch being read, on the device",
-    "graph": "a graph of gradients, on the device",
+    "batch": "one batch of texts, on the device",
+    "graph": "one graph of gradients, on the device",
     "result": "activations of one concept at one stage, in memory",
     "store": "all activations, on disk",
 }
+"""Term of the extrapolation -> what it is."""
+ASSUMED = {
+    "texts": "texts of a concept",
+    "items": "choice items of a concept",
+    "arms": "interventions (doses times directions, controls included)",
+    "folds": "folds of the cross-validation",
+    "strengths": "strengths of regularisation",
+    "labelings": "labelings (the labels, permutations, a control task)",
+    "width": "width of the model",
+    "memory_gb": "memory of the device (GB)",
+    "flops": "peak operations of the device (per second)",
+    "utilisation": "share of that peak that is reached",
+    "load_gb_s": "speed of loading weights (GB per second)",
+}
+"""Assumption -> what it is, where its name alone does not say it."""
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """Name of a result file -> what it says."""
+    """Name of a result file -> its content."""
     return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
 
 
 def missing(script: str) -> str:
+    """What stands in place of a table that was not measured."""
     return f"Not measured yet: `python benchmarks/{script}.py` does it.\n"
 
 
-def spread(told: Told) -> str:
-    """A ratio, and the lowest and highest of its repeats."""
-    each = told["ratio_per_repeat"]
-    return f"{number(told['ratio'])} ({number(min(each))} to {number(max(each))})"
+def spread(measured: Measured) -> str:
+    """A ratio, and in brackets the lowest and the highest of its repeats."""
+    each = measured["ratio_per_repeat"]
+    return f"{number(measured['ratio'])} ({number(min(each))} to {number(max(each))})"
 
 
 def small(value: float) -> str:
@@ -80,7 +96,8 @@ def small(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
-def runs(extraction: Told) -> str:
+def runs(extraction: Measured) -> str:
+    """Time of extraction over that of the bare forward pass."""
     if "runs" not in extraction:
         return missing("extraction")
     rows = [
@@ -88,60 +105,79 @@ def runs(extraction: Told) -> str:
         + [f"{run['tokens']:,}"]
         for run in extraction["runs"]
     ]
-    return table(["compute", "position", "over the bare forward", "repeats", "texts", "tokens"], rows)
+    heads = [
+        "computed in",
+        "position",
+        "time over that of the bare forward",
+        "n repeats",
+        "n texts",
+        "n tokens",
+    ]
+    return table(heads, rows)
 
 
-def error(extraction: Told) -> str:
+def error(extraction: Measured) -> str:
+    """What bfloat16 changes in the values and in the AUROC of a probe."""
     if "error" not in extraction:
         return missing("extraction")
-    told = extraction["error"]
+    measured = extraction["error"]
     rows = [
         [position, small(one["max"]), small(one["max_over_largest_of_layer"])]
         + [small(one["median_relative_norm"])]
         + [small(one["auroc_change_median"]), small(one["auroc_change_max"])]
-        for position, one in told.items()
+        for position, one in measured.items()
         if isinstance(one, dict)
     ]
-    heads = ["position", "largest", "of a layer's largest value", "median, of a vector's length"]
-    heads += ["AUROC, median layer", "AUROC, worst layer"]
-    return f"{told['texts']} texts of `{told['concept']}`:\n\n" + table(heads, rows)
+    heads = ["position", "largest difference", "as a share of the layer's largest value"]
+    heads += ["median difference, as a share of a vector's length"]
+    heads += ["change of AUROC, median layer", "change of AUROC, worst layer"]
+    return f"(n = {measured['texts']} texts of `{measured['concept']}`)\n\n" + table(heads, rows)
 
 
-def memory(extraction: Told) -> str:
+def memory(extraction: Measured) -> str:
+    """Peak memory by number of texts."""
     if "memory" not in extraction:
         return missing("extraction")
     fields = ("texts", "model_mb", "result_mb", "before_mb", "peak_mb", "more_than_model_and_result_mb")
     rows = [[f"{one[field]:.0f}" for field in fields] for one in extraction["memory"]]
-    heads = ["texts", "model", "result", "process before", "peak", "peak less before and result"]
+    heads = ["n texts", "model", "result", "process before", "peak", "peak minus process before and result"]
     return table([heads[0], *(f"{head} (MB)" for head in heads[1:])], rows)
 
 
-def blocks(extraction: Told) -> str:
+def blocks(extraction: Measured) -> str:
+    """How many blocks run for a site at a layer."""
     if "blocks" not in extraction:
         return missing("extraction")
     rows = [[str(one["layer"]), str(one["blocks_run"])] for one in extraction["blocks"]]
-    return table(["site at layer", "blocks run"], rows)
+    return table(["site at layer", "n blocks run"], rows)
 
 
-def store(extraction: Told) -> str:
+def store(extraction: Measured) -> str:
+    """What the store saves when texts come again."""
     if "store" not in extraction:
         return missing("extraction")
-    told = extraction["store"]
+    measured = extraction["store"]
     what = {
-        "first": "a first concept",
-        "second": "a second one, half its texts in the first",
-        "new_texts_alone": "those of its texts that are new, without a store",
-        "unchanged": "the second again",
+        "first": "extracting a first concept",
+        "second": "extracting a second one, half of whose texts are in the first",
+        "new_texts_alone": "extracting its new texts only, without a store",
+        "unchanged": "extracting the second again",
     }
     rows = [
-        [words, str(told[name]["texts"]), f"{told[name]['tokens_run']:,}", number(told[name]["seconds"])]
-        for name, words in what.items()
+        [words, str(one["texts"]), f"{one['tokens_run']:,}", number(one["seconds"])]
+        for words, one in ((words, measured[name]) for name, words in what.items())
     ]
-    reading = ["the store's files, read and no more", "", "", number(told["reading_files"]["seconds"])]
-    return table(["extraction of", "texts", "tokens run", "seconds"], [*rows, reading])
+    files = [
+        "reading the store's files and nothing else",
+        "",
+        "",
+        number(measured["reading_files"]["seconds"]),
+    ]
+    return table(["what", "n texts", "n tokens run", "seconds"], [*rows, files])
 
 
-def sweep(probes: Told) -> str:
+def sweep(probes: Measured) -> str:
+    """Speed of the batched probe sweep beside scikit-learn and probekit."""
     if "ratio_all" not in probes:
         return missing("sweep")
     seconds, rows = probes["seconds_wall_and_processor"], []
@@ -161,45 +197,47 @@ def sweep(probes: Told) -> str:
                 for clock, each in zip(("wall", "processor"), ratios, strict=True)
             ]
         )
-    text = table(["fitted to", "problems", "scikit-learn over ours, wall", "processor"], rows)
+    heads = ["fitted to", "n problems", "time of scikit-learn over ours", "by processor time"]
+    text = table(heads, rows)
     layers, n_rows, width = probes["activations"]
     excess, aurocs = probes["objective_excess_max"], probes["auroc_difference_max"]
     text += (
-        f"\n{layers} layers, {n_rows} rows, width {width}; scikit-learn on {probes['sampled_problems']} of"
-        f" the problems, scaled. Largest excess of an objective over scikit-learn's at tolerance 1e-10:"
-        f" {small(excess['sklearn_1e-10'])}; largest difference of a held-out AUROC from it:"
-        f" {small(aurocs['sklearn_1e-10'])}.\n"
+        f"\nThe activations have {layers} layers, {n_rows} rows and width {width}. scikit-learn fitted"
+        f" {probes['sampled_problems']} of the problems, and its time is scaled up. At tolerance 1e-10, no"
+        f" objective of ours exceeds scikit-learn's by more than {small(excess['sklearn_1e-10'])}, and no"
+        f" held-out AUROC differs from its by more than {small(aurocs['sklearn_1e-10'])}.\n"
     )
     return text + (probekit(probes) if "probekit_a_problem" in probes else "")
 
 
-def probekit(probes: Told) -> str:
-    """probekit's batched solver at each strength beside our mean over all of them."""
+def probekit(probes: Measured) -> str:
+    """probekit's batched solver at each strength, beside our mean over all strengths."""
     ours, rows = probes["ours_seconds_a_problem"], []
-    for strength, told in probes["probekit_a_problem"].items():
-        if isinstance(told, str):
-            rows.append([strength, f"failed: {told}", ""])
+    for strength, measured in probes["probekit_a_problem"].items():
+        if isinstance(measured, str):
+            rows.append([strength, f"failed: {measured}", ""])
         else:
-            times = told["seconds"] / ours
-            rows.append([strength, small(told["seconds"]), f"{small(times)}{' (faster)' * (times < 1)}"])
+            times = measured["seconds"] / ours
+            rows.append([strength, small(measured["seconds"]), f"{small(times)}{' (faster)' * (times < 1)}"])
     return (
-        "\nprobekit's batched solver, four labelings of one strength at once, beside our mean over all of the"
-        " sweep:\n\n" + table(["C", "probekit, seconds a problem", "times ours"], rows)
+        "\nprobekit also has a batched solver. It fitted four labelings of one strength C at once, and its"
+        " time is compared with our mean over the whole sweep.\n\n"
+        + table(["C", "probekit, seconds per problem", "times ours"], rows)
     )
 
 
-def steering(told: Told) -> str:
-    if "ratio" not in told:
+def steering(measured: Measured) -> str:
+    """Speed of the steering sweep beside a hook and a rerun for each setting."""
+    if "ratio" not in measured:
         return missing("steering")
-    row = [spread(told), str(len(told["ratio_per_repeat"])), str(told["settings"]), str(told["items"])]
-    row.append(small(told["largest_difference_in_a_choice_logit"]))
-    return table(
-        ["hook and rerun over ours", "repeats", "settings", "items", "largest difference of a logit"], [row]
-    )
+    row = [spread(measured), str(len(measured["ratio_per_repeat"])), str(measured["settings"])]
+    row += [str(measured["items"]), small(measured["largest_difference_in_a_choice_logit"])]
+    heads = ["time of hook and rerun over ours", "n repeats", "n settings", "n items"]
+    return table([*heads, "largest difference of a logit (nats)"], [row])
 
 
-def beside(theirs: Told, ours: Told) -> str:
-    """Whether another library is faster: only if no repeat of one is within the range of the other."""
+def beside(theirs: Measured, ours: Measured) -> str:
+    """Whether another library is faster or slower: only where the ranges of the repeats do not overlap."""
     mine, other = ours["ratio_per_repeat"], theirs["ratio_per_repeat"]
     times = number(theirs["ratio"] / ours["ratio"])
     if max(other) < min(mine):
@@ -207,9 +245,9 @@ def beside(theirs: Told, ours: Told) -> str:
     return f"{times} times ours" if min(other) > max(mine) else "no difference beyond the spread"
 
 
-def peers(told: Told, job: str, more: Mapping[str, str]) -> str:
-    """A table of one job: over the yardstick, beside ours, and what else was measured, `more` key -> head."""
-    libraries = told.get("jobs", {}).get(job)
+def peers(measured: Measured, job: str, more: Mapping[str, str]) -> str:
+    """The table of one job: time over the yardstick, beside ours, and more columns (key -> heading)."""
+    libraries = measured.get("jobs", {}).get(job)
     if not libraries or "failed" in libraries["ours"]:
         return missing("peers")
     rows = []
@@ -221,7 +259,7 @@ def peers(told: Told, job: str, more: Mapping[str, str]) -> str:
         against = "" if library == "ours" else beside(one, libraries["ours"])
         cells = [_cell(one.get(key)) for key in more]
         rows.append([f"{NAMES[library]} {version}".strip(), spread(one), against, *cells])
-    return table(["", "over the yardstick", "beside ours", *more.values()], rows)
+    return table(["library", "time over the yardstick", "beside ours", *more.values()], rows)
 
 
 def _cell(value: Any) -> str:
@@ -230,36 +268,40 @@ def _cell(value: Any) -> str:
     return "" if value is None else small(value)
 
 
-def doublings(growth: Told) -> str:
+def doublings(growth: Measured) -> str:
+    """How time and memory grow as one quantity doubles."""
     if "growth" not in growth:
         return missing("growth")
     rows = []
-    for axis, told in growth["growth"].items():
-        points = told["points"]
+    for axis, measured in growth["growth"].items():
+        points = measured["points"]
         sizes = ", ".join(str(p["size"]) for p in points)
         rows.append(
             [f"{axis}: {sizes}", ", ".join(small(p["seconds"]) for p in points)]
             + [number(exponent(points)), number(exponent(points[-2:])), EXPECTED[axis]]
             + [", ".join(f"{p['peak_mb']:.0f}" for p in points), number(exponent(points, "peak_mb"))]
         )
-    heads = ["axis and sizes", "seconds", "exponent", "of the last step", "expected", "peak (MB)", "exponent"]
+    heads = ["what, and its sizes", "seconds", "exponent", "exponent of the last step", "expected"]
+    heads += ["peak (MB)", "exponent of the peak"]
     worst = max(growth["growth"], key=lambda axis: exponent(growth["growth"][axis]["points"][-2:]))
     steepest = exponent(growth["growth"][worst]["points"][-2:])
-    each = "; ".join(
-        f"{axis} {small(fixed)} s and {small(one)} s more each"
-        for axis, told in growth["growth"].items()
-        for fixed, one in [line(told["points"])]
-    )
+    lines = [
+        [axis, small(fixed), small(one)]
+        for axis, measured in growth["growth"].items()
+        for fixed, one in [line(measured["points"])]
+    ]
     return (
         table(heads, rows)
-        + f"\nSteepest last step: {worst}, {number(steepest)}. As lines: {each}.\n"
-        + "\n![growth of time and memory](../figures/growth.svg)\n"
+        + f"\nThe steepest last step is that of {worst}, with an exponent of {number(steepest)}. Fitted as"
+        + " straight lines, the costs are:\n\n"
+        + table(["what", "seconds in any case", "seconds for each one more"], lines)
+        + "\n![Time and memory against size, each relative to the smallest size](../figures/growth.svg)\n"
     )
 
 
-def paper(found: Told) -> str:
-    """The survey of a 32B model, from the measured constants and the assumptions named beside them."""
-    growth, extraction, probes = (found.get(name, {}) for name in ("growth", "extraction", "probes"))
+def paper(measured: Measured) -> str:
+    """What a survey of a 32B model would cost, from the measured constants and the stated assumptions."""
+    growth, extraction, probes = (measured.get(name, {}) for name in ("growth", "extraction", "probes"))
     lacking = {
         "growth": not {"texts", "directions", "items"} <= set(growth.get("growth", {})),
         "extraction": not {"runs", "memory"} <= set(extraction),
@@ -283,69 +325,74 @@ def paper(found: Told) -> str:
         + [[f"{TERMS['probes']} (on the processor measured here)", small(spent["probes"]), ""]],
     )
     text += (
-        f"\n**{small(sum(on_device.values()))} GPU-hours**, most of them {TERMS[most]}. What dominates in all"
-        f" is {TERMS[dominating]}: {small(spent[dominating])} hours.\n\n"
+        f"\nThe sum is **{small(sum(on_device.values()))} GPU-hours**, and most of them go into"
+        f" {TERMS[most]}. The longest of all terms is {TERMS[dominating]}, with"
+        f" {small(spent[dominating])} hours.\n\n"
     )
     text += table(["term", "GB"], [[TERMS[term], small(value)] for term, value in held.items()])
     fits = "fits" if on_card <= device.memory_gb else "does not fit"
-    text += f"\n{on_card:.0f} GB on the device, which {fits} in {device.memory_gb:.0f} GB.\n\nAssumed: "
+    text += f"\nThis is {on_card:.0f} GB on the device, which {fits} in {device.memory_gb:.0f} GB.\n\n"
     assumed = {**asdict(work), **asdict(model), **asdict(device)}
-    return text + ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in assumed.items()) + ".\n"
+    rows = [[ASSUMED.get(name, name), f"{value:g}"] for name, value in assumed.items()]
+    return text + table(["assumption", "value"], rows)
 
 
-def machines(found: Told) -> str:
-    """What each file was measured on; peers by the machine of our own side of the first job."""
+def machines(measured: Measured) -> str:
+    """The machine and the versions of each result file; for peers, those of our own side of the first job."""
     rows = []
-    for name, told in found.items():
+    for name, result in measured.items():
         if name == "peers":
-            told = next(iter(told["jobs"].values()))["ours"]
-        if "machine" not in told:
+            result = next(iter(result["jobs"].values()))["ours"]
+        if "machine" not in result:
             continue
-        versions = ", ".join(f"{library} {number}" for library, number in told["versions"].items())
-        rows.append([f"`{name}.json`", told["machine"], str(told["threads"]), versions])
+        versions = ", ".join(f"{library} {number}" for library, number in result["versions"].items())
+        rows.append([f"`{name}.json`", result["machine"], str(result["threads"]), versions])
     if not rows:
         return "Nothing was measured yet.\n"
-    return table(["result", "machine", "threads", "versions"], rows)
+    return table(["result", "machine", "n threads", "versions"], rows)
 
 
-def parts(found: Told) -> dict[str, str]:
-    """Every part of the page from the results there are."""
-    extraction, other = found.get("extraction", {}), found.get("peers", {})
-    told = {part.__name__: part(extraction) for part in (runs, error, memory, blocks, store)}
-    return told | {
-        "sweep": sweep(found.get("probes", {})),
-        "steering": steering(found.get("steering", {})),
+def parts(measured: Measured) -> dict[str, str]:
+    """Every part of the page, from the results that are there."""
+    extraction, other = measured.get("extraction", {}), measured.get("peers", {})
+    of_extraction = {part.__name__: part(extraction) for part in (runs, error, memory, blocks, store)}
+    return of_extraction | {
+        "sweep": sweep(measured.get("probes", {})),
+        "steering": steering(measured.get("steering", {})),
         "reading": peers(
             other,
             "reading",
             {
                 "difference": "largest difference",
-                "difference_last_layer": "at the last layer",
+                "difference_last_layer": "largest difference at the last layer",
                 "more_memory_mb": "memory (MB)",
             },
         ),
         "fitting": peers(other, "fitting", {"test_aurocs": "test AUROC of each layer"}),
-        "pushing": peers(
+        "steering_peers": peers(
             other,
             "pushing",
-            {"settings": "settings", "largest_difference_in_a_choice_logit": "largest difference of a logit"},
+            {
+                "settings": "n settings",
+                "largest_difference_in_a_choice_logit": "largest difference of a logit (nats)",
+            },
         ),
-        "growth": doublings(found.get("growth", {})),
-        "paper": paper(found),
-        "machines": machines(found),
+        "growth": doublings(measured.get("growth", {})),
+        "paper": paper(measured),
+        "machines": machines(measured),
     }
 
 
 def main() -> None:
-    found = results(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "benchmarks" / "results")
-    if "growth" in found:
+    measured = results(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "benchmarks" / "results")
+    if "growth" in measured:
         points = [
             {"axis": axis, **point}
-            for axis, told in found["growth"]["growth"].items()
-            for point in told["points"]
+            for axis, growth in measured["growth"]["growth"].items()
+            for point in growth["points"]
         ]
         growth_figure(pl.DataFrame(points)).export(FIGURE)
-    write("benchmarks", parts(found))
+    write("benchmarks", parts(measured))
 
 
 if __name__ == "__main__":

@@ -23,18 +23,19 @@ PAGE = Path(__file__).parent / "reference.md"
 
 
 def signature(name: str) -> str:
+    """A public name with its parameters, or with its value where it is a constant."""
     value = getattr(probes, name)
     if isinstance(value, str):
         return f"{name} = {value!r}"
     try:
-        told = re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value)))
+        parameters = re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value)))
     except ValueError:
-        told = ""
-    return f"{name}{told}"
+        parameters = ""
+    return f"{name}{parameters}"
 
 
 def commands(parent: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    """Every command that can be run, depth first."""
+    """The parsers of all commands that can be run, depth first."""
     groups = [a for a in parent._actions if isinstance(a, argparse._SubParsersAction)]
     if not groups:
         return [parent]
@@ -42,11 +43,14 @@ def commands(parent: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
 
 
 def page() -> str:
+    """The text of the reference page."""
     parts = [
         "# Reference",
-        "Made by `make docs` from the code; do not edit.",
+        "This page is made by `make docs` from the docstrings of the code; do not edit it."
+        " The [glossary](glossary.md) explains its words.",
         "## Python",
-        "Each name is imported from `probes`. Errors are the tree in `probes/errors.py`.",
+        "Every name is imported from `probes`. The errors that are named here are drawn as a tree in"
+        " `probes/errors.py`.",
     ]
     for name in probes.__all__:
         if name != "__version__":
@@ -60,13 +64,13 @@ def page() -> str:
 
 def main() -> int:
     check = "--check" in sys.argv[1:]
-    told = page()
+    text = page()
     if check:
-        if not PAGE.exists() or PAGE.read_text() != told:
+        if not PAGE.exists() or PAGE.read_text() != text:
             print(f"{PAGE} is not what the code says: run `make docs`", file=sys.stderr)
             return 1
         return 0
-    PAGE.write_text(told)
+    PAGE.write_text(text)
     print(PAGE)
     return 0
 

@@ -1,9 +1,10 @@
-"""Write docs/findings.md: the verdicts on the embedded lineage, and what they come to.
+"""Write docs/findings.md: the verdicts on the embedded lineage.
 
     python docs/findings.py [out/survey out/norms]
 
-`probes survey checkpoints/msm-mini` wrote these folders, of attributes and norms; `make findings` runs all.
-Their tables are kept in docs/surveys, and the page is made from what is kept there.
+The folders were written by `probes survey checkpoints/msm-mini`, one for attributes and one for norms. Their
+tables are copied to docs/surveys, and the page is made from the copies; without folders, from the copies that
+are there. `make findings` runs the surveys and this script.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 
 import polars as pl
-from pages import interval, number, table, write
+from pages import number, row_with_interval, table, write
 
 import probes
 from probes.figures.style import BASELINES
-from probes.study.survey import load_survey
+from probes.study import load_survey
 from probes.transfer import pooled
-from probes.verdicts.summary import TESTS
+from probes.verdicts import TESTS
 
 LINEAGE = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
 KEPT = Path(__file__).parent / "surveys"
@@ -35,22 +37,22 @@ STAGES = {
 
 
 def counted(labels: Iterable[str | None]) -> str:
-    """`3 inherited, 1 weakened`."""
-    counts = Counter("not asked" if label is None else label for label in labels)
+    """How often each label occurs, the most frequent first: `3 inherited, 1 weakened`."""
+    counts = Counter("not measured" if label is None else label for label in labels)
     return ", ".join(f"{n} {label}" for label, n in counts.most_common())
 
 
-def spanned(values: Iterable[float | None]) -> str:
-    """The mean over seeds, and their range."""
-    seen = [value for value in values if value is not None]
-    if not seen:
+def mean_and_range(values: Iterable[float | None]) -> str:
+    """The mean over training seeds with their range in brackets; a dash where nothing was measured."""
+    measured = [value for value in values if value is not None]
+    if not measured:
         return "–"
-    mean = number(sum(seen) / len(seen))
-    return mean if len(seen) == 1 else f"{mean} ({number(min(seen))} to {number(max(seen))})"
+    mean = number(sum(measured) / len(measured))
+    return mean if len(measured) == 1 else f"{mean} ({number(min(measured))} to {number(max(measured))})"
 
 
 class Page:
-    """The page's parts, each from the same surveys, which share no concept."""
+    """The parts of the page. All are made from the same surveys, and no concept is in two of the surveys."""
 
     def __init__(self, folders: Iterable[Path]):
         self.surveys = [load_survey(folder) for folder in folders]
@@ -64,60 +66,67 @@ class Page:
             pooled(s.table, s.run["families"], s.run["training_seeds"]) for s in self.surveys
         )
         kinds = [(name, family, stages[name].kind) for name, family in self.families.items()]
-        about = pl.DataFrame(kinds, schema=["stage", "family", "kind"], orient="row")
+        kind_of_stage = pl.DataFrame(kinds, schema=["stage", "family", "kind"], orient="row")
         verdicts = pl.concat([survey.verdicts for survey in self.surveys], how="vertical_relaxed")
-        self.verdicts = verdicts.join(about, on="stage", maintain_order="left")
+        self.verdicts = verdicts.join(kind_of_stage, on="stage", maintain_order="left")
 
-    def asked(self) -> str:
+    def scope(self) -> str:
+        """What each survey covers: concepts, checkpoints, seeds, verdicts and settings."""
         lines = []
         for survey in self.surveys:
             run = survey.run
             seeds = {seed for seed in run["training_seeds"].values() if seed is not None}
             families = len(set(run["families"].values()))
-            kinds = "" if families == len(run["families"]) else f" of {families} kinds"
-            lines.append(
+            kinds = "" if families == len(run["families"]) else f" of {families} families"
+            line = (
                 f"- {', '.join(f'`{name}`' for name in run['concepts'])}: {len(run['families'])} checkpoints"
-                f"{kinds}, training seeds {', '.join(map(str, sorted(seeds)))}, {survey.verdicts.height} "
-                f"verdicts; texts read at position `{run['options']['position']}`, shifts tested "
-                f"{', '.join(run['options']['shifts'])}, computed in {run['options']['dtype']}, "
-                f"seed {run['seed']}."
+                f"{kinds}, with training seeds {', '.join(map(str, sorted(seeds)))}, gave "
+                f"{survey.verdicts.height} verdicts. Activations were taken at position "
+                f"`{run['options']['position']}` and computed in {run['options']['dtype']}, transfer was "
+                f"tested on {', '.join(run['options']['shifts'])}, and the random seed was {run['seed']}."
             )
+            lines.append(fill(line, 120, subsequent_indent="  ", break_on_hyphens=False))
         return "\n".join(lines) + "\n"
 
     def verdict_table(self) -> str:
+        """The verdicts on every concept at every family of stages, with the tests behind them."""
         rows = []
         for (concept, family), some in self.verdicts.group_by("concept", "family", maintain_order=True):
             rows.append(
                 [f"`{concept}`", f"`{family}`", counted(some["verdict"]), counted(some["decided_by"])]
-                + [spanned(some[test]) for test in TESTS]
+                + [mean_and_range(some[test]) for test in TESTS]
             )
         heads = ["concept", "stage", "verdicts", "decided by", *(test.replace("_", " ") for test in TESTS)]
         return table(heads, rows)
 
     def summary(self) -> str:
+        """How many checkpoints got which verdict, by concept."""
         rows = [
             [f"`{concept}`", str(some.height), counted(some["verdict"])]
             for (concept,), some in self.verdicts.group_by("concept", maintain_order=True)
         ]
-        return table(["concept", "verdicts", "which"], rows)
+        return table(["concept", "n verdicts", "which"], rows)
 
     def origins(self) -> str:
+        """Origins by concept and kind of stage."""
         rows = []
         later = self.verdicts.filter(pl.col("kind") != "pretrain")
         for (concept, kind), some in later.group_by("concept", "kind", maintain_order=True):
             rows.append(
-                [f"`{concept}`", STAGES[str(kind)], counted(some["origin"]), counted(some["role_origin"])]
+                [f"`{concept}`", STAGES[str(kind)], counted(some["origin"]), counted(some["effect_origin"])]
             )
-        return table(["concept", "the stage", "what can be read there", "what a push does there"], rows)
+        heads = ["concept", "the stage", "origin of what can be decoded", "origin of what steering does"]
+        return table(heads, rows)
 
-    def fates(self) -> str:
+    def survival(self) -> str:
+        """What became of the parent's direction, by concept and family of stages."""
         rows = []
         later = self.verdicts.filter(pl.col("kind") != "pretrain")
         for (concept, family), some in later.group_by("concept", "family", maintain_order=True):
             source = self.parents[some["stage"][0]] or ""
             before = self.verdicts.filter(pl.col("concept") == concept, pl.col("stage") == source)
             if before["verdict"].to_list() == ["absent"]:
-                continue  # what reads nothing has no fate
+                continue  # where nothing can be decoded there is no direction to keep
             parent = self.families.get(source)
             frozen = self._row(concept, family, parent, "auroc", "frozen")
             refit = self._row(concept, family, parent, "auroc", "refit")
@@ -126,15 +135,15 @@ class Page:
         heads = [
             "concept",
             "stage",
-            "the parent's direction",
-            "its probe, unchanged",
-            "a refit there",
+            "survival of the parent's direction",
+            "AUROC of its probe, unchanged",
+            "AUROC of a refit",
             "cosine",
         ]
         return table(heads, rows)
 
     def baselines(self) -> str:
-        """What can be read at base, beside the strongest of the surface."""
+        """What can be decoded in the base model, beside the strongest surface baseline."""
         rows = []
         probe = self.table.filter(
             pl.col("stage") == "base",
@@ -151,24 +160,28 @@ class Page:
             )
             best = here.sort("estimate").to_dicts()[-1]
             rows.append(
-                [f"`{row['concept']}`", interval(row), str(row["layer"])]
-                + [f"{interval(best)} ({BASELINES[best['variant']]})", str(row["n_pairs"])]
+                [f"`{row['concept']}`", row_with_interval(row), str(row["layer"])]
+                + [f"{row_with_interval(best)} ({BASELINES[best['variant']]})", str(row["n_pairs"])]
             )
-        return table(["concept", "probe", "layer", "strongest baseline", "test pairs"], rows)
+        return table(
+            ["concept", "AUROC of the probe", "layer", "AUROC of the strongest baseline", "n test pairs"],
+            rows,
+        )
 
     def _row(self, concept: object, family: object, source: str | None, measure: str, variant: str) -> str:
-        found = self.table.filter(
+        """One measurement of a family as text; a dash where it was not made."""
+        rows = self.table.filter(
             pl.col("concept") == concept,
             pl.col("stage") == family,
             pl.col("source_stage") == source,
             pl.col("measure") == measure,
             pl.col("variant") == variant,
         ).to_dicts()
-        return interval(found[0]) if found else "–"
+        return row_with_interval(rows[0]) if rows else "–"
 
 
 def keep(folder: Path) -> None:
-    """Copy the tables of a survey's folder, in place of those kept under its name."""
+    """Copy the tables of a survey's folder to docs/surveys, over those of the same name."""
     kept = KEPT / folder.name
     kept.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
@@ -182,12 +195,12 @@ def main() -> None:
     write(
         "findings",
         {
-            "asked": page.asked(),
+            "scope": page.scope(),
             "summary": page.summary(),
             "baselines": page.baselines(),
             "verdicts": page.verdict_table(),
             "origins": page.origins(),
-            "fates": page.fates(),
+            "survival": page.survival(),
         },
     )
 

@@ -1,4 +1,4 @@
-"""What the scripts that write pages of numbers share: how numbers, intervals and tables look in Markdown."""
+"""How numbers, intervals and tables look in Markdown: what the scripts that write pages of numbers share."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ def number(value: float, signed: bool = False) -> str:
     return re.sub(r"^([+-]?)0\.", r"\1.", text)
 
 
-def told(estimate: Estimate, signed: bool = False) -> str:
-    """The value and its interval."""
+def with_interval(estimate: Estimate, signed: bool = False) -> str:
+    """The value, and its interval in brackets: `.90 [.80, .95]`."""
     low, high = number(estimate.low, signed), number(estimate.high, signed)
     return f"{number(estimate.value, signed)} [{low}, {high}]"
 
 
-def interval(row: Mapping[str, Any]) -> str:
-    """The estimate of a row of a tidy table, and its interval."""
-    return told(Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n_pairs"] or 0))
+def row_with_interval(row: Mapping[str, Any]) -> str:
+    """The estimate of one row of a tidy table, and its interval in brackets."""
+    return with_interval(Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n_pairs"] or 0))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """A Markdown table: a line of column headings, then one line for each row."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def write(name: str, parts: Mapping[str, str]) -> None:
-    """Write docs/<name>.md from docs/<name>.template.md, each part in its place."""
+    """Write docs/<name>.md from docs/<name>.template.md: each line `{{part}}` is replaced by that part."""
     text = (DOCS / f"{name}.template.md").read_text()
     for part, content in parts.items():
         text = text.replace(f"{{{{{part}}}}}\n", content)

@@ -1,8 +1,9 @@
-"""Write docs/validation.md and figures/validation.svg: how often the instrument errs.
+"""Write docs/validation.md and figures/validation.svg: how often the toolkit errs.
 
     python docs/validation.py out/validation
 
-reads what `probes validate --out out/validation` wrote, or has written so far; `make validation` runs both.
+The folder holds what `probes validate --out out/validation` wrote, or has written so far. `make validation`
+runs that command and this script.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pages import number, table, told, write
+from pages import number, table, with_interval, write
 from scipy.stats import binomtest
 
 from probes.figures.confusion import confusion
@@ -22,39 +23,47 @@ from probes.verdicts import CRITERIA
 
 FIGURE = Path(__file__).parent.parent / "figures" / "validation.svg"
 TRUTHS = ["absent", "surface", "represented", "internal"]
-FATES = ["persists", "rotated", "faded", "lost"]
+SURVIVAL = ["persists", "rotated", "faded", "lost"]
 PIPELINES = {
     "accuracy_alone": "accuracy of the probe on held-out pairs at least .80",
     "split_alone": "AUROC on held-out pairs above chance",
-    "steering_alone": "a push along the probe moves choices more than random ones",
+    "steering_alone": "steering along the probe changes choices more than random directions do",
 }
+COUNTED = {"right": "right", "false internal": "false `internal`"}
 MEASURES = {"coverage": "coverage", "type_one": "type-I error", "power": "power"}
 
 
 def share(row: dict[str, Any]) -> str:
+    """How many of how many, and the share with its interval."""
     estimate = Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n"])
-    return f"{row['k']} of {row['n']}: {told(estimate)}"
+    return f"{row['k']} of {row['n']}: {with_interval(estimate)}"
 
 
 def exam(answers: pl.DataFrame, half: str) -> str:
+    """How many answers of one half are right, by question and truth."""
     rows = []
-    for row in marks(answers, half).filter(pl.col("exam").is_in(["verdict", "origin", "fate"])).to_dicts():
+    questions = pl.col("exam").is_in(["verdict", "origin", "survival"])
+    for row in marks(answers, half).filter(questions).to_dicts():
         what = row["truth"] or ("all" if row["measure"] == "right" else "not internal")
-        rows.append([row["exam"], what, row["measure"], share(row)])
-    return table(["asked", "true", "measure", "answers"], rows)
+        rows.append([row["exam"], what, COUNTED[row["measure"]], share(row)])
+    return table(["question", "truth", "what is counted", "how many, and the share"], rows)
 
 
 def bound(answers: pl.DataFrame) -> str:
-    """False `internal`s on the held-out half, with the one-sided bound."""
+    """How often the held-out half was falsely called internal, with the one-sided bound."""
     others = answers.filter(
         pl.col("half") == HALVES[1], pl.col("exam") == "verdict", pl.col("truth") != "internal"
     )
     k, n = others.filter(pl.col("answer") == "internal").height, others.height
     upper = binomtest(k, n, alternative="less").proportion_ci(0.95).high
-    return f"{k} of {n} verdicts on what is not internal said internal; upper 95% bound {number(upper)}.\n"
+    return (
+        f"{k} of {n} verdicts on what is not internal said `internal`; the upper 95% bound of that rate is "
+        f"{number(upper)}.\n"
+    )
 
 
 def usual(answers: pl.DataFrame) -> str:
+    """How many organisms this toolkit and three usual methods call internal."""
     verdicts = answers.filter(pl.col("half") == HALVES[1], pl.col("exam") == "verdict")
     rows = []
     for truth in TRUTHS:
@@ -62,49 +71,57 @@ def usual(answers: pl.DataFrame) -> str:
         ours = here.filter(pl.col("answer") == "internal").height
         called = [here[pipeline].sum() for pipeline in PIPELINES]
         rows.append([truth, str(here.height), str(ours), *map(str, called)])
-    return table(["true", "n", "this instrument", *PIPELINES.values()], rows)
+    return table(["truth", "n", "this toolkit", *PIPELINES.values()], rows)
 
 
 def transforms(answers: pl.DataFrame) -> str:
+    """What was said of the exact transformations of real checkpoints."""
     here = answers.filter(pl.col("kind") == "transform")
     rows = []
     for (truth,), some in here.group_by("truth", maintain_order=True):
-        said = some.group_by("answer").len().sort("len", descending=True).iter_rows()
+        counts = some.group_by("answer").len().sort("len", descending=True).iter_rows()
         stages = ", ".join(f"`{name}`" for name in some["size"].unique(maintain_order=True))
-        rows.append([str(truth), str(some.height), ", ".join(f"{a}: {n}" for a, n in said), stages])
-    return table(["true", "n", "said", "of"], rows)
+        rows.append([str(truth), str(some.height), ", ".join(f"{a}: {n}" for a, n in counts), stages])
+    return table(["truth", "n", "answers", "checkpoints"], rows)
 
 
 def simulated(calibration: pl.DataFrame) -> str:
+    """Coverage, type-I error and power of every function, pooled over settings."""
     rows = []
     for (function,), some in calibration.group_by("function", maintain_order=True):
         cells = []
         for measure in MEASURES:
-            found = some.filter(pl.col("measure") == measure)
-            if found.is_empty():
+            measured = some.filter(pl.col("measure") == measure)
+            if measured.is_empty():
                 cells.append("")
                 continue
-            pooled = (found["estimate"] * found["n"]).sum() / found["n"].sum()
-            low, high = float(found["estimate"].min()), float(found["estimate"].max())
-            cells.append(f"{number(pooled)} ({number(low)} to {number(high)}, n={found['n'].sum()})")
+            pooled = (measured["estimate"] * measured["n"]).sum() / measured["n"].sum()
+            low, high = float(measured["estimate"].min()), float(measured["estimate"].max())
+            cells.append(f"{number(pooled)} ({number(low)} to {number(high)}, n={measured['n'].sum()})")
         if any(cells):
-            rows.append([str(function).replace("_", " "), *cells])
+            name = str(function).replace("_", " ").replace("push effect", "steering effect")
+            rows.append([name, *cells])
     return table(["function", *MEASURES.values()], rows)
 
 
 def thresholds() -> str:
+    """The criteria that the verdicts were given under."""
     return table(["criterion", "value"], [[k, f"{v:g}"] for k, v in CRITERIA.to_dict().items()])
 
 
 def figure(answers: pl.DataFrame) -> None:
+    """Draw the confusion matrices of the held-out half."""
     held_out = answers.filter(pl.col("half") == HALVES[1])
     panels = [
-        held_out.filter(pl.col("exam") == kind).select(
-            pl.lit(panel).alias("panel"), "truth", pl.col("answer").fill_null("inconclusive")
+        held_out.filter(pl.col("exam") == question).select(
+            pl.lit(question).alias("panel"), "truth", pl.col("answer").fill_null("inconclusive")
         )
-        for kind, panel in (("verdict", "verdict"), ("fate", "survival"))
+        for question in ("verdict", "survival")
     ]
-    orders = {"verdict": (TRUTHS, [*TRUTHS, "inconclusive"]), "survival": (FATES, [*FATES, "inconclusive"])}
+    orders = {
+        "verdict": (TRUTHS, [*TRUTHS, "inconclusive"]),
+        "survival": (SURVIVAL, [*SURVIVAL, "inconclusive"]),
+    }
     confusion(pl.concat(panels), orders).export(FIGURE)
 
 
@@ -112,6 +129,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     kept = [folder / f"{name}.parquet" for name in ("organisms", "transforms")]
     answers = pl.concat([pl.read_parquet(file) for file in kept if file.exists()])
+    # Answers written before the question was renamed are read too.
+    answers = answers.with_columns(pl.col("exam").replace("fate", "survival"))
     figure(answers)
     parts = {
         "bound": bound(answers),

@@ -35,6 +35,7 @@ from .report import write_report as write_report
 from .steering import Ablate as Ablate
 from .steering import Add as Add
 from .steering import Clamp as Clamp
+from .steering import ablate as ablate
 from .steering import choice_gradients as choice_gradients
 from .steering import generate as generate
 from .steering import mediation as mediation

@@ -13,6 +13,9 @@ import probes
 from probes.cli import parser
 
 ROOT = Path(__file__).parent.parent
+SHOWN = (ROOT / "README.md", ROOT / "docs" / "your-own.md")
+"""The pages that show commands and code to type."""
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
 def test_reference_page_is_what_the_code_says():
@@ -22,8 +25,9 @@ def test_reference_page_is_what_the_code_says():
     assert done.returncode == 0, done.stderr
 
 
-def test_commands_in_the_readme_parse():
-    shown = re.findall(r"^probes (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("page", SHOWN, ids=lambda p: p.name)
+def test_commands_that_are_shown_parse(page):
+    shown = re.findall(r"^probes (.+)$", page.read_text(), re.MULTILINE)
     assert shown
     for command in shown:
         words = shlex.split(command.removesuffix("\\"), comments=True)
@@ -37,6 +41,22 @@ def test_python_in_the_readme_names_what_exists():
         compile(block, "README.md", "exec")
         for name in re.findall(r"probes\.(\w+)", block):
             assert name in probes.__all__, name
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        if not path.startswith("http"):
+            file = page.parent / path if path else page
+            assert file.exists(), target
+            assert not anchor or anchor in anchors(file), target
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.name)

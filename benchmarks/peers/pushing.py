@@ -37,19 +37,22 @@ def ours(task: Task) -> Callable[[], np.ndarray]:
     import polars as pl
 
     import probes
+    from probes.activations import run_context
     from probes.models import Site
-    from probes.steering.packed import score_pushes
-    from probes.steering.subjects import subject
+    from probes.steering.packed import score_additions
+    from probes.steering.prompts import prompts_of
 
     stage, told = task.stage(), task.told["pushed"]
-    who = subject(stage)
+    context = run_context(stage)
     wanted = set(told["items"])
     items = [item for item in probes.load_concept(told["concept"]).choices if item.id in wanted]
     texts = [text for pair in told["pairs"] for text in pair]
     frame = pl.DataFrame({"text": texts, "label": [1, 0] * len(told["pairs"])})
     concept = probes.Concept.from_frame(frame, name="pairs")
     given = [
-        [[*prompt, *option], len(prompt)] for one in who.prompts(items) for prompt, option in one.sequences
+        [[*prompt, *option], len(prompt)]
+        for one in prompts_of(items, context)
+        for prompt, option in one.sequences
     ]
     assert given == told["rows"], "the choice items became other tokens than every library is given"
 
@@ -57,11 +60,11 @@ def ours(task: Task) -> Callable[[], np.ndarray]:
         acts = probes.extract(stage, concept, layers=told["layers"], controls=(), progress=False)
         assert isinstance(acts, probes.Activations)
         differences = (acts.values[:, 0::2] - acts.values[:, 1::2]).mean(1)
-        prompts = who.prompts(items)
+        prompts = prompts_of(items, context)
         return np.stack(
             [
-                score_pushes(
-                    who.model,
+                score_additions(
+                    context.model,
                     prompts,
                     Site("resid_post", layer),
                     torch.tensor(np.outer(told["doses"], vector), dtype=torch.float32),

@@ -71,7 +71,7 @@ class Activations:
 
     def save(self, path: str | Path) -> None:
         """Write everything to one safetensors file; raises OutputError."""
-        told = {
+        metadata = {
             name: getattr(self, name)
             for name in (
                 "site",
@@ -85,14 +85,14 @@ class Activations:
                 "digest",
             )
         }
-        told |= {name: getattr(self, name).tolist() for name in ("groups", "splits", "templates")}
+        metadata |= {name: getattr(self, name).tolist() for name in ("groups", "splits", "templates")}
         arrays = {"values": self.values, "labels": self.labels}
         arrays |= {f"control.{name}": array for name, array in self.controls.items()}
         with written_atomically(path) as temporary:
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in arrays.items()},
                 temporary,
-                metadata={"activations": json.dumps(told)},
+                metadata={"activations": json.dumps(metadata)},
             )
 
     @classmethod
@@ -100,16 +100,16 @@ class Activations:
         """Read what `save` wrote; raises InputError for any other file."""
         try:
             with safe_open(path, framework="numpy") as file:
-                told = json.loads((file.metadata() or {})["activations"])
+                metadata = json.loads((file.metadata() or {})["activations"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, KeyError) as error:
             raise InputError(
                 f"{path} is not a file of activations ({error}): make one with Activations.save"
             ) from None
         controls = {n.removeprefix("control."): a for n, a in arrays.items() if n.startswith("control.")}
-        told["groups"] = np.array(told["groups"])
-        told |= {name: np.array(told[name], dtype=object) for name in ("splits", "templates")}
-        return cls(values=arrays["values"], labels=arrays["labels"], controls=controls, **told)
+        metadata["groups"] = np.array(metadata["groups"])
+        metadata |= {name: np.array(metadata[name], dtype=object) for name in ("splits", "templates")}
+        return cls(values=arrays["values"], labels=arrays["labels"], controls=controls, **metadata)
 
     def __repr__(self) -> str:
         layers, rows, width = self.values.shape

@@ -18,7 +18,7 @@ import torch
 from probes.activations.store import Store
 from probes.errors import InputError
 from probes.lineage import LoadedStage, Stage, as_loaded, check_same_tokens
-from probes.models import BackendName, HookedModel, hooked
+from probes.models import BackendName, HookedModel, PackedModel, hooked
 from probes.tables.digests import json_digest
 
 Render = Literal["shared", "own"]
@@ -55,7 +55,7 @@ class RunOptions(TypedDict, total=False):
 class RunContext:
     """A hooked model with its tokenizer, the names that results carry, and the options of a run."""
 
-    model: HookedModel
+    model: PackedModel
     tokenizer: Any
     """What texts are rendered with."""
     name: str
@@ -88,7 +88,7 @@ class RunContext:
 
     @property
     def render_name(self) -> str:
-        """What goes into the tables' `render` column: `render`, or "plain" where there is no chat template."""
+        """What the tables' `render` column says: `render`, or "plain" where there is no chat template."""
         return self.render if self.tokenizer.chat_template else "plain"
 
     def tokens(self, default: int) -> int:
@@ -163,7 +163,7 @@ def run_context(
         tokenizer = tokenizer or getattr(stage, "tokenizer", None)
         if tokenizer is None:
             raise InputError("this HookedModel has no .tokenizer: give tokenizer=")
-        return RunContext(stage, tokenizer, "model", None, backend, render, **free)
+        return RunContext(hooked(stage), tokenizer, "model", None, backend, render, **free)
     loaded = as_loaded(stage, device=options.get("device", "auto"), dtype=options.get("dtype", "float32"))
     tokenizer = tokenizer or (loaded.reference_tokenizer if render == "shared" else loaded.tokenizer)
     return RunContext(hooked(loaded, backend), tokenizer, loaded.name, loaded, backend, render, **free)

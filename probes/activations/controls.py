@@ -13,7 +13,7 @@ from probes.activations.passes import Values, read_rows
 from probes.activations.rendering import Rendered
 from probes.activations.store import Store
 from probes.lineage import LoadedStage
-from probes.models import HookedModel, hooked
+from probes.models import PackedModel, hooked
 from probes.models.sites import Site
 from probes.tables.digests import json_digest
 
@@ -51,7 +51,7 @@ def random_init(
     who = {**identity, "weights": f"random_init seed {RANDOM_INIT_SEED} of {json_digest(_plain(config))}"}
 
     @cache
-    def model() -> HookedModel:
+    def model() -> PackedModel:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(RANDOM_INIT_SEED)
             untrained = type(loaded.model)(loaded.model.config)

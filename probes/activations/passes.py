@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +17,8 @@ from tqdm.auto import tqdm
 
 from probes.activations.rendering import Rendered
 from probes.activations.store import Shelf
-from probes.models import HookedModel, TokenBatch
-from probes.models.base import TOKEN_BUDGET, batches_by_length
+from probes.models import PackedModel, TokenBatch
+from probes.models.batching import TOKEN_BUDGET, batches_by_length
 from probes.models.packing import Trie, layout, shared_rows
 from probes.models.sites import Site
 from probes.tables.digests import json_digest
@@ -86,7 +85,7 @@ def _selection(row: Rendered, position: str) -> _Selection:
 
 
 def read_rows(
-    model: Callable[[], HookedModel],
+    model: Callable[[], PackedModel],
     rows: Sequence[Rendered],
     sites: Mapping[str, list[Site]],
     positions: Sequence[str],
@@ -139,7 +138,7 @@ def read_rows(
 
 
 def _batches(
-    model: Callable[[], Any], texts: Sequence[Ids], batch_tokens: int | None
+    model: Callable[[], PackedModel], texts: Sequence[Ids], batch_tokens: int | None
 ) -> Iterator[list[list[Ids]]]:
     """Rows in batches, each row one text or several that begin alike; rows of like length together, as many
     as fit the budget with their padding; the longest first, so that a lack of memory shows at once and not
@@ -150,7 +149,7 @@ def _batches(
     shared = shared_rows(texts)
     sizes = [len(Trie.of(row).ids) for row in shared]
     saves = sum(sizes) <= WORTH_SHARING * sum(map(len, texts))
-    if saves and getattr(model(), "can_pack", lambda _length: False)(max(map(len, texts))):
+    if saves and model().can_pack(max(map(len, texts))):
         rows = shared
     else:
         sizes = [len(ids) for ids in texts]
@@ -161,7 +160,10 @@ def _batches(
 
 
 def _read_batch(
-    model: Any, rows: Sequence[Sequence[Ids]], todo: Mapping[Ids, list[_Selection]], sites: Sequence[Site]
+    model: PackedModel,
+    rows: Sequence[Sequence[Ids]],
+    todo: Mapping[Ids, list[_Selection]],
+    sites: Sequence[Site],
 ) -> dict[Site, dict[str, np.ndarray]]:
     """Site -> row key -> `[row, width]`."""
     tries = [Trie.of(row) for row in rows]
@@ -179,7 +181,7 @@ def _read_batch(
     starts = torch.tensor([0, *np.cumsum(sizes)[:-1]])
     means = max(sizes) > 1
 
-    def pool(values: torch.Tensor, _batch: TokenBatch) -> torch.Tensor:
+    def pool(values: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
         flat, where = values.flatten(0, 1), tokens.to(values.device)
         if not means:
             return flat.index_select(0, where)

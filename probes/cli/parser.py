@@ -194,7 +194,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("folder", type=Path, help="a survey's folder")
     p.add_argument(
-        "--criteria", type=Path, help="TOML file of thresholds that differ from the defaults, as decodable = 0.8"
+        "--criteria", type=Path, help="TOML file of thresholds other than the defaults, like decodable = 0.8"
     )
 
     p = verb(

@@ -182,8 +182,8 @@ def judge(args: argparse.Namespace) -> None:
     verdicts = probes.judge_folder(args.folder, criteria)
     if args.out:
         write_table(verdicts, args.out)
-    columns = ["concept", "stage", "verdict", "decided_by", "origin", "effect_origin", "survival", "n_to_settle"]
-    _print(verdicts if args.json else verdicts.select(columns), args.json)
+    shown = ["concept", "stage", "verdict", "decided_by", "origin", "effect_origin", "survival"]
+    _print(verdicts if args.json else verdicts.select(*shown, "n_to_settle"), args.json)
 
 
 def figures(args: argparse.Namespace) -> None:

@@ -1,11 +1,15 @@
-"""Figures from the tidy table and nothing else, sized for papers, slides and notebooks."""
+"""Figures, made from the tidy table and nothing else, at the sizes of papers, slides and notebooks.
 
+A file imports only from files left of it: presets, text, style; browser, figure; rows, fitting; footer,
+panels, marks, dots, arms; then one file a figure (steadiness before worst_axis); then gallery for them all.
+"""
+
+from probes.figures.browser import find_browser
 from probes.figures.choices import choice_rates
 from probes.figures.curves import survival_curves
 from probes.figures.dose import dose_response
-from probes.figures.draw import draw, draw_all, kinds
-from probes.figures.export import export_all, find_browser
-from probes.figures.figure import Figure
+from probes.figures.figure import Figure, export_all
+from probes.figures.gallery import draw, draw_all, kinds
 from probes.figures.layers import layer_profile
 from probes.figures.matrix import transfer_matrix
 from probes.figures.presets import PRESETS, Preset

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import plotly.graph_objects as go
 import polars as pl
 
-from probes.figures.dots import dot, list_axes, list_frame
+from probes.figures.dots import Dot, DotList
 from probes.figures.figure import Figure
-from probes.figures.panels import Grid
 from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     Row,
+    Table,
+    at_stages,
     concepts_of,
-    drawn_stages,
     keyed,
     need,
     one_setting,
@@ -25,69 +23,91 @@ from probes.figures.rows import (
     table_of,
     unique,
 )
-from probes.figures.style import label, stage_styles
+from probes.figures.style import stage_styles
 
+KEYS = ["stage", "concept", "variant"]
 FOOT = "filled: summed log-probability; hollow: mean per token"
 
 
 def choice_rates(
-    table: Any,
+    table: Table,
     *,
     stages: Sequence[str] | None = None,
     order: Sequence[str] | None = None,
     title: str | None = None,
     preset: str | Preset | None = None,
 ) -> Figure:
-    """Share of items where the positive option wins, by stage, one panel per concept, with intervals.
+    """Draw the share of choice items on which each stage prefers the option that fits the concept.
 
-    Filled points score the summed log-probability of the options, hollow ones the mean per token. The line
-    at .5 is indifference. Raises InputError where the table has no such rows.
+    There is one panel a concept. Filled points compare the summed log-probability of the two options, hollow
+    ones the mean per token. Bars are 95% intervals, and the line at .5 means no preference.
+
+    Parameters
+    ----------
+    table : polars.DataFrame or Result
+        A tidy table with rows of measure `choice_rate`.
+    stages, order, title, preset : optional
+        Which stages to draw, in which order, with which title and at which size, as in `probes.draw`.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        The table has no such rows.
+
+    Examples
+    --------
+    >>> figure = choice_rates(table, order=["base", "mid"])
+    >>> [trace.name for trace in figure.plotly.data]
+    ['base summed', 'mid summed', 'base per_token', 'mid per_token']
     """
     table = table_of(table)
     canonical = pl.col("alpha").is_null() & pl.col("shift").is_null()
-    rows = pick(table, "choice_rate", ["summed", "per_token"], canonical)
-    keys = ["stage", "concept", "variant"]
-    rows = unique(
-        one_setting(need(rows, "a choice-rate figure", "measure 'choice_rate' and no alpha"), keys), keys
+    rows = need(
+        pick(table, "choice_rate", ["summed", "per_token"], canonical),
+        "a choice-rate figure",
+        "measure 'choice_rate' and no alpha",
     )
-    names = drawn_stages(table, rows, stages, order)
-    rows = need([row for row in rows if row["stage"] in names], "a choice-rate figure", f"stages {stages}")
-    concepts = concepts_of(rows)
-    styles = stage_styles(stage_order(table, order))
+    rows = unique(one_setting(rows, KEYS), KEYS)
+    names, rows = at_stages(table, rows, stages, order, "a choice-rate figure")
     both = len(keyed(rows, ["variant"])) > 1
 
-    def paint(preset: Preset) -> go.Figure:
-        frame = list_frame(
-            preset, len(concepts), names, 1.7 * len(names) + 0.6, title=title, foot=FOOT if both else None
-        )
-        for index, concept in enumerate(concepts):
-            for variant in ("summed", "per_token"):
-                group = [row for row in rows if (row["concept"], row["variant"]) == (concept, variant)]
-                _dots(frame, index, group, names, styles, 0.16 if both else 0.0)
-            list_axes(frame, index, concept, names, "choice rate")
-        return frame.finish()
+    def dot(row: Row) -> Dot:
+        summed = row["variant"] == "summed"
+        below = (-0.16 if summed else 0.16) if both else 0.0
+        return Dot(row["stage"], below, filled=summed, variant=row["variant"])
 
-    hollow = " Filled: summed log-probability; hollow: mean per token." if both else ""
+    dots = DotList(
+        sorted(rows, key=lambda row: row["variant"] != "summed"),
+        names,
+        dot,
+        stage_styles(stage_order(table, order)),
+        axis="choice rate",
+        height=1.7 * len(names) + 0.6,
+        foot=FOOT if both else None,
+        title=title,
+    )
+    hollow = (
+        " Filled points compare the summed log-probability of the two options, hollow points the mean"
+        " log-probability per token."
+    )
     return Figure(
-        paint,
+        dots.paint,
         kind="choice_rates",
         caption=(
-            "Share of choice items where the option that fits the concept is the likelier answer, both orders"
-            f" of presentation averaged.{hollow} Bars: 95% intervals; line: indifference. {sizes(rows)}."
+            "The share of choice items on which the model finds the option that fits the concept more likely,"
+            f" averaged over both orders of presentation.{hollow if both else ''} Bars are 95% intervals; the"
+            f" line at .5 means no preference. {sizes(rows)}."
         ),
-        reading="Compare a stage with its parent and with the control arm, never with .5 alone.",
+        how_to_read="Compare a stage with its parent and with the control arm, never with .5 alone.",
         caveat=(
-            "Option length and position move these rates: the two scorings should agree. Behaviour alone does"
-            " not say whether the concept is represented: a memorised phrase can move it as well."
+            "The length of an option and its position can move these rates, so look whether both scorings"
+            " agree. Behaviour alone does not say that the concept is represented: a memorised phrase can"
+            " move it as well."
         ),
-        alt=f"Choice rates of {', '.join(names)} on {', '.join(concepts)}.",
+        alt=f"Choice rates of {', '.join(names)} on {', '.join(concepts_of(rows))}.",
         preset=get_preset(preset),
     )
-
-
-def _dots(frame: Grid, index: int, rows: list[Row], names: list, styles: dict, offset: float) -> None:
-    for row in rows:
-        hollow = row["variant"] == "per_token"
-        y = names.index(row["stage"]) + (offset if hollow else -offset)
-        told = f"{label(row['stage'])} {row['variant']}"
-        dot(frame, index, row, y, styles[row["stage"]], filled=not hollow, name=told)

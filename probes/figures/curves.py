@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+import polars as pl
 
-from probes.figures.dose import error_bars
+from probes.figures.arms import Arm, arms
 from probes.figures.figure import Figure
-from probes.figures.panels import Grid
+from probes.figures.fitting import limits
+from probes.figures.marks import error_bars
+from probes.figures.panels import Grid, Spacing
 from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     Row,
+    Table,
     at_chosen_layer,
     chosen_layers,
     concepts_of,
-    limits,
     need,
     one_setting,
     own,
@@ -26,59 +29,30 @@ from probes.figures.rows import (
     stage_order,
     table_of,
 )
-from probes.figures.style import (
-    CHANCE,
-    GREY,
-    INK,
-    StageStyle,
-    axis_title,
-    dashes,
-    interval,
-    label,
-    stage_styles,
-    text_width,
-)
+from probes.figures.style import CHANCE, GREY, INK, StageStyle, axis_title, dashes, stage_styles
+from probes.figures.text import interval, label, text_width
 
 ITSELF = {"auroc": ("refit", "probe"), "accuracy": ("refit", "probe"), "steering_slope": ("direction",)}
-FOOT = "filled: fitted at the stage itself; hollow: carried over from the stage of that colour"
 CARRIED = {"auroc": "frozen", "accuracy": "frozen"}
+FOOT = "filled: fitted at the stage itself; hollow: carried over from the stage of that colour"
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One panel: the stages along its axis, and the root-to-leaf paths drawn in it."""
+class _Estimates:
+    """What is drawn: estimates of what was fitted at a stage itself, and of what was carried over to it."""
 
-    stages: list[str]
-    paths: list[list[str]]
+    itself: dict[tuple[str, str], Row]
+    """(stage, concept) -> row."""
+    carried: dict[tuple[str, str, str], Row]
+    """(source stage, stage, concept) -> row."""
 
-    def fresh(self, path: list[str]) -> int:
-        """How many of the path's stages the paths before it have drawn."""
-        before = {stage for other in self.paths[: self.paths.index(path)] for stage in other}
-        return sum(stage in before for stage in path)
-
-
-def arms(order: Sequence[str], parents: Mapping[str, str | None] | None) -> list[Arm]:
-    """Root-to-leaf paths of the lineage in stage order, those that share more than a root in one arm; without
-    `parents` one arm of all stages."""
-    if parents is None:
-        return [Arm(list(order), [list(order)])]
-    kept = set(order)
-    leaves = [stage for stage in order if stage not in {parents.get(other) for other in kept}]
-    together: dict[tuple[str, ...], list[list[str]]] = {}
-    for leaf in leaves:
-        path: list[str] = []
-        stage: str | None = leaf
-        while stage is not None and stage not in path:
-            path.append(stage)
-            stage = parents.get(stage)
-        path = [stage for stage in reversed(path) if stage in kept]
-        together.setdefault(tuple(path[:2]), []).append(path)
-    drawn = sorted(together.items(), key=lambda arm: order.index(arm[0][-1]))
-    return [Arm(list(dict.fromkeys(s for p in paths for s in p)), paths) for _, paths in drawn]
+    @property
+    def rows(self) -> list[Row]:
+        return [*self.itself.values(), *self.carried.values()]
 
 
 def survival_curves(
-    table: Any,
+    table: Table,
     *,
     measure: str = "auroc",
     order: Sequence[str] | None = None,
@@ -86,104 +60,132 @@ def survival_curves(
     title: str | None = None,
     preset: str | Preset | None = None,
 ) -> Figure:
-    """A measure along every arm, arms side by side, one row of panels per concept, with intervals.
+    """Draw a measure along every arm of a lineage, arms side by side, one row of panels a concept.
 
-    `measure` is auroc, accuracy, cosine, cosine_whitened or steering_slope. Filled points are refit at the
-    stage itself; a dashed line with hollow points is the probe or direction of the stage whose colour it
-    has, carried unchanged to the stages after it. Stages that branch off within an arm stand side by side,
-    each joined to its parent. `parents` maps a stage to its parent (None for the root) and makes the arms;
-    without it all stages stand in one arm. Raises InputError where the table has no such rows.
+    Filled points are fitted at the stage itself. A dashed line with hollow points is the probe or direction
+    of the stage whose colour it has, carried unchanged to the stages after it. Stages that branch off within
+    an arm stand side by side, each joined to its parent. Bars are 95% intervals.
+
+    Parameters
+    ----------
+    table : polars.DataFrame or Result
+        A tidy table with rows of the measure and another `source_stage`.
+    measure : str
+        `auroc`, `accuracy`, `cosine`, `cosine_whitened` or `steering_slope`.
+    parents : mapping of str to str or None, optional
+        Stage -> its parent, None for the root. It makes the arms; without it all stages stand in one arm.
+    order, title, preset : optional
+        In which order to draw the stages, with which title and at which size, as in `probes.draw`.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        The table has no such rows.
+
+    Examples
+    --------
+    >>> figure = survival_curves(table, parents={"base": None, "mid": "base"})
+    >>> [(trace.name, np.round(trace.y, 2).tolist()) for trace in figure.plotly.data]
+    [('from base', [0.93, 0.9]), ('refit', [0.93, 0.94])]
     """
     table = table_of(table)
-    names = stage_order(table, order)
-    keys = ["source_stage", "stage", "concept", "variant"]
-    wanted = [*ITSELF.get(measure, ()), CARRIED.get(measure, "direction")]
-    rows = at_chosen_layer(one_setting(pick(table, measure, wanted), keys), keys, chosen_layers(table))
-    itself: dict[tuple[str, str], Row] = {}
-    for variant in ITSELF.get(measure, ()):
-        for row in rows:
-            if own(row) and row["variant"] == variant:
-                itself.setdefault((row["stage"], row["concept"]), row)
-    across = [row for row in rows if not own(row) and row["variant"] == CARRIED.get(measure, "direction")]
-    carried = {(row["source_stage"], row["stage"], row["concept"]): row for row in across}
-    used = need(
-        [*itself.values(), *carried.values()],
-        "a survival figure",
-        f"measure {measure!r} and variants among {', '.join(dict.fromkeys(wanted))}",
-    )
-    names = [
-        name for name in names if any(name == row["stage"] or name == row["source_stage"] for row in used)
-    ]
+    estimates = _estimates(table, measure)
+    used = estimates.rows
+    drawn = {row[column] for row in used for column in ("stage", "source_stage")}
+    names = [stage for stage in stage_order(table, order) if stage in drawn]
     panels = arms(names, parents)
     concepts = concepts_of(used)
     styles = stage_styles(stage_order(table, order))
+    name = axis_title(measure)
 
     def paint(preset: Preset) -> go.Figure:
-        frame = _survival_frame(preset, concepts, names, panels, title)
+        grid = _grid(preset, len(concepts), names, panels, title)
         low, high = limits(measure, used)
-        for band, concept in enumerate(concepts):
+        for row, concept in enumerate(concepts):
             for place, arm in enumerate(panels):
-                index = band * len(panels) + place
+                index = row * len(panels) + place
                 for path in arm.paths:
-                    _path(frame, index, arm, path, concept, itself, carried, styles)
-                last = band == len(concepts) - 1
-                frame.xaxis(
+                    _path(grid, index, arm, path, concept, estimates, styles)
+                grid.xaxis(
                     index,
                     tickmode="array",
                     tickvals=list(range(len(arm.stages))),
-                    ticktext=[label(name) for name in arm.stages],
+                    ticktext=[label(stage) for stage in arm.stages],
                     tickangle=-45,
                     range=[-0.45, len(arm.stages) - 0.55],
-                    showticklabels=last,
+                    showticklabels=row == len(concepts) - 1,
                 )
-                frame.yaxis(
+                grid.yaxis(
                     index,
                     range=[low, high],
                     showticklabels=place == 0,
                     nticks=6,
-                    title=axis_title(measure) if place == 0 else None,
+                    title=name if place == 0 else None,
                 )
                 if measure in CHANCE:
-                    frame.rule(index, y=CHANCE[measure])
-            frame.head(band * len(panels), label(concept))
-        return frame.finish()
+                    grid.rule(index, y=CHANCE[measure])
+            grid.head(row * len(panels), label(concept))
+        return grid.finish()
 
     return Figure(
         paint,
         kind="survival_curves",
         caption=(
-            f"{axis_title(measure)} along each arm of the lineage. Filled: fitted at the stage itself;"
-            " hollow, dashed: carried unchanged from the stage of that colour. Bars: 95% intervals."
-            f" {sizes(used)}."
+            f"{name[:1].upper()}{name[1:]} along each arm of the lineage. Filled points are fitted at the"
+            " stage itself; hollow points on dashed lines are carried unchanged from the stage of that"
+            f" colour. Bars are 95% intervals. {sizes(used)}."
         ),
-        reading=(
+        how_to_read=(
             "A dashed line that stays level says that later training kept what that stage had. Compare an arm"
             " with the arm beside it that lacks the stage in question."
         ),
         caveat=(
-            "Frozen probes can stay level while fresh ones move, and both can while behaviour reverts: read"
-            " this with the choice rates. A concept that was there from the start survives in every arm."
+            "Frozen probes can stay level while fresh ones move, and both can stay level while behaviour goes"
+            " back to what it was, so look at the choice rates as well. A concept that was there from the"
+            " start survives in every arm."
         ),
-        alt=f"{axis_title(measure)} along the arms "
+        alt=f"{name} along the arms "
         + "; ".join(" to ".join(path) for arm in panels for path in arm.paths)
         + ".",
         preset=get_preset(preset),
     )
 
 
-def _survival_frame(
-    preset: Preset, concepts: list[str], names: list[str], panels: list[Arm], title: str | None
-) -> Grid:
+def _estimates(table: pl.DataFrame, measure: str) -> _Estimates:
+    """The rows of a measure at the chosen layers, of the first variant that was measured."""
+    fitted_here, carried_over = ITSELF.get(measure, ()), CARRIED.get(measure, "direction")
+    keys = ["source_stage", "stage", "concept", "variant"]
+    variants = [*fitted_here, carried_over]
+    rows = at_chosen_layer(one_setting(pick(table, measure, variants), keys), keys, chosen_layers(table))
+    itself: dict[tuple[str, str], Row] = {}
+    for variant in fitted_here:
+        for row in rows:
+            if own(row) and row["variant"] == variant:
+                itself.setdefault((row["stage"], row["concept"]), row)
+    across = [row for row in rows if not own(row) and row["variant"] == carried_over]
+    carried = {(row["source_stage"], row["stage"], row["concept"]): row for row in across}
+    estimates = _Estimates(itself, carried)
+    need(
+        estimates.rows,
+        "a survival figure",
+        f"measure {measure!r} and variants among {', '.join(dict.fromkeys(variants))}",
+    )
+    return estimates
+
+
+def _grid(preset: Preset, n_concepts: int, names: list[str], panels: list[Arm], title: str | None) -> Grid:
+    """A column of panels for each arm, as wide as it has stages, with room for slanted stage names."""
     slant = 0.72 * (max(text_width(name) for name in names) * 0.9) + 1.0
     return Grid(
         preset,
-        len(concepts) * len(panels),
+        n_concepts * len(panels),
         len(panels),
         9,
-        left=4.2,
-        right=0.8,
-        gap=(1.0, 2.2),
-        below=slant + 0.6,
+        Spacing(left=4.2, right=0.8, across=1.0, down=2.2, below=slant + 0.6),
         shares=[len(arm.stages) for arm in panels],
         title=title,
         foot=FOOT,
@@ -191,20 +193,18 @@ def _survival_frame(
 
 
 def _path(
-    frame: Grid,
+    grid: Grid,
     index: int,
     arm: Arm,
     path: list[str],
     concept: str,
-    itself: dict[tuple[str, str], Row],
-    carried: dict[tuple[str, str, str], Row],
-    styles: dict[str, StageStyle],
+    estimates: _Estimates,
+    styles: Mapping[str, StageStyle],
 ) -> None:
     """Draw what a path adds to the paths before it, from the stage where it branches off."""
-    preset = frame.preset
-    fork = max(arm.fresh(path) - 1, 0)
+    preset, itself, carried = grid.preset, estimates.itself, estimates.carried
+    fork = max(arm.shared(path) - 1, 0)
     at = {stage: arm.stages.index(stage) for stage in path}
-    points = [(at[stage], itself[stage, concept]) for stage in path[fork:] if (stage, concept) in itself]
     for begin, source in enumerate(path):
         shift = 0.07 * (begin + 1)
         line = [
@@ -217,13 +217,12 @@ def _path(
         style = styles[source]
         if begin >= fork and (source, concept) in itself:
             line = [(at[source], itself[source, concept]), *line]
-        frame.add(
+        _points(
+            grid,
             index,
-            "scatter",
-            x=[place for place, _ in line],
-            y=[row["estimate"] for _, row in line],
-            mode="lines+markers",
-            showlegend=False,
+            line,
+            style.color,
+            f"from {label(source)}",
             name=f"from {label(source)}",
             line={"color": style.color, "width": 0.8 * preset.stroke, "dash": dashes(preset)},
             marker={
@@ -232,19 +231,16 @@ def _path(
                 "symbol": style.symbol,
                 "line": {"color": style.color, "width": 0.12 * preset.em},
             },
-            error_y=error_bars([row for _, row in line], style.color, preset),
-            customdata=[interval(row) for _, row in line],
-            hovertemplate=f"from {label(source)}: %{{customdata}}<extra></extra>",
         )
+    points = [(at[stage], itself[stage, concept]) for stage in path[fork:] if (stage, concept) in itself]
     if points:
         marks = [styles[row["stage"]] for _, row in points]
-        frame.add(
+        _points(
+            grid,
             index,
-            "scatter",
-            x=[place for place, _ in points],
-            y=[row["estimate"] for _, row in points],
-            mode="lines+markers",
-            showlegend=False,
+            points,
+            INK,
+            "fitted here",
             name="refit",
             line={"color": GREY, "width": preset.stroke},
             marker={
@@ -252,7 +248,23 @@ def _path(
                 "color": [mark.color for mark in marks],
                 "symbol": [mark.symbol for mark in marks],
             },
-            error_y=error_bars([row for _, row in points], INK, preset),
-            customdata=[interval(row) for _, row in points],
-            hovertemplate="fitted here: %{customdata}<extra></extra>",
         )
+
+
+def _points(
+    grid: Grid, index: int, points: Sequence[tuple[float, Row]], color: str, hover: str, **trace: Any
+) -> None:
+    """Estimates at places along the axis, joined, with error bars of a colour; `hover` says what they are."""
+    rows = [row for _, row in points]
+    grid.add(
+        index,
+        "scatter",
+        x=[place for place, _ in points],
+        y=[row["estimate"] for row in rows],
+        mode="lines+markers",
+        showlegend=False,
+        error_y=error_bars(rows, color, grid.preset),
+        customdata=[interval(row) for row in rows],
+        hovertemplate=f"{hover}: %{{customdata}}<extra></extra>",
+        **trace,
+    )

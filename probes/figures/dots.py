@@ -1,67 +1,134 @@
-"""Estimates as points with their intervals, level with their names: what figures that list things share."""
+"""Figures that list things: one panel a concept, names down its side, and level with each its estimates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from probes.figures.dose import error_bars
-from probes.figures.panels import Grid, columns_that_fit
+import plotly.graph_objects as go
+
+from probes.figures.fitting import columns_that_fit
+from probes.figures.marks import error_bars
+from probes.figures.panels import Grid, Spacing
 from probes.figures.presets import Preset
-from probes.figures.rows import Row
-from probes.figures.style import StageStyle, interval, label, text_width
+from probes.figures.rows import Row, concepts_of
+from probes.figures.style import GREY, StageStyle
+from probes.figures.text import interval, label, text_width
+
+NOTE_AT = 0.02
+"""Where across a panel a note stands: rates and AUROCs so far below chance do not occur."""
 
 
-def list_frame(
-    preset: Preset, count: int, names: Sequence[str], height: float, below: float = 3.0, **options: Any
-) -> Grid:
-    """`count` panels of `height` ems beside `names`; `options` go to `Grid`."""
-    side = max(text_width(name) for name in names) * 0.9 + 1.0
-    cols = columns_that_fit(preset, count, 11, side + 1.0, 1.6)
-    return Grid(preset, count, cols, height, left=side, right=1.0, gap=(1.6, 3.6), below=below, **options)
+class Dot(NamedTuple):
+    """How a row is drawn: beside which name, how far below it, filled or hollow, and with what note."""
+
+    beside: str
+    below: float
+    filled: bool
+    variant: str
+    """What the row is, after the name of its stage."""
+    note: str = ""
+    """Small type at the left edge of the panel, level with the name."""
 
 
-def dot(frame: Grid, index: int, row: Row, y: float, style: StageStyle, *, filled: bool, name: str) -> None:
-    """Draw the row's estimate and interval at height `y` of panel `index`, filled or hollow."""
-    em = frame.preset.em
-    frame.add(
-        index,
-        "scatter",
-        x=[row["estimate"]],
-        y=[y],
-        mode="markers",
-        name=name,
-        showlegend=False,
-        cliponaxis=False,  # a point at 1 is drawn whole
-        error_x=error_bars([row], style.color, frame.preset),
-        marker={
-            "size": 0.55 * em,
-            "color": style.color if filled else "white",
-            "symbol": style.symbol,
-            "line": {"color": style.color, "width": 0.12 * em},
-        },
-        customdata=[interval(row)],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+@dataclass(frozen=True)
+class DotList:
+    """A figure of estimates between 0 and 1 beside names, with a rule at one half.
 
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of the tidy table; each becomes one dot in the panel of its concept.
+    names : sequence of str
+        What stands down the side of a panel, from the top.
+    dot : callable
+        Says of a row how it is drawn.
+    styles : mapping of str to StageStyle
+        A dot has the colour and the marker of the stage of its row.
+    axis : str
+        Title of the x axis.
+    height : float
+        Height of a panel, in ems.
+    below : float
+        Room for the labels of the x axis, in ems.
+    key, foot, title
+        As in `Grid`.
+    """
 
-def list_axes(frame: Grid, index: int, concept: str, names: Sequence[str], title: str) -> None:
-    """Head and axes of panel `index`: shares from 0 to 1 across, `names` down, a rule at one half."""
-    frame.head(index, label(concept))
-    frame.xaxis(
-        index,
-        range=[0, 1],
-        tickvals=[0, 0.25, 0.5, 0.75, 1],
-        ticktext=["0", ".25", ".5", ".75", "1"],
-        title=title if frame.lowest(index) else None,
-    )
-    frame.yaxis(
-        index,
-        range=[len(names) - 0.4, -0.6],
-        tickvals=list(range(len(names))),
-        showticklabels=frame.first(index),
-        ticks="",
-        ticktext=[label(name) for name in names],
-        showline=False,
-    )
-    frame.rule(index, x=0.5)
+    rows: Sequence[Row]
+    names: Sequence[str]
+    dot: Callable[[Row], Dot]
+    styles: Mapping[str, StageStyle]
+    axis: str
+    height: float
+    below: float = 3.0
+    key: Mapping[str, StageStyle] | None = None
+    foot: str | None = None
+    title: str | None = None
+
+    def paint(self, preset: Preset) -> go.Figure:
+        """Draw the figure for a preset."""
+        concepts = concepts_of(self.rows)
+        side = max(text_width(name) for name in self.names) * 0.9 + 1.0
+        grid = Grid(
+            preset,
+            len(concepts),
+            columns_that_fit(preset, len(concepts), 11, side + 1.0, 1.6),
+            self.height,
+            Spacing(left=side, right=1.0, across=1.6, down=3.6, below=self.below),
+            key=self.key,
+            foot=self.foot,
+            title=self.title,
+        )
+        for index, concept in enumerate(concepts):
+            self._axes(grid, index, concept)
+            for row in self.rows:
+                if row["concept"] == concept:
+                    self._draw(grid, index, row)
+        return grid.finish()
+
+    def _axes(self, grid: Grid, index: int, concept: str) -> None:
+        grid.head(index, label(concept))
+        grid.xaxis(
+            index,
+            range=[0, 1],
+            tickvals=[0, 0.25, 0.5, 0.75, 1],
+            ticktext=["0", ".25", ".5", ".75", "1"],
+            title=self.axis if grid.lowest(index) else None,
+        )
+        grid.yaxis(
+            index,
+            range=[len(self.names) - 0.4, -0.6],
+            tickvals=list(range(len(self.names))),
+            showticklabels=grid.first(index),
+            ticks="",
+            ticktext=[label(name) for name in self.names],
+            showline=False,
+        )
+        grid.rule(index, x=0.5)
+
+    def _draw(self, grid: Grid, index: int, row: Row) -> None:
+        em, style, dot = grid.preset.em, self.styles[row["stage"]], self.dot(row)
+        level = self.names.index(dot.beside)
+        grid.add(
+            index,
+            "scatter",
+            x=[row["estimate"]],
+            y=[level + dot.below],
+            mode="markers",
+            name=f"{label(row['stage'])} {dot.variant}",
+            showlegend=False,
+            cliponaxis=False,  # a point at 1 is drawn whole
+            error_x=error_bars([row], style.color, grid.preset),
+            marker={
+                "size": 0.55 * em,
+                "color": style.color if dot.filled else "white",
+                "symbol": style.symbol,
+                "line": {"color": style.color, "width": 0.12 * em},
+            },
+            customdata=[interval(row)],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+        if dot.note:
+            grid.text(index, label(dot.note), NOTE_AT, level, GREY, xanchor="left")

@@ -15,7 +15,26 @@ SMALLEST_PT = 7.0
 
 @dataclass(frozen=True)
 class Preset:
-    """One target size: `width` in inches, `font` in points at that width, `dpi` of bitmaps."""
+    """The size of a place that figures go to.
+
+    Parameters
+    ----------
+    name : str
+    width : float
+        Width of the figure in inches.
+    font : float
+        Size of body type in points, at that width.
+    dpi : int
+        Dots per inch of bitmaps.
+
+    Examples
+    --------
+    >>> poster = Preset("poster", width=20, font=24, dpi=150)
+    >>> poster.width_px, poster.em
+    (1920, 32.0)
+    >>> probes.draw(table, kind="choice_rates", preset=poster)
+    Figure(choice_rates, preset='poster', 1920 x 346 px)
+    """
 
     name: str
     width: float
@@ -62,7 +81,27 @@ PRESETS: dict[str, Preset] = {
 
 
 def get_preset(preset: str | Preset | None) -> Preset:
-    """The preset of that name; None is the notebook. Raises InputError for a name there is none of."""
+    """Look up a preset.
+
+    Parameters
+    ----------
+    preset : str, Preset or None
+        A name in `PRESETS`; None is the notebook. A `Preset` of your own is returned as it is.
+
+    Returns
+    -------
+    Preset
+
+    Raises
+    ------
+    InputError
+        There is no preset of that name.
+
+    Examples
+    --------
+    >>> get_preset("icml")
+    Preset(name='icml', width=3.25, font=8, dpi=300)
+    """
     if isinstance(preset, Preset):
         return preset
     if preset is None:

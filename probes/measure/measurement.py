@@ -1,4 +1,4 @@
-"""`StageMeasurement`: all that was measured of one concept at one stage, written to a folder and read back."""
+"""`StageMeasurement`: all that was measured of a concept at a stage, written to a folder and read back."""
 
 from __future__ import annotations
 

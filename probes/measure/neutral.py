@@ -9,14 +9,14 @@ import torch
 
 from probes.activations import RunContext
 from probes.models import Site, TokenBatch
-from probes.models.base import batches_by_length
+from probes.models.batching import batches_by_length
 from probes.steering.interventions import after_first
 
 
 def neutral_states(
     context: RunContext, sites: Sequence[Site], texts: Sequence[str], batch_tokens: int = 2048
 ) -> dict[Site, np.ndarray]:
-    """Activations `[token, width]` float32 of `texts` by site, in one pass, each text without its first token.
+    """Activations `[token, width]` float32 of `texts` by site, each text without its first token.
 
     The first token is left out because it is an attention sink in most decoders. The same texts give the same
     rows in the same order at every stage that shares the tokenizer.

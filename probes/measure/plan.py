@@ -44,8 +44,8 @@ LADDER_SAVINGS = (
     Saving("specific", after=("decodable", "beyond_surface", "shift")),
     Saving("necessary", after=("decodable", "beyond_surface", "shift", "sufficient"), unless=("specific",)),
 )
-"""Intervening is most of the cost of a survey, so a survey does it only where the concept is decodable, beyond
-the surface of the text and on every shift axis."""
+"""Intervening is most of the cost of a survey, so a survey does it only where the concept is decodable,
+beyond the surface of the text and on every shift axis."""
 
 
 @dataclass(frozen=True)
@@ -152,4 +152,3 @@ class Plan:
 
 def _words(names: Sequence[str]) -> str:
     return ", ".join(name.replace("_", " ") for name in names)
-

@@ -22,7 +22,7 @@ from probes.tables.result import Result
 from probes.tables.schema import tidy
 
 MIN_PAIRS = 8
-"""Pairs from which a value of an axis gets rows of its own; an axis is always told whole."""
+"""Pairs from which a value of an axis gets rows of its own; an axis as a whole always does."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,9 +36,9 @@ class ShiftTransfer(Result):
       accuracy, variants `shift_transfer` and `shift_transfer_recentred`, whose threshold is the mean score
       of the shift pairs;
     - auroc, variant `shift_refit`: scores out of fold of a probe fitted on the axis' own pairs, so that a
-      concept that is there but elsewhere is told from one that is not; folds hold out whole templates (where
-      there are two), for pairs of one template can share an act that is right in one and wrong in the other,
-      and a probe that saw one of them errs on the other;
+      concept that is there but along another direction is distinguished from one that is not there; folds
+      hold out whole templates (where there are two), because pairs of one template can share an act that is
+      right in one and wrong in the other, and a probe that saw one of them errs on the other;
     - steadiness, variant `worst_axis`: the lowest `shift_transfer` AUROC of the axes, with that axis named;
     - choice_rate, choice_logit, position_bias of the axis' own choice items.
     """
@@ -48,8 +48,8 @@ class ShiftTransfer(Result):
 
     def __repr__(self) -> str:
         worst = self.table.filter(pl.col("measure") == "steadiness").to_dicts()
-        told = f"worst axis {worst[0]['shift']}, AUROC {worst[0]['estimate']:.2f}" if worst else "no axes"
-        return f"ShiftTransfer({told})"
+        text = f"worst axis {worst[0]['shift']}, AUROC {worst[0]['estimate']:.2f}" if worst else "no axes"
+        return f"ShiftTransfer({text})"
 
 
 def shift_transfer(

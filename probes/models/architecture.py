@@ -1,8 +1,8 @@
-"""Finds the places of a decoder that are read and pushed, by watching three tokens go through it.
+"""Where the sites of a decoder are, found by watching three tokens go through it.
 
-Names of modules differ between families and so does what they mean (Llama's `post_attention_layernorm` is
-before the MLP, Gemma-2's is after attention), so names only propose and the arithmetic decides: a module
-gives `attn_out` when residual + its output is, bit for bit, what the rest of the block receives.
+The names of modules differ between families, and so does what they mean: Llama's `post_attention_layernorm`
+comes before the MLP, Gemma-2's after attention. So names only propose, and the arithmetic decides: a module
+gives `attn_out` if the residual stream plus its output is, bit for bit, what the rest of the block receives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from probes.errors import CheckpointError, SiteError
 from probes.models.sites import Site
@@ -25,30 +24,36 @@ MLP_NAMES = ("mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "feedforwa
 
 @dataclass(frozen=True)
 class Block:
-    """One decoder block: the module behind each site, or the reason why there is none."""
+    """One decoder block: the module behind each site, or the reason why the block does not have that site."""
 
     module: nn.Module
-    attn_out: nn.Module | None = None  # its output is what attention adds to the residual stream
-    mlp_out: nn.Module | None = None  # its output is what the MLP adds
-    projection: nn.Module | None = None  # its input is z
+    attn_out: nn.Module | None = None
+    """Its output is what attention adds to the residual stream."""
+    mlp_out: nn.Module | None = None
+    """Its output is what the MLP adds to the residual stream."""
+    projection: nn.Module | None = None
+    """Its input is z."""
     z_width: int | None = None
-    missing: Mapping[str, str] = field(default_factory=dict)  # site kind -> why the block does not have it
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """The kinds of site that the block does not have, and why."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The map of one decoder."""
+    """What the backends need to know of one decoder."""
 
-    name: str  # class of the model
+    name: str
+    """The model's class."""
     blocks: tuple[Block, ...]
     d_model: int
     n_heads: int
     d_head: int
     max_positions: int | None
-    window: int | None  # the narrowest sliding window or attention chunk of any block, in tokens
+    window: int | None
+    """The narrowest sliding window or attention chunk of any block, in tokens; None if there is none."""
 
     def block(self, site: Site) -> Block:
-        """The block that holds `site`. Raises SiteError when the model does not have that site."""
+        """The block that holds `site`. Raises SiteError if the model does not have that site."""
         layer = site.layer or 0
         if not 0 <= layer < len(self.blocks):
             raise SiteError(f"{site}: {self.name} has {len(self.blocks)} blocks, 0 to {len(self.blocks) - 1}")
@@ -58,16 +63,27 @@ class Architecture:
         return block
 
 
-_known: WeakKeyDictionary[Any, tuple[tuple[int, ...], Architecture]] = WeakKeyDictionary()
+_architectures: WeakKeyDictionary[Any, tuple[tuple[int, ...], Architecture]] = WeakKeyDictionary()
 
 
 def find_architecture(model: Any) -> Architecture:
-    """Map a transformers causal language model; runs three tokens through its blocks once, and again only
-    when its modules have changed.
+    """Find the blocks and sites of a transformers causal language model.
 
-    Raises CheckpointError, naming the class and what was not found, for a model that is not a causal
-    decoder or whose blocks cannot be found.
+    Three tokens are run through the model's blocks once, and again only when its modules have changed.
+
+    Raises
+    ------
+    CheckpointError
+        The model is not a causal decoder, or its blocks cannot be found. The message names the class.
+
+    Example
+    -------
+    >>> architecture = find_architecture(stage.load().model)
+    >>> architecture.name, len(architecture.blocks), architecture.d_head
+    ('LlamaForCausalLM', 3, 8)
     """
+    from transformers import PreTrainedModel
+
     name = type(model).__name__
     config = getattr(model, "config", None)
     if not isinstance(model, PreTrainedModel) or config is None:
@@ -78,8 +94,8 @@ def find_architecture(model: Any) -> Architecture:
         raise CheckpointError(f"{name} has no causal language-model head: expected a ...ForCausalLM class")
     config = config.get_text_config(decoder=True)
     identity = tuple(id(module) for module in model.modules())
-    if model in _known and _known[model][0] == identity:
-        return _known[model][1]
+    if model in _architectures and _architectures[model][0] == identity:
+        return _architectures[model][1]
     modules = _find_blocks(model, config.num_hidden_layers)
     if modules is None:
         raise CheckpointError(
@@ -101,22 +117,23 @@ def find_architecture(model: Any) -> Architecture:
         max_positions=getattr(config, "max_position_embeddings", None),
         window=min((int(w) for w in windows if isinstance(w, int) and w > 0), default=None),
     )
-    _known[model] = identity, architecture  # holds blocks, never the model: it is freed as before
+    # What is remembered holds blocks and never the model, so that the model is freed as usual.
+    _architectures[model] = identity, architecture
     return architecture
 
 
 def first_tensor(value: Any, kwargs: Mapping[str, Any] | None = None) -> Tensor | None:
-    """The hidden states among a module's arguments or in its output: first by position, then by name."""
+    """The hidden states among a module's arguments or in its output: looked for by position, then by name."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (tuple, list)) and value and isinstance(value[0], Tensor):
         return value[0]
-    found = (kwargs or {}).get("hidden_states")
-    return found if isinstance(found, Tensor) else None
+    by_name = (kwargs or {}).get("hidden_states")
+    return by_name if isinstance(by_name, Tensor) else None
 
 
 def input_device(model: Any) -> torch.device:
-    """Where token ids go: the device of the input embeddings, also when weights are offloaded."""
+    """The device that token ids go to: that of the input embeddings, also when weights are offloaded."""
     embedding = model.get_input_embeddings()
     device = embedding.weight.device
     if device.type == "meta":
@@ -125,31 +142,33 @@ def input_device(model: Any) -> torch.device:
 
 
 def _find_blocks(model: nn.Module, n_layers: int) -> list[nn.Module] | None:
-    """The list of `n_layers` blocks nearest to the top, outside any vision or audio tower."""
-    found = [
+    """The list of `n_layers` blocks that is nearest to the top and outside any vision or audio tower."""
+    lists = [
         (name.count("."), name, module)
         for name, module in model.named_modules()
         if isinstance(module, nn.ModuleList)
         and len(module) == n_layers
         and not any(tower in name for tower in ("vision", "visual", "audio", "encoder"))
     ]
-    return list(min(found, key=lambda item: item[:2])[2]) if found else None
+    return list(min(lists, key=lambda item: item[:2])[2]) if lists else None
 
 
 @dataclass
 class _Call:
-    path: str  # of the module inside its block, "" is the block itself
+    """What a module was given and returned."""
+
+    path: str  # of the module inside its block; "" is the block itself
     module: nn.Module
     given: Tensor | None
     result: Tensor | None
 
 
 class _Traced(Exception):
-    """Leaves the forward once the last block is done."""
+    """Leaves the forward when the last block is done."""
 
 
 def _trace(model: Any, blocks: list[nn.Module]) -> list[list[_Call]]:
-    """What every module of every block was given and returned, in the order in which they finished."""
+    """What every module of every block was given and returned, in the order in which the modules finished."""
     calls: list[list[_Call]] = [[] for _ in blocks]
     handles = []
     try:
@@ -187,7 +206,7 @@ def _trace(model: Any, blocks: list[nn.Module]) -> list[list[_Call]]:
 
 
 def _same(a: Tensor | None, b: Tensor) -> bool:
-    """Equal bit for bit, whether or not batch and sequence are flattened into one dimension."""
+    """Whether two tensors are equal bit for bit, even if one has batch and sequence in one dimension."""
     return a is not None and a.numel() == b.numel() and torch.equal(a.reshape(b.shape), b)
 
 
@@ -204,8 +223,8 @@ def _map_block(block: nn.Module, trace: list[_Call]) -> Block:
         missing["z"] = f"no output projection of an attention module was found in {kind}"
     attn_add = None if attention is None else _after_norm(trace, attention)
     mlp_add, sequential = _find_sum(trace, before, after, attn_add)
-    attn_known = attn_add is not None and (sequential or mlp_add is not None)
-    if not attn_known:
+    has_attn = attn_add is not None and (sequential or mlp_add is not None)
+    if not has_attn:
         missing["attn_out"] = (
             f"no attention output that {kind} adds to the residual stream as it is was found"
         )
@@ -213,12 +232,12 @@ def _map_block(block: nn.Module, trace: list[_Call]) -> Block:
         missing["mlp_out"] = f"no MLP output that {kind} adds to the residual stream as it is was found"
     if not sequential:
         missing["resid_mid"] = (
-            f"{kind} runs attention and MLP in parallel" if mlp_add is not None and attn_known
+            f"{kind} runs attention and MLP in parallel" if mlp_add is not None and has_attn
             else f"no module of {kind} receives the residual stream plus the attention output"
         )  # fmt: skip
     return Block(
         module=block,
-        attn_out=attn_add.module if attn_add is not None and attn_known else None,
+        attn_out=attn_add.module if attn_add is not None and has_attn else None,
         mlp_out=None if mlp_add is None else mlp_add.module,
         projection=None if projection is None else projection.module,
         z_width=None if projection is None or projection.given is None else projection.given.shape[-1],
@@ -234,18 +253,18 @@ def _named(trace: list[_Call], names: tuple[str, ...], like: Tensor) -> _Call | 
 
 
 def _by_class(trace: list[_Call], word: str, like: Tensor) -> _Call | None:
-    """The outermost module whose class name has `word` in it."""
-    found = [
+    """The call of the outermost module whose class name has `word` in it."""
+    calls = [
         call
         for call in trace
         if call.path and word in type(call.module).__name__.lower()
         and call.result is not None and call.result.numel() == like.numel()
     ]  # fmt: skip
-    return min(found, key=lambda call: call.path.count("."), default=None)
+    return min(calls, key=lambda call: call.path.count("."), default=None)
 
 
 def _after_norm(trace: list[_Call], call: _Call) -> _Call:
-    """The norm that takes the output of `call`, if there is one (Gemma-2/3, OLMo-2/3), else `call`."""
+    """The call of the norm that takes the output of `call` (Gemma-2/3, OLMo-2/3), else `call` itself."""
     assert call.result is not None
     for other in trace[trace.index(call) + 1 :]:
         if "norm" in type(other.module).__name__.lower() and _same(other.given, call.result):
@@ -254,10 +273,11 @@ def _after_norm(trace: list[_Call], call: _Call) -> _Call:
 
 
 def _projection(trace: list[_Call], attention: _Call) -> _Call | None:
-    """The last weighted module inside attention whose output is the attention's own."""
+    """The call of the last module with weights inside attention whose output is the attention's own."""
     assert attention.result is not None
     for call in reversed(trace[: trace.index(attention)]):
-        inside = call.path.startswith(attention.path + ".") and hasattr(call.module, "weight")
+        weight = getattr(call.module, "weight", None)
+        inside = call.path.startswith(attention.path + ".") and isinstance(weight, Tensor)
         if inside and call.given is not None and _same(call.result, attention.result):
             return call
     return None
@@ -284,7 +304,7 @@ def _find_sum(
 
 
 def _mlp_candidates(trace: list[_Call], like: Tensor) -> Iterator[_Call]:
-    """Modules that may be the MLP, most likely first: by name, then every one called, latest first."""
+    """Calls that may be the MLP's, the likeliest first: one with its name, then all others, last to first."""
     named = _named(trace, MLP_NAMES, like)
     if named is not None:
         yield _after_norm(trace, named)

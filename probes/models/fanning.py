@@ -1,7 +1,7 @@
-"""One push for each of several arms in a single forward: blocks below the pushed site run once for all arms.
+"""Several interventions at one site in a single forward: the blocks below the site run once for all of them.
 
-Apart from the backend because it only rearranges what goes through the blocks: at the block that holds the
-site every row is repeated, arm after arm, and so is whatever the later blocks are given for each row.
+It is separate from the backend because it only rearranges what goes through the blocks. At the block that
+holds the site every row is repeated, variant after variant, and so is what later blocks are given per row.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from probes.errors import SiteError
 from probes.models.architecture import first_tensor
+from probes.models.forward import RunningForward
 from probes.models.protocol import PositionMask
-from probes.models.pushing import RunningBatch
 from probes.models.sites import Site
 
 
 @dataclass(eq=False)
-class ArmwiseAdd:
-    """Adds `vectors[a]` `[arm, width]` to every token of the rows of arm `a`; rows lie arm after arm.
+class AddEach:
+    """Adds `vectors[v]` `[variant, width]` to every token of the rows of variant v; rows lie variant after
+    variant.
 
     Raises SiteError, at the forward, for vectors of another width than the site's.
     """
@@ -43,39 +44,41 @@ class ArmwiseAdd:
 
 @contextmanager
 def repeated_from(
-    blocks: Sequence[nn.Module], layer: int, n_arms: int, running: RunningBatch
+    blocks: Sequence[nn.Module], layer: int, n_variants: int, running: RunningForward
 ) -> Iterator[None]:
-    """Inside, a forward of `[batch, ...]` leaves block `layer` and all later ones as `[arm * batch, ...]`."""
+    """Inside, a forward of `[batch, ...]` is `[variant * batch, ...]` from block `layer` on."""
 
-    def enter(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def repeat_all(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         assert running.mask is not None
         batch = len(running.mask)
-        running.mask = running.mask.repeat(n_arms, 1)
-        return _repeat(args, batch, n_arms), _repeat(kwargs, batch, n_arms)
+        running.mask = running.mask.repeat(n_variants, 1)
+        return _repeat(args, batch, n_variants), _repeat(kwargs, batch, n_variants)
 
-    def follow(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def repeat_others(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         assert running.mask is not None
-        batch, hidden = len(running.mask) // n_arms, first_tensor(args, kwargs)
-        # Rows are told by their number, so what is repeated already must not be taken for a batch.
-        return (
-            tuple(value if value is hidden else _repeat(value, batch, n_arms) for value in args),
-            {k: value if value is hidden else _repeat(value, batch, n_arms) for k, value in kwargs.items()},
-        )
+        batch, hidden = len(running.mask) // n_variants, first_tensor(args, kwargs)
+
+        def repeat(value: Any) -> Any:
+            # What is given per row is recognised by its length, so the hidden states, which are repeated
+            # already, must not be taken for a batch once more.
+            return value if value is hidden else _repeat(value, batch, n_variants)
+
+        return tuple(map(repeat, args)), {key: repeat(value) for key, value in kwargs.items()}
 
     with ExitStack() as hooks:
         for index, block in enumerate(blocks[layer:]):
-            register = block.register_forward_pre_hook
-            hooks.callback(register(follow if index else enter, with_kwargs=True).remove)
+            hook = repeat_others if index else repeat_all
+            hooks.callback(block.register_forward_pre_hook(hook, with_kwargs=True).remove)
         yield
 
 
-def _repeat(value: Any, batch: int, n_arms: int) -> Any:
-    """`value` with its tensors `[batch, ...]` repeated; those of one dimension are not per row."""
+def _repeat(value: Any, batch: int, n_variants: int) -> Any:
+    """`value` with its tensors `[batch, ...]` repeated; a tensor of one dimension is not given per row."""
     if isinstance(value, Tensor):
         per_row = value.dim() > 1 and len(value) == batch
-        return value.repeat(n_arms, *[1] * (value.dim() - 1)) if per_row else value
+        return value.repeat(n_variants, *[1] * (value.dim() - 1)) if per_row else value
     if isinstance(value, dict):
-        return {key: _repeat(part, batch, n_arms) for key, part in value.items()}
+        return {key: _repeat(part, batch, n_variants) for key, part in value.items()}
     if type(value) in (tuple, list):
-        return type(value)(_repeat(part, batch, n_arms) for part in value)
+        return type(value)(_repeat(part, batch, n_variants) for part in value)
     return value

@@ -1,11 +1,11 @@
-"""The nnsight backend: the same sites through traces of a `TransformersModel`."""
+"""The nnsight backend: the same sites, by way of traces of a `TransformersModel`."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,18 @@ from torch import Tensor, nn
 from probes.errors import TokenizerError
 from probes.lineage.native import nnsight_model
 from probes.models.architecture import find_architecture
-from probes.models.base import Backend, keep
-from probes.models.protocol import Intervention, Pool, TokenBatch
+from probes.models.base import Backend
+from probes.models.batching import TokenBatch
+from probes.models.forward import keep
+from probes.models.protocol import GenerateOptions, Pool
 from probes.models.sites import Site
 
 
 class NNsightBackend(Backend):
-    """Reads and pushes through nnsight envoys. Interventions apply to the methods here, not to traces made
-    on `native` directly."""
+    """Reads and changes activations through nnsight's envoys.
+
+    Interventions apply to the methods here, but not to traces that are made on `native` directly.
+    """
 
     def __init__(self, model: Any, tokenizer: Any):
         if tokenizer is None:
@@ -28,23 +32,17 @@ class NNsightBackend(Backend):
         super().__init__(model, tokenizer, find_architecture(model), native=nnsight_model(model, tokenizer))
         self._paths = {id(module): path for path, module in model.named_modules()}
 
-    def read(self, batch: TokenBatch, sites: Sequence[Site], pool: Pool | None = None) -> dict[Site, Tensor]:
-        self._check_ids(batch)
-        self._check_sites(sites)
-        wanted = list(dict.fromkeys(sites))
+    def _read(self, batch: TokenBatch, sites: Sequence[Site], pool: Pool | None) -> dict[Site, Tensor]:
         kept: dict[Site, Tensor] = {}
-        if not wanted:
-            return kept
         inputs = self._inputs(batch)
         with self._watched(), self.native.trace(**inputs) as tracer:
-            self._visit(wanted, kept, batch, pool)
+            self._visit(sites, kept, batch, pool)
             tracer.stop()
-        return {site: kept[site] for site in wanted}
+        return kept
 
-    def logits(self, batch: TokenBatch, at: Tensor | None = None) -> Tensor:
-        self._check_ids(batch)
+    def _logits(self, batch: TokenBatch, at: Tensor | None) -> Tensor:
         inputs = self._inputs(batch)
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
         with self._watched(), self.native.trace(**inputs):
             self._visit([], {}, batch, None)
             if at is not None:
@@ -52,20 +50,22 @@ class NNsightBackend(Backend):
                 states = head.input
                 where = at.to(states.device)
                 head.input = states[where[:, 0], where[:, 1]][None]
-            found.append(self.native.output.logits)
-        logits = found[0].float()
+            outputs.append(self.native.output.logits)
+        logits = outputs[0].float()
         return logits if at is None else logits[0]
 
-    def generate(self, batch: TokenBatch, max_new_tokens: int, **options: Any) -> list[list[int]]:
-        prompt, arguments = self._generation(batch, max_new_tokens, options)
-        width = prompt.input_ids.shape[1]
+    def generate(
+        self, batch: TokenBatch, max_new_tokens: int, **options: Unpack[GenerateOptions]
+    ) -> list[list[int]]:
+        prompts, arguments = self._generation(batch, max_new_tokens, options)
+        width = prompts.input_ids.shape[1]
         if not self._active:
             return self._new_tokens(self.model.generate(**arguments), width, options)
         latest: list[Tensor] = []
 
         def note(ids: Tensor, _scores: Any, **_: Any) -> Tensor:
-            """A stopping criterion that never stops: code after an open-ended nnsight loop does not run, so
-            this is how the tokens get out."""
+            """A stopping criterion that never stops. Code after an open-ended nnsight loop does not run, so
+            the tokens leave it this way."""
             latest[:] = [ids]
             return torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
 
@@ -74,19 +74,8 @@ class NNsightBackend(Backend):
             warnings.filterwarnings("ignore", message=".*was never reached")  # how such a loop ends
             with self._watched(), self.native.generate(**arguments) as tracer:
                 for _step in tracer.iter[:]:
-                    self._visit([], {}, prompt, None)
+                    self._visit([], {}, prompts, None)
         return self._new_tokens(latest[0], width, options)
-
-    @contextmanager
-    def intervene(self, *interventions: Intervention) -> Iterator[None]:
-        """Apply interventions to every forward inside the `with`; contexts may be nested."""
-        self._check_sites([intervention.site for intervention in interventions])
-        before = self._active
-        self._active = [*before, *interventions]
-        try:
-            yield
-        finally:
-            self._active = before
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -100,10 +89,11 @@ class NNsightBackend(Backend):
         return self.native.get(self._paths[id(module)])
 
     def _visit(
-        self, wanted: Sequence[Site], kept: dict[Site, Tensor], batch: TokenBatch, pool: Pool | None
+        self, reads: Sequence[Site], kept: dict[Site, Tensor], batch: TokenBatch, pool: Pool | None
     ) -> None:
-        """Push and read everything of one forward, inside a trace, in the order in which modules run."""
-        touched = {*wanted, *(intervention.site for intervention in self._active)}
+        """Inside a trace: apply the active interventions of one forward and read the sites `reads`, in the
+        order in which modules run."""
+        touched = {*reads, *(intervention.site for intervention in self._active)}
         for layer in sorted({site.layer or 0 for site in touched}):
             block = self.architecture.blocks[layer]
             sites = {site.kind for site in touched if (site.layer or 0) == layer}
@@ -115,8 +105,8 @@ class NNsightBackend(Backend):
                     site = Site(kind, None if kind == "embed" else layer)  # pyright: ignore[reportArgumentType]
                     for intervention in self._active:
                         if intervention.site == site:
-                            values = self._running.push(intervention, values, residual)
-                    if site in wanted:
+                            values = self._running.apply(intervention, values, residual)
+                    if site in reads:
                         seen = self._running.shaped(values)
                         kept[site] = keep(seen if residual is None else residual + seen, batch, pool)
                 return values
@@ -125,15 +115,15 @@ class NNsightBackend(Backend):
             if sites & {"embed", "resid_pre", "resid_mid"}:
                 envoy = self._envoy(block.module)
                 residual = envoy.input
-                pushed = visit(residual, *(("embed", "resid_pre") if layer == 0 else ("resid_pre",)))
-                if pushed is not residual:
-                    envoy.input = residual = pushed
+                changed = visit(residual, *(("embed", "resid_pre") if layer == 0 else ("resid_pre",)))
+                if changed is not residual:
+                    envoy.input = residual = changed
             if "z" in sites:
                 envoy = self._envoy(block.projection)
                 values = envoy.input
-                pushed = visit(values, "z")
-                if pushed is not values:
-                    envoy.input = pushed
+                changed = visit(values, "z")
+                if changed is not values:
+                    envoy.input = changed
             if sites & {"attn_out", "resid_mid"}:
                 envoy = self._envoy(block.attn_out)
                 _change(envoy, lambda v, r=residual, f=visit: f(f(v, "attn_out"), "resid_mid", residual=r))

@@ -1,7 +1,8 @@
-"""Runs many sequences in few rows: those that share a beginning become one row, a trie.
+"""Many sequences in few rows: those that share a beginning become one row, a trie.
 
-Tokens of a trie lie in depth-first order, each at its own depth as position, and see exactly their ancestors
-and themselves, so every sequence gets the states it would get alone (tree attention, SpecInfer 2305.09781).
+The tokens of a trie lie in depth-first order. Each has its depth as its position and sees exactly its
+ancestors and itself, so that every sequence gets the states that it would get alone. This is tree attention,
+as in SpecInfer (Miao et al. 2023, arXiv 2305.09781).
 """
 
 from __future__ import annotations
@@ -14,24 +15,36 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probes.models.base import Sequence2, batches_by_length, check_scorable
+from probes.models.batching import batches_by_length
+from probes.models.protocol import Continuation
+from probes.models.scoring import check_scorable, token_logprobs
 
 ROW_WIDTH = 128
-"""Tokens up to which any sequences with a common beginning share a row. A longer row, up to twice its
-sequences' length, is for those that have most of it in common: attention in a row grows with its square."""
+"""Up to so many tokens, any sequences with a common beginning share a row. A longer row, of up to twice the
+length of its sequences, is only for those that have most of it in common, because the cost of attention grows
+with the square of a row's length."""
 
 
 @dataclass(frozen=True)
 class Trie:
-    """Token sequences packed in one row."""
+    """Token sequences packed in one row.
+
+    Example
+    -------
+    >>> trie = Trie.of([[1, 2, 3], [1, 6]])
+    >>> trie.ids, trie.parents, trie.paths
+    ([1, 2, 3, 6], [-1, 0, 1, 0], [[0, 1, 2], [0, 3]])
+    """
 
     ids: list[int]
-    parents: list[int]  # index of the token before, -1 for a first token
-    paths: list[list[int]]  # per sequence: the index of each of its tokens
+    parents: list[int]
+    """For each token the index of the one before it; -1 for a first token."""
+    paths: list[list[int]]
+    """For each sequence the indices of its tokens."""
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[int]]) -> Trie:
-        """Merge the common beginnings of `sequences`."""
+        """The trie of some sequences, which merges their common beginnings."""
         ids: list[int] = []
         parents: list[int] = []
         children: dict[tuple[int, int], int] = {}
@@ -51,7 +64,13 @@ class Trie:
 
 
 def shared_rows(sequences: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
-    """Distinct sequences in groups that are worth a row each: those that begin alike, next to each other."""
+    """Distinct sequences in groups that are worth a row each: sequences that begin alike come together.
+
+    Example
+    -------
+    >>> shared_rows([(1, 2, 3), (7, 8), (1, 2, 4)])
+    [[(1, 2, 3), (1, 2, 4)], [(7, 8)]]
+    """
     rows: list[list[tuple[int, ...]]] = []
     width, last = 0, ()
     for sequence in sorted(sequences):
@@ -68,18 +87,18 @@ def shared_rows(sequences: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ..
     return rows
 
 
-def scored_tokens(group: Sequence[Sequence2]) -> list[list[int]]:
-    """What is run of each sequence of a group: nothing is predicted from its last token."""
+def scored_tokens(group: Sequence[Continuation]) -> list[list[int]]:
+    """The tokens of each continuation that the model has to run: all but the last, which predicts nothing."""
     return [[*prompt, *option][:-1] for prompt, option in group]
 
 
 def packed_logprobs(
-    model: Any, groups: Sequence[Sequence[Sequence2]], token_budget: int
+    model: Any, groups: Sequence[Sequence[Continuation]], token_budget: int
 ) -> list[list[Tensor]]:
-    """Log-probability of each option token of each sequence, `result[g][j]` `[len(option)]`.
+    """`PackedModel.trie_logprobs` with each group as one packed row.
 
-    `model` has `packed_logits(ids, depth, visible, at)`. The head runs once a predicting token, however many
-    sequences share it. Raises InputError for an empty prompt or option.
+    `model` has `packed_logits(ids, depth, visible, at)`. The head runs once for each token that predicts,
+    however many sequences share it. Raises InputError for an empty prompt or option.
     """
     for group in groups:
         check_scorable(group)
@@ -95,7 +114,7 @@ def packed_logprobs(
                 which += [rows.setdefault((k, node), len(rows)) for node in path[len(prompt) - 1 :]]
                 targets += [int(token) for token in option]
         logits = model.packed_logits(ids, depth, visible, torch.tensor(list(rows)))
-        scores = token_logprobs_at(logits, which, targets)
+        scores = token_logprobs(logits, which, targets)
         lengths = [len(option) for i in chosen for _, option in groups[i]]
         parts = iter(scores.split(lengths, -1))
         for i in chosen:
@@ -103,19 +122,13 @@ def packed_logprobs(
     return results
 
 
-def token_logprobs_at(logits: Tensor, which: Sequence[int], targets: Sequence[int]) -> Tensor:
-    """Log-probability of `targets[n]` under row `which[n]` of `[..., k, vocab]` logits, `[..., n]`."""
-    rows = torch.tensor(which, device=logits.device)
-    columns = torch.tensor(targets, device=logits.device)
-    return logits[..., rows, columns] - logits.logsumexp(-1)[..., rows]
-
-
 def packing_is_exact(model: Any, alone: Callable[..., list[list[Tensor]]]) -> bool:
-    """Whether packed scores of a small group are those of its sequences run alone.
+    """Whether the scores of a small group are the same packed and `alone`, one sequence a row.
 
-    False for families whose attention does not follow position ids and mask alone (ALiBi, recurrent layers).
+    They are not for families whose attention depends on more than position ids and the mask (ALiBi, recurrent
+    layers).
     """
-    # Ordinary tokens: special ones come first in a vocabulary and can blow rounding up a thousandfold.
+    # These are ordinary tokens. Special ones, the first of a vocabulary, can enlarge rounding errors a lot.
     tokens = [(model.n_tokens // 2 + 7 * i) % model.n_tokens for i in range(6)]
     first, second, third = tokens[:2], tokens[2:4], tokens[4:]
     group = [(first, second), (first, third), ([*first, *third], second), (third, first)]
@@ -130,8 +143,19 @@ def packing_is_exact(model: Any, alone: Callable[..., list[list[Tensor]]]) -> bo
 
 
 def layout(tries: Sequence[Trie]) -> tuple[Tensor, Tensor, Tensor]:
-    """One row a trie: `ids` and `depth` `[batch, width]`, `visible` bool `[batch, width, width]`; padding
-    sees itself."""
+    """Tries as the rows of one batch.
+
+    Returns
+    -------
+    `ids` and `depth` (a token's position in its sequence), `[batch, width]` int64, and `visible`, bool
+    `[batch, width, width]`, True where the token of the row sees that of the column. Padding sees itself.
+
+    Example
+    -------
+    >>> ids, depth, visible = layout([Trie.of([[1, 2, 3], [1, 6]])])
+    >>> ids.tolist(), depth.tolist()
+    ([[1, 2, 3, 6]], [[0, 1, 2, 1]])
+    """
     width = max(len(trie.ids) for trie in tries)
     ids = torch.zeros((len(tries), width), dtype=torch.long)
     visible = torch.eye(width, dtype=torch.bool).repeat(len(tries), 1, 1)

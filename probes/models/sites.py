@@ -1,4 +1,4 @@
-"""Names for the places of a decoder that can be read or pushed, the same in every backend."""
+"""Names for the places of a decoder that can be read or changed, the same in every backend."""
 
 from __future__ import annotations
 
@@ -9,17 +9,35 @@ from typing import Literal, get_args
 from probes.errors import SiteError
 
 SiteKind = Literal["embed", "resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "z"]
-"""`embed`: input embeddings as the first block gets them (with learned positions, where a model adds
-them); `resid_pre`, `resid_mid`, `resid_post`: the residual stream before a block, between attention and MLP,
-after it; `attn_out`, `mlp_out`: what attention and MLP *add* to the residual stream (after any post-norm);
-`z`: the concatenated attention heads before the output projection, `[.., n_heads * d_head]`."""
+"""`embed`: the input embeddings as the first block gets them (with learned positions, where a model adds
+them); `resid_pre`, `resid_mid`, `resid_post`: the residual stream before a block, between its attention and
+MLP, and after it; `attn_out`, `mlp_out`: what attention and MLP *add* to the residual stream (after a norm
+behind them, if there is one); `z`: the concatenated outputs of the attention heads before the output
+projection, `[.., n_heads * d_head]`."""
 
 KINDS: tuple[str, ...] = get_args(SiteKind)
 
 
 @dataclass(frozen=True, order=True)
 class Site:
-    """A hook point and, for all but `embed`, the index of its block (0 is the first)."""
+    """A place in a decoder: the kind of activation and, for all kinds but `embed`, the index of its block.
+
+    Parameters
+    ----------
+    kind : one of `embed`, `resid_pre`, `resid_mid`, `resid_post`, `attn_out`, `mlp_out`, `z`.
+    layer : the index of the block; 0 is the first.
+
+    Raises
+    ------
+    SiteError
+        The kind does not exist, a layer is missing, or `embed` is given a layer.
+
+    Example
+    -------
+    >>> site = probes.Site("resid_post", 12)
+    >>> str(site), probes.Site.parse("resid_post.12") == site
+    ('resid_post.12', True)
+    """
 
     kind: SiteKind
     layer: int | None = None
@@ -36,7 +54,13 @@ class Site:
 
     @classmethod
     def parse(cls, text: str) -> Site:
-        """`"resid_post.12"` -> `Site("resid_post", 12)`; `"embed"` -> `Site("embed")`."""
+        """The site that `str` wrote. Raises SiteError for anything else.
+
+        Example
+        -------
+        >>> probes.Site.parse("attn_out.3")
+        Site(kind='attn_out', layer=3)
+        """
         kind, dot, layer = text.partition(".")
         if dot and not layer.isdigit():
             raise SiteError(f"site {text!r}: expected KIND.LAYER, for example resid_post.12")
@@ -44,9 +68,28 @@ class Site:
 
 
 def expand(kind: str, layers: str | int | Sequence[int], n_layers: int) -> list[Site]:
-    """The sites of one kind at `layers` ("all", one index, or a sequence; negative counts from the end).
+    """The sites of one kind at several layers.
 
-    Raises SiteError for a kind or a layer that does not exist.
+    Parameters
+    ----------
+    kind : the kind of the sites; `embed` is one site, whatever the layers are.
+    layers : "all", one index, or a sequence of indices; a negative index counts from the last block.
+    n_layers : the number of blocks of the model.
+
+    Returns
+    -------
+    One site a layer, in the order given.
+
+    Raises
+    ------
+    SiteError
+        The kind or one of the layers does not exist.
+
+    Example
+    -------
+    >>> from probes.models import expand
+    >>> [str(site) for site in expand("resid_post", [0, -1], n_layers=30)]
+    ['resid_post.0', 'resid_post.29']
     """
     if kind == "embed":
         return [Site("embed")]

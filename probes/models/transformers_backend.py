@@ -1,10 +1,10 @@
-"""The fast backend: plain PyTorch forward hooks on a transformers model, there only while needed."""
+"""The fast backend: PyTorch forward hooks on a transformers model, there only while they are needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import Any, Unpack
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,77 +12,76 @@ from torch import Tensor, nn
 
 from probes.errors import CheckpointError, InputError
 from probes.models.architecture import Block, find_architecture, first_tensor
-from probes.models.base import TOKEN_BUDGET, Backend, Sequence2, keep
-from probes.models.fanning import ArmwiseAdd, repeated_from
+from probes.models.base import Backend
+from probes.models.batching import TOKEN_BUDGET, TokenBatch
+from probes.models.fanning import AddEach, repeated_from
+from probes.models.forward import in_order, keep
 from probes.models.packing import packed_logprobs, packing_is_exact
-from probes.models.protocol import Intervention, Pool, TokenBatch
-from probes.models.pushing import in_order
+from probes.models.plain import NESTED
+from probes.models.protocol import Continuation, GenerateOptions, Intervention, Pool
 from probes.models.sites import Site
 
 _packs: WeakKeyDictionary[Any, dict[str, bool]] = WeakKeyDictionary()
-"""Model -> attention implementation -> whether packed rows are exact."""
+"""For each model and attention implementation, whether packed rows give exact results."""
 
 
 class _Read(Exception):
-    """Leaves the forward once everything asked for has been read."""
+    """Leaves the forward when all sites have been read."""
 
 
 class TransformersBackend(Backend):
-    """Reads and pushes a transformers decoder in place. Hooks are on the model only inside `intervene`
-    and during `read` and `logits`."""
+    """Reads and changes the activations of a transformers decoder in place.
+
+    Hooks are on the model only inside `intervene` and during `read` and `logits`. Interventions also apply to
+    forwards that are made on `native` directly.
+    """
 
     def __init__(self, model: Any, tokenizer: Any = None):
         super().__init__(model, tokenizer, find_architecture(model), native=model)
         self._handles: list[Any] = []
-        self._n_arms = 0  # arms of the `fan_out` that is on
-
-    def read(self, batch: TokenBatch, sites: Sequence[Site], pool: Pool | None = None) -> dict[Site, Tensor]:
-        self._check_ids(batch)
-        return self._read(batch, sites, pool, self._inputs(batch))
+        self._n_variants = 0  # of the `fan_out` that is active
 
     def read_packed(
         self, ids: Tensor, depth: Tensor, visible: Tensor, sites: Sequence[Site], pool: Pool | None = None
     ) -> dict[Site, Tensor]:
-        """`read` of packed rows (see `packed_logits`), in which every token is real; exact for sequences of a
-        length that `can_pack`."""
+        """As `PackedModel` says, in one forward; exact for sequences of a length that `can_pack`."""
         batch = TokenBatch(ids, torch.ones_like(ids))
         self._check_ids(batch)
-        return self._read(batch, sites, pool, self._packed_inputs(ids, depth, visible))
+        self._check_sites(sites)
+        return self._read_forward(batch, sites, pool, self._packed_inputs(ids, depth, visible))
 
-    def _read(
+    def _read(self, batch: TokenBatch, sites: Sequence[Site], pool: Pool | None) -> dict[Site, Tensor]:
+        return self._read_forward(batch, sites, pool, self._inputs(batch))
+
+    def _read_forward(
         self, batch: TokenBatch, sites: Sequence[Site], pool: Pool | None, inputs: dict[str, Any]
     ) -> dict[Site, Tensor]:
-        self._check_sites(sites)
         kept: dict[Site, Tensor] = {}
-        wanted = list(dict.fromkeys(sites))
-        if not wanted:
-            return kept
         with ExitStack() as hooks:
             hooks.callback(self._running.watch().remove)
-            for site in wanted:
+            for site in sites:
                 self._on_read(hooks, site, kept, batch, pool)
-            deepest = max(site.layer or 0 for site in wanted)
+            deepest = max(site.layer or 0 for site in sites)
             block = self.architecture.blocks[deepest].module
-            ahead = all(s.kind in ("embed", "resid_pre") for s in wanted if (s.layer or 0) == deepest)
+            ahead = all(s.kind in ("embed", "resid_pre") for s in sites if (s.layer or 0) == deepest)
             register = block.register_forward_pre_hook if ahead else block.register_forward_hook
             hooks.callback(register(_stop).remove)
             with suppress(_Read):
                 self.model(**inputs)
-        return {site: kept[site] for site in wanted}
+        return kept
 
-    def logits(self, batch: TokenBatch, at: Tensor | None = None) -> Tensor:
-        self._check_ids(batch)
+    def _logits(self, batch: TokenBatch, at: Tensor | None) -> Tensor:
         if at is None:
             logits = self.model(**self._inputs(batch)).logits.float()
-            return logits.unflatten(0, (self._n_arms, -1)) if self._n_arms else logits
+            return logits.unflatten(0, (self._n_variants, -1)) if self._n_variants else logits
         return self._logits_at(at, lambda: self.model(**self._inputs(batch)))
 
     def trie_logprobs(
-        self, groups: Sequence[Sequence[Sequence2]], token_budget: int = TOKEN_BUDGET
+        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET
     ) -> list[list[Tensor]]:
-        """As in the base class; each group runs as one packed row, its shared beginnings once, where that is
-        exact: eager or sdpa attention, every sequence within the narrowest attention window, and no
-        intervention whose positions depend on the row."""
+        """As `PackedModel` says. Each group runs as one packed row, its shared beginnings once, where that is
+        exact: with eager or sdpa attention, every sequence within the narrowest attention window, and no
+        intervention whose positions depend on the row. The other groups run the plain way."""
         whole = all(intervention.positions == "all" for intervention in self._active)
         longest = [max((len(p) + len(o) for p, o in group), default=0) for group in groups]
         packed = [i for i, length in enumerate(longest) if whole and self.can_pack(length)]
@@ -96,49 +95,34 @@ class TransformersBackend(Backend):
         )
         return [results[i] for i in range(len(groups))]
 
-    def generate(self, batch: TokenBatch, max_new_tokens: int, **options: Any) -> list[list[int]]:
-        prompt, arguments = self._generation(batch, max_new_tokens, options)
-        return self._new_tokens(self.model.generate(**arguments), prompt.input_ids.shape[1], options)
-
-    @contextmanager
-    def intervene(self, *interventions: Intervention) -> Iterator[None]:
-        """Apply interventions to every forward inside the `with`; contexts may be nested. Also forwards made
-        on `native` directly are changed."""
-        self._check_sites([intervention.site for intervention in interventions])
-        before = list(self._active)
-        try:
-            self._install([*before, *interventions])
-            yield
-        finally:
-            self._install(before)
+    def generate(
+        self, batch: TokenBatch, max_new_tokens: int, **options: Unpack[GenerateOptions]
+    ) -> list[list[int]]:
+        prompts, arguments = self._generation(batch, max_new_tokens, options)
+        return self._new_tokens(self.model.generate(**arguments), prompts.input_ids.shape[1], options)
 
     @contextmanager
     def fan_out(self, site: Site, vectors: Tensor) -> Iterator[None]:
-        """Inside, `logits` and `trie_logprobs` answer for each row of `vectors` `[arm, width]` added at every
-        token of `site`, with the arms as a new first dimension; blocks below the site's run once for all.
-
-        Memory grows with the arms as it does with the batch. Raises SiteError for a site that the model does
-        not have, and at the forward for vectors of another width; InputError inside another `fan_out`.
-        """
-        if self._n_arms:
-            raise InputError("fan_out inside fan_out: give all arms to one of them")
-        self._packing_works()  # is found out without arms
+        """As `PackedModel` says, in one forward: the blocks below the site run once for all variants."""
+        if self._n_variants:
+            raise InputError(NESTED)
+        self._packing_works()  # tried now, because it has to be tried without variants
         blocks = [block.module for block in self.architecture.blocks]
         layer = site.layer or 0
         try:
             with (
                 repeated_from(blocks, layer, len(vectors), self._running),
-                self.intervene(ArmwiseAdd(site, vectors)),
+                self.intervene(AddEach(site, vectors)),
             ):
-                self._n_arms = len(vectors)
+                self._n_variants = len(vectors)
                 yield
         finally:
-            self._n_arms = 0
+            self._n_variants = 0
 
     def packed_logits(self, ids: Tensor, depth: Tensor, visible: Tensor, at: Tensor) -> Tensor:
-        """Logits `[k, vocab]` (inside `fan_out` `[arm, k, vocab]`) at `at` of packed rows: `ids` and `depth`
-        (the position id) `[batch, width]`, `visible` bool `[batch, width, width]`, True where a token (row)
-        sees another (column)."""
+        """The logits at `at` of packed rows, `[k, vocab]`, or inside `fan_out` `[variant, k, vocab]`.
+
+        `ids`, `depth` and `visible` are those of `read_packed`."""
         return self._logits_at(at, lambda: self.model(**self._packed_inputs(ids, depth, visible)))
 
     def _packed_inputs(self, ids: Tensor, depth: Tensor, visible: Tensor) -> dict[str, Any]:
@@ -148,36 +132,35 @@ class TransformersBackend(Backend):
         return {**{name: tensor.to(self.device) for name, tensor in inputs.items()}, "use_cache": False}
 
     def can_pack(self, length: int) -> bool:
-        """As in the base class: where a row within the narrowest attention window is exact, which is tried
-        once a model on a small trie."""
+        """As `PackedModel` says: the sequences must lie within the narrowest attention window, and packing
+        must work with this model, which is tried once on a few tokens."""
         window = self.architecture.window
         return (window is None or length <= window) and self._packing_works()
 
     def _packing_works(self) -> bool:
-        """Whether this model takes position ids and a ready 4D mask."""
+        """Whether this model takes position ids and a ready 4D mask, and gives exact results with them."""
         attention = getattr(self.model.config, "_attn_implementation", None)
         if not self._takes_positions or attention not in ("eager", "sdpa"):
             return False
-        known = _packs.setdefault(self.model, {})
-        if attention not in known:
+        exact = _packs.setdefault(self.model, {})
+        if attention not in exact:
             active = list(self._active)
-            self._install([])
-            known[attention] = True  # while it is tried
+            self._activate([])
+            exact[attention] = True  # while it is tried
             try:
-                known[attention] = packing_is_exact(self, super().trie_logprobs)
+                exact[attention] = packing_is_exact(self, super().trie_logprobs)
             finally:
-                self._install(active)
-        return known[attention]
+                self._activate(active)
+        return exact[attention]
 
     def _logits_at(self, at: Tensor, forward: Any) -> Tensor:
         """Run `forward` with the head given only the states at `at`, so that whatever the family does after
-        its head (soft-capping, scaling) is done by its own code."""
-
-        n_arms = max(1, self._n_arms)
+        its head (soft-capping, scaling) is done by the family's own code."""
+        n_variants = max(1, self._n_variants)
 
         def gather(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
             where = at.to(args[0].device)
-            states = args[0].unflatten(0, (n_arms, -1))[:, where[:, 0], where[:, 1]]
+            states = args[0].unflatten(0, (n_variants, -1))[:, where[:, 0], where[:, 1]]
             return (states.flatten(0, 1)[None], *args[1:])
 
         handle = self.model.get_output_embeddings().register_forward_pre_hook(gather)
@@ -185,11 +168,12 @@ class TransformersBackend(Backend):
             logits = forward().logits
         finally:
             handle.remove()
-        if logits.shape[:2] != (1, n_arms * len(at)):
+        if logits.shape[:2] != (1, n_variants * len(at)):
             raise CheckpointError(
                 f"{self.architecture.name}: its head is not called once on the final states"
             )
-        return logits[0].float().unflatten(0, (n_arms, -1)) if self._n_arms else logits[0].float()
+        logits = logits[0].float()
+        return logits.unflatten(0, (n_variants, -1)) if self._n_variants else logits
 
     def _on_read(
         self, hooks: ExitStack, site: Site, kept: dict[Site, Tensor], batch: TokenBatch, pool: Pool | None
@@ -213,27 +197,27 @@ class TransformersBackend(Backend):
             register = _on_input if is_input else _on_output
             hooks.callback(register(module, lambda values: save(self._running.shaped(values))).remove)
 
-    def _install(self, interventions: list[Intervention]) -> None:
-        """Make `interventions` the ones that are applied, by hooks in one order whatever the nesting."""
+    def _activate(self, interventions: list[Intervention]) -> None:
+        """Put the interventions' hooks on the model, in an order that does not depend on their nesting."""
         for handle in self._handles:
             handle.remove()
         self._active, self._handles = interventions, []
         if interventions:
             self._handles.append(self._running.watch())
         for intervention in in_order(interventions):
-            self._handles.extend(self._on_push(intervention))
+            self._handles.extend(self._on_change(intervention))
 
-    def _on_push(self, intervention: Intervention) -> list[Any]:
+    def _on_change(self, intervention: Intervention) -> list[Any]:
         block = self.architecture.block(intervention.site)
         if intervention.site.kind != "resid_mid":
             module, is_input = _place(block, intervention.site)
             register = _on_input if is_input else _on_output
-            return [register(module, lambda values: self._running.push(intervention, values))]
+            return [register(module, lambda values: self._running.apply(intervention, values))]
         held: list[Tensor] = []
         assert block.attn_out is not None
         return [
             _on_input(block.module, held.append),
-            _on_output(block.attn_out, lambda values: self._running.push(intervention, values, held.pop())),
+            _on_output(block.attn_out, lambda values: self._running.apply(intervention, values, held.pop())),
         ]
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from probes.concepts import Concept
 from probes.errors import InputError, OutputError
 from probes.lineage import Lineage, load_lineage
-from probes.lineage.manifest import FolderCheckpoint, Heading, Manifest, StageRecord, write_manifest
+from probes.lineage.manifest import write_manifest
+from probes.lineage.records import FolderCheckpoint, Heading, Manifest, StageRecord
 from probes.organisms.checking import Expected, Facts, measure_facts, shortfalls
 from probes.organisms.language import Language
 from probes.organisms.later import LATER, Later, PlantedSurvival, model_after

@@ -66,7 +66,7 @@ def restored_sweep(
             probe.alpha_ = float(arrays["probe.strengths"][i])
         probes[layer] = probe
         directions[layer] = Direction(
-            vector=probe.direction_,
+            vector=probe.direction_.astype(np.float32),
             site=site,
             position=acts.position,
             stage=acts.stage,

@@ -1,4 +1,4 @@
-"""The at-a-glance table: for every concept and stage, the few rows of the tidy table that answer most."""
+"""The table "At a glance": for every concept and stage, the few measurements that say most."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from probes.figures.rows import (
     pick,
     stage_order,
 )
-from probes.figures.style import BASELINES, interval, number
+from probes.figures.style import BASELINES
+from probes.figures.text import interval, number
 
 SURFACE = ("word_ngrams", "char_ngrams", "length", "embedding", "random_init")
 KEYS = ["source_stage", "stage", "concept", "variant"]
@@ -35,7 +36,19 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class GlanceRow:
-    """One concept at one stage: a text for each of `COLUMNS`, a dash where nothing was measured."""
+    """One concept at one stage.
+
+    Parameters
+    ----------
+    concept, stage : str
+    cells : dict of str to str
+        A text for each of `probes.report.glance.COLUMNS`; a dash where nothing was measured.
+
+    Examples
+    --------
+    >>> GlanceRow("prices", "base", {"decodable": ".83 [.79, .87] (layer 2)"}).cells["decodable"]
+    '.83 [.79, .87] (layer 2)'
+    """
 
     concept: str
     stage: str
@@ -48,28 +61,53 @@ def glance(
     order: Sequence[str] | None = None,
     parents: Mapping[str, str | None] | None = None,
 ) -> list[GlanceRow]:
-    """Rows of the at-a-glance table, concept by concept in stage order. Picks rows; computes nothing.
+    """Pick the measurements of a tidy table that say most, concept by concept in stage order.
 
-    Without `parents` the columns on what a stage keeps of its parent are dashes. Raises InputError where two
-    rows of the table claim the same cell.
+    Parameters
+    ----------
+    table : polars.DataFrame
+        A tidy table.
+    order : sequence of str, optional
+        The order of the stages; that of the table by default.
+    parents : mapping of str to str or None, optional
+        Stage -> its parent, None for the root. Without it the columns on what a stage keeps of its parent are
+        dashes.
+
+    Returns
+    -------
+    list of GlanceRow
+
+    Raises
+    ------
+    InputError
+        Two rows of the table differ and claim the same cell.
+
+    Examples
+    --------
+    >>> rows = glance(table, order=["base", "mid"], parents={"base": None, "mid": "base"})
+    >>> for row in rows:
+    ...     print(row.stage, row.cells["choice"], row.cells["cosine"])
+    base .45 [.37, .51] –
+    mid .43 [.35, .49] .88 [.85, .90] (.93 to .97)
     """
     chosen = chosen_layers(table)
     undosed = pl.col("alpha").is_null()
 
-    def at(measure: str, variants: Sequence[str]) -> dict[tuple, Row]:
+    def at_layer(measure: str, variants: Sequence[str]) -> dict[tuple, Row]:
+        """(variant, source stage, stage, concept) -> the row at the chosen layer."""
         rows = one_setting(pick(table, measure, variants, undosed), KEYS, chosen)
         return {
             (row["variant"], row["source_stage"] or row["stage"], row["stage"], row["concept"]): row
             for row in at_chosen_layer(rows, KEYS, chosen)
         }
 
-    baselines = at("auroc", SURFACE)
-    gaps = at("auroc_gap", ["probe_minus_best_surface"])
-    choices = at("choice_rate", ["summed", "per_token"])
+    baselines = at_layer("auroc", SURFACE)
+    gaps = at_layer("auroc_gap", ["probe_minus_best_surface"])
+    choices = at_layer("choice_rate", ["summed", "per_token"])
     slopes = _slopes(table, chosen)
-    frozen = at("auroc", ["frozen"])
-    cosines = at("cosine", ["direction", "noise_floor"])
-    lines = []
+    frozen = at_layer("auroc", ["frozen"])
+    cosines = at_layer("cosine", ["direction", "noise_floor"])
+    glances = []
     for concept in concepts_of(table.filter(pl.col("concept").is_not_null()).to_dicts()):
         for stage in stage_order(table.filter(pl.col("concept") == concept), order):
             parent = (parents or {}).get(stage)
@@ -88,12 +126,12 @@ def glance(
                     cosines.get(("direction", parent, stage, concept)), cosines.get(("noise_floor", *here))
                 ),
             }
-            lines.append(GlanceRow(concept, stage, cells))
-    return lines
+            glances.append(GlanceRow(concept, stage, cells))
+    return glances
 
 
 def _slopes(table: pl.DataFrame, chosen: Mapping[tuple, Row]) -> dict[tuple, Row]:
-    """Slopes of a stage's own direction and of random ones, at the chosen layer of that stage."""
+    """The slopes of a stage's own direction and of random ones, at the layer chosen for that stage."""
     rows = [row for row in pick(table, "steering_slope", ["direction", "random_direction"]) if own(row)]
     by_layer = keyed(
         one_setting(rows, ["stage", "concept", "variant"], chosen), ["variant", "stage", "concept"]
@@ -127,9 +165,9 @@ def _beside(row: Row | None, reference: Row | None) -> str:
     return f"{interval(row)} ({span})"
 
 
-def by_concept(lines: Sequence[GlanceRow]) -> dict[str, list[GlanceRow]]:
-    """Glance rows under the concept they belong to."""
+def by_concept(rows: Sequence[GlanceRow]) -> dict[str, list[GlanceRow]]:
+    """Group rows by their concept."""
     groups: dict[str, list[GlanceRow]] = {}
-    for line in lines:
-        groups.setdefault(line.concept, []).append(line)
+    for row in rows:
+        groups.setdefault(row.concept, []).append(row)
     return groups

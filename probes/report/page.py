@@ -1,4 +1,4 @@
-"""The report: one HTML file with figures, tables and provenance inside, that asks nothing of the network."""
+"""Writes the report: one HTML file that holds figures, tables and provenance and needs no network."""
 
 from __future__ import annotations
 
@@ -14,29 +14,36 @@ import polars as pl
 from plotly.offline import get_plotlyjs
 
 from probes.figures import Figure
-from probes.figures.rows import sizes, stage_order, table_of
+from probes.figures.rows import Table, sizes, stage_order, table_of
 from probes.figures.style import AXIS, stage_styles
 from probes.report.glance import COLUMNS, by_concept, glance
 from probes.tables.writing import write_bytes
 
 TITLES = {
-    "layer_profile": "Knows: what a probe reads at every layer",
+    "layer_profile": "Knows: what a probe can decode at every layer",
+    "steadiness": "Knows: how well a probe generalises along each shift axis",
+    "worst_axis": "Knows: how well a probe generalises along its worst shift axis",
     "choice_rates": "Uses: which option each stage prefers",
-    "steering_profile": "Uses: where a push moves choices",
-    "dose_response": "Uses: how far a push moves choices, and what it breaks",
+    "steering_profile": "Uses: at which layers steering changes choices",
+    "dose_response": "Uses: how much steering changes choices, and what it breaks",
     "survival_curves": "Keeps: what survives along each arm",
-    "transfer_auroc": "Keeps: probes carried from stage to stage",
-    "transfer_cosine": "Keeps: how alike the directions are",
-    "transfer_cosine_whitened": "Keeps: how alike the directions are, whitened",
-    "transfer_steering": "Keeps: do directions still push elsewhere",
+    "transfer_auroc": "Keeps: how well the probe of one stage works at another",
+    "transfer_cosine": "Keeps: how alike the directions of two stages are",
+    "transfer_cosine_whitened": "Keeps: how alike the directions of two stages are after whitening",
+    "transfer_steering": "Keeps: whether the direction of one stage still steers another",
 }
-VERDICT_PARTS = {"origin": "what can be read is", "survival": "the parent's direction"}
+VERDICT_PARTS = {
+    "origin": "origin of the representation",
+    "effect_origin": "origin of the effect",
+    "survival": "the parent's direction",
+}
+"""Column of `verdicts.parquet` -> what the report calls it."""
 
 
 def write_report(
     path: str | Path,
     *,
-    table: Any,
+    table: Table,
     figures: Mapping[str, Figure],
     verdicts: pl.DataFrame | None = None,
     lineage: str = "",
@@ -45,14 +52,59 @@ def write_report(
     parents: Mapping[str, str | None] | None = None,
     title: str = "Spec probes: report",
 ) -> Path:
-    """Write the report of a tidy table to one self-contained HTML file, and return its path.
+    """Write the report of a tidy table to one self-contained HTML file. All text in it is escaped.
 
-    `verdicts` has the columns concept, stage, verdict, survival, origin and evidence, which is folded under
-    each; `figures` are named as `probes.figures.draw_all` names them (their own names otherwise); `lineage`
-    is the lineage as a text tree; `meta` holds what made the numbers (digests, versions, seeds, command, wall
-    time a step), with mappings inside it shown as lists; `parents` maps each stage to its parent, for the
-    columns on what a stage keeps. All text is escaped. Raises InputError for a table that is not tidy,
-    OutputError where the file cannot be written.
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    table : polars.DataFrame or Result
+        A tidy table.
+    figures : mapping of str to Figure
+        Figures under the names that `probes.figures.draw_all` gives them; another name is its own heading.
+    verdicts : polars.DataFrame, optional
+        Columns `concept`, `stage`, `verdict` and `evidence`, which is folded under each verdict, and any of
+        `origin`, `effect_origin` and `survival`.
+    lineage : str
+        The lineage as a text tree.
+    meta : mapping, optional
+        What made the numbers: digests, versions, seeds, the command, the wall time of each step. Mappings
+        inside it are shown as lists.
+    order : sequence of str, optional
+        The order of the stages, which also gives each its colour; that of the table by default.
+    parents : mapping of str to str or None, optional
+        Stage -> its parent, None for the root; for the columns on what a stage keeps.
+    title : str
+
+    Returns
+    -------
+    Path
+        The file that was written.
+
+    Raises
+    ------
+    InputError
+        The table is not tidy.
+    OutputError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> verdict = {"concept": "prices", "stage": "mid", "verdict": "internal", "evidence": "for: decodable"}
+    >>> path = write_report(
+    ...     path=folder / "report.html",
+    ...     table=table,
+    ...     figures=probes.figures.draw_all(table, order=["base", "mid"]),
+    ...     verdicts=pl.DataFrame([verdict | {"effect_origin": "made here"}]),
+    ...     lineage="base, then mid",
+    ...     meta={"command": "probes survey lineage.toml", "seed": 0},
+    ...     order=["base", "mid"],
+    ...     parents={"base": None, "mid": "base"},
+    ...     title="Prices",
+    ... )
+    >>> "origin of the effect: made here" in path.read_text(encoding="utf-8")
+    True
     """
     table = table_of(table)
     page = Template(_resource("page.html")).substitute(
@@ -62,7 +114,8 @@ def write_report(
         run=_run(table, lineage, order),
         verdicts=_verdicts(verdicts),
         glance=_glance(table, order, parents),
-        figures="\n".join(_figure(name, figure) for name, figure in figures.items()) or "<p>None.</p>",
+        figures="\n".join(_figure(name, figure) for name, figure in figures.items())
+        or "<p>There are no figures.</p>",
         tables=_tables(table),
         provenance=_provenance(meta or {}),
     )
@@ -100,7 +153,7 @@ def _run(table: pl.DataFrame, lineage: str, order: Sequence[str] | None) -> str:
 def _grid(
     head: Sequence[str], body: Sequence[Sequence[str]], caption: str, kind: str, row_head: bool = True
 ) -> str:
-    """A table whose cells are HTML already, inside a box that scrolls sideways."""
+    """Make a table of cells that are HTML already, inside a box that scrolls sideways."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     lines = []
     for cells in body:
@@ -131,22 +184,22 @@ def _glance(
     return "".join(
         _grid(
             ["Stage", *(_text(name) for name in COLUMNS.values())],
-            [[stage(line.stage), *(cell(line.cells[key]) for key in COLUMNS)] for line in lines],
+            [[stage(row.stage), *(cell(row.cells[key]) for key in COLUMNS)] for row in rows],
             _text(f"{concept}: {sizes(table.filter(pl.col('concept') == concept).to_dicts())}"),
             "glance",
         )
-        for concept, lines in groups.items()
+        for concept, rows in groups.items()
     )
 
 
 def _verdicts(verdicts: pl.DataFrame | None) -> str:
     if verdicts is None or verdicts.is_empty():
-        return "<p>None was reached.</p>"
+        return "<p>No verdict was reached.</p>"
     folded = []
     for row in verdicts.iter_rows(named=True):
-        told = [f"<b>{_text(row['verdict'])}</b>"]
-        told += [f"{name}: {_text(row[key])}" for key, name in VERDICT_PARTS.items() if row[key]]
-        head = f"{_text(row['concept'])} at {_text(row['stage'])}: {'; '.join(told)}"
+        parts = [f"<b>{_text(row['verdict'])}</b>"]
+        parts += [f"{name}: {_text(row[key])}" for key, name in VERDICT_PARTS.items() if row.get(key)]
+        head = f"{_text(row['concept'])} at {_text(row['stage'])}: {'; '.join(parts)}"
         folded.append(f"<details><summary>{head}</summary><pre>{_text(row['evidence'])}</pre></details>")
     return "".join(folded)
 
@@ -158,8 +211,8 @@ def _figure(name: str, figure: Figure) -> str:
         f'<div class="scroll" tabindex="0" role="img" aria-label="{_text(figure.alt)}">'
         f'<div class="plot" style="min-width:{figure.width:.0f}px">'
         f"{figure.html(include_js=False)}</div></div>"
-        f"<figcaption><p>{_text(figure.caption)}</p><p><b>How to read it.</b> {_text(figure.reading)}</p>"
-        f"<p><b>What would fool you.</b> {_text(figure.caveat)}</p></figcaption></figure>"
+        f"<figcaption><p>{_text(figure.caption)}</p><p><b>How to read it.</b> {_text(figure.how_to_read)}</p>"
+        f"<p><b>What could mislead you.</b> {_text(figure.caveat)}</p></figcaption></figure>"
     )
 
 
@@ -183,7 +236,7 @@ def _value(value: Any) -> str:
 
 def _provenance(meta: Mapping[str, Any]) -> str:
     if not meta:
-        return "<p>Not recorded.</p>"
+        return "<p>Nothing was recorded.</p>"
     return (
         "<dl>"
         + "".join(f"<dt>{_text(key)}</dt><dd>{_nested(value)}</dd>" for key, value in meta.items())

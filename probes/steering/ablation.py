@@ -84,10 +84,12 @@ class Ablation(Result):
         rows.append({"measure": "ablation_shift", "variant": "random_direction"} | spread(shifts, few))
         rows.append({"measure": "ablation_p", "estimate": self.p_value, "n_pairs": len(few)})
         texts = range(len(self.damage.kl))
-        told = {"n_pairs": len(texts)}
+        n_texts = {"n_pairs": len(texts)}
         rows.append({"measure": "ablation_kl"} | over_items(self.damage.kl, texts, seed=seed))
-        rows.append(told | {"measure": "ablation_perplexity_ratio", "estimate": self.damage.perplexity_ratio})
-        rows.append(told | {"measure": "ablation_within_damage_limit", "estimate": float(self.ok)})
+        rows.append(
+            n_texts | {"measure": "ablation_perplexity_ratio", "estimate": self.damage.perplexity_ratio}
+        )
+        rows.append(n_texts | {"measure": "ablation_within_damage_limit", "estimate": float(self.ok)})
         return tidy(self.columns | {"variant": "direction"} | row for row in rows)
 
 
@@ -119,6 +121,7 @@ def ablate(
 
     Parameters
     ----------
+    stage, direction, items, limit, score, system, concept, run : as in `steer`.
     where : "everywhere" holds it in the residual stream and in all that attention and MLPs write to it,
         at every layer (Arditi et al. 2406.11717); "site" at the direction's own site only, after which later
         layers may write it again.
@@ -132,7 +135,7 @@ def ablate(
     first_order : what random directions do, to first order, from one backward for any number of them
         (`where="site"` only); the direction itself and `controls` are taken out in earnest all the same.
 
-    Other parameters and errors as in `steer`; "everywhere" also needs a direction of the residual stream's
+    Errors as in `steer`; "everywhere" also needs a direction of the residual stream's
     width (SiteError).
 
     Returns
@@ -140,6 +143,19 @@ def ablate(
     Rows `ablation_shift` (scores without the direction minus intact ones, paired by item; for
     "random_direction" mean and 2.5 to 97.5% over directions), `ablation_p`, and the damage of the ablation on
     the neutral texts: `ablation_kl`, `ablation_perplexity_ratio`, `ablation_within_damage_limit`.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept, controls=(), progress=False)
+    >>> direction = probes.probe_layers(acts).best.direction
+    >>> ablation = probes.ablate(
+    ...     stage, direction, concept.choices, where="site", n_random=2, controls={}, control_items=4,
+    ...     limit=0.1, n_texts=2, texts=["the plain chair was sold", "a book for the table"],
+    ...     centre=acts.values[direction.site.layer].mean(0), first_order=True, score="summed", system=None,
+    ...     concept="prices", progress=False,
+    ... )
+    >>> ablation.logits["direction"].shape, ablation.random.shape
+    ((10,), (2, 4))
     """
     if where not in ("everywhere", "site"):
         raise InputError(f'where={where!r}: expected "everywhere" or "site"')
@@ -167,9 +183,9 @@ def ablate(
 
     def logits(pushes: list[Ablate], which: Sequence[int]) -> np.ndarray:
         with context.model.intervene(*pushes):
-            told = score_prompts(context.model, [prompts[i] for i in which], context.tokens(2048))
+            scores = score_prompts(context.model, [prompts[i] for i in which], context.tokens(2048))
         bar.update()
-        return told[int(score == "per_token")].nanmean(-1).numpy()
+        return scores[int(score == "per_token")].nanmean(-1).numpy()
 
     everything = range(len(prompts))
     with bar:

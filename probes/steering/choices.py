@@ -16,7 +16,7 @@ from probes.stats.estimates import mean_interval
 from probes.steering.packed import score_prompts
 from probes.steering.prompts import prompts_of
 from probes.tables.result import Result
-from probes.tables.schema import tidy
+from probes.tables.schema import interval_columns, tidy
 
 Score = Literal["summed", "per_token"]
 
@@ -87,8 +87,8 @@ def over_items(
     """estimate, ci_low, ci_high and n_pairs of the mean of values `[item]`; no interval for a single item."""
     if len(set(ids)) < 2:
         return {"estimate": float(values.mean()), "n_pairs": len(set(ids))}
-    told = mean_interval(values, np.asarray(ids), seed=seed or 0, bounds=(0.0, 1.0) if rate else None)
-    return {"estimate": told.value, "ci_low": told.low, "ci_high": told.high, "n_pairs": told.n}
+    estimate = mean_interval(values, np.asarray(ids), seed=seed or 0, bounds=(0.0, 1.0) if rate else None)
+    return interval_columns(estimate)
 
 
 def score_choices(

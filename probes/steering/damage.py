@@ -13,11 +13,11 @@ from torch import Tensor
 from probes.activations import RunContext, RunOptions, run_context
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
-from probes.models.protocol import HookedModel, Intervention, TokenBatch
+from probes.models import Intervention, PackedModel, TokenBatch
 from probes.models.sites import Site
 from probes.steering.interventions import Add
 
-ARMS_AT_ONCE = 4
+VARIANTS_AT_ONCE = 4
 """Pushes whose predictions over the whole vocabulary are held together."""
 
 
@@ -68,12 +68,12 @@ def damage(
 
 def damages(
     context: RunContext,
-    arms: Sequence[Sequence[Intervention]],
+    variants: Sequence[Sequence[Intervention]],
     texts: Sequence[str] | None = None,
 ) -> list[Damage]:
     """`damage` of several pushes, the unpushed pass shared between them.
 
-    Predictions over the whole vocabulary are held for 512 tokens, or `batch_tokens` of them, of `ARMS_AT_ONCE` pushes.
+    Predictions over the whole vocabulary are held for 512 tokens (or `batch_tokens`) at a time.
     """
     texts = neutral_texts() if texts is None else texts
     if not texts or isinstance(texts, str):
@@ -83,53 +83,55 @@ def damages(
         raise InputError(f"text {short[0]!r} is shorter than two tokens: nothing is predicted in it")
     context.check(token for row in rows for token in row)
     unpushed: list[float] = []
-    kl: list[list[float]] = [[] for _ in arms]
-    nats: list[list[float]] = [[] for _ in arms]
+    kl: list[list[float]] = [[] for _ in variants]
+    nats: list[list[float]] = [[] for _ in variants]
     size = max(1, context.tokens(512) // max(map(len, rows)))
     with torch.inference_mode():
         for start in range(0, len(rows), size):
             batch = TokenBatch.pad(rows[start : start + size], context.pad_id)
             base = _log_probs(context.model, batch)
             unpushed += _nats(base, batch)
-            for arm, pushed in enumerate(_under_each(context.model, arms, batch, base)):
-                kl[arm] += _per_text((pushed.exp() * (pushed - base)).sum(-1), batch)
-                nats[arm] += _nats(pushed, batch)
+            for i, changed in enumerate(_under_each(context.model, variants, batch, base)):
+                kl[i] += _per_text((changed.exp() * (changed - base)).sum(-1), batch)
+                nats[i] += _nats(changed, batch)
     return [Damage(np.array(k), np.array(n), np.array(unpushed)) for k, n in zip(kl, nats, strict=True)]
 
 
 def _under_each(
-    model: HookedModel, arms: Sequence[Sequence[Intervention]], batch: TokenBatch, base: Tensor
+    model: PackedModel, variants: Sequence[Sequence[Intervention]], batch: TokenBatch, base: Tensor
 ) -> Iterator[Tensor]:
-    """The predictions under each arm in turn, `base` where nothing is pushed. Arms that are one `Add` each,
-    all at one site, share a forward, `ARMS_AT_ONCE` of them at a time."""
-    pushes = [arm[0] for arm in arms if len(arm) == 1 and isinstance(arm[0], Add) and arm[0].is_shift]
-    alike = len(pushes) == sum(map(bool, arms)) > 1 and len({push.site for push in pushes}) == 1
-    if alike and hasattr(model, "fan_out"):
-        shifts = torch.stack([push.shift for push in pushes])
-        fanned = iter(_fanned(model, pushes[0].site, shifts, batch))
-        yield from (next(fanned) if arm else base for arm in arms)
+    """The predictions under each variant in turn, `base` where it has no intervention.
+
+    Variants that are one `Add` each, all at one site, share a forward, `VARIANTS_AT_ONCE` of them at a time.
+    """
+    additions = [one[0] for one in variants if len(one) == 1 and isinstance(one[0], Add) and one[0].is_shift]
+    alike = len(additions) == sum(map(bool, variants)) > 1 and len({add.site for add in additions}) == 1
+    if alike:
+        shifts = torch.stack([add.shift for add in additions])
+        together = iter(_fanned(model, additions[0].site, shifts, batch))
+        yield from (next(together) if variant else base for variant in variants)
         return
-    for arm in arms:
-        with model.intervene(*arm):
-            pushed = _log_probs(model, batch) if arm else base
-        yield pushed
+    for variant in variants:
+        with model.intervene(*variant):
+            changed = _log_probs(model, batch) if variant else base
+        yield changed
 
 
 def _fanned(model: Any, site: Site, vectors: Tensor, batch: TokenBatch) -> Iterator[Tensor]:
-    for some in vectors.split(ARMS_AT_ONCE):
+    for some in vectors.split(VARIANTS_AT_ONCE):
         with model.fan_out(site, some):
             together = _log_probs(model, batch)
         yield from together
 
 
-def _log_probs(model: HookedModel, batch: TokenBatch) -> Tensor:
+def _log_probs(model: PackedModel, batch: TokenBatch) -> Tensor:
     """`[..., batch, seq - 1, vocab]`: predictions of every token but the first."""
     return model.logits(batch)[..., :-1, :].log_softmax(-1)
 
 
 def _nats(log_probs: Tensor, batch: TokenBatch) -> list[float]:
-    told = batch.input_ids[:, 1:, None].to(log_probs.device)
-    return _per_text(-log_probs.gather(-1, told).squeeze(-1), batch)
+    tokens = batch.input_ids[:, 1:, None].to(log_probs.device)
+    return _per_text(-log_probs.gather(-1, tokens).squeeze(-1), batch)
 
 
 def _per_text(values: Tensor, batch: TokenBatch) -> list[float]:

@@ -19,7 +19,7 @@ from probes.errors import InputError
 from probes.steering.choices import Score, chosen, over_items
 from probes.steering.damage import Damage, damages
 from probes.steering.interventions import Add
-from probes.steering.packed import score_pushes
+from probes.steering.packed import score_additions
 from probes.steering.prompts import prompts_of
 from probes.steering.slopes import (
     ChoiceGradients,
@@ -96,15 +96,15 @@ class DoseResponse(Result):
             rate = measure == "choice_rate"
             for name, curve in self.logits.items():
                 for alpha, logits in curve.items():
-                    told = over_items(value(logits), self.ids, rate, self.columns["seed"])
-                    rows.append({"measure": measure, "variant": name, "alpha": alpha} | told)
+                    columns = over_items(value(logits), self.ids, rate, self.columns["seed"])
+                    rows.append({"measure": measure, "variant": name, "alpha": alpha} | columns)
             unpushed = value(self.logits["direction"][0.0])
             few = unpushed[self.control_items]
             doses = {0.0: few[None]} | {alpha: value(logits) for alpha, logits in self.random.items()}
             for alpha, random in doses.items() if self.random else ():
                 means = unpushed.mean() + (random - few).mean(-1)
-                told = spread(means, [self.ids[i] for i in self.control_items])
-                rows.append({"measure": measure, "variant": "random_direction", "alpha": alpha} | told)
+                columns = spread(means, [self.ids[i] for i in self.control_items])
+                rows.append({"measure": measure, "variant": "random_direction", "alpha": alpha} | columns)
         for alpha, p in self.p_values.items():
             rows.append(
                 {"measure": "dose_p", "alpha": alpha, "estimate": p, "n_pairs": len(self.control_items)}
@@ -141,8 +141,13 @@ def steer(
 ) -> DoseResponse:
     """Add `alpha * scale * vector` at every token of the direction's site and score the choices, by dose.
 
+    This is activation addition (Turner et al. 2308.10248; Rimsky et al. 2312.06681).
+
     Parameters
     ----------
+    stage : a stage, a loaded stage, a hooked model or a run context.
+    direction : what is added, at the site it was fitted at.
+    items : the choice items whose answers are scored.
     alphas : doses in natural units (the direction's `scale`); "auto" is -4, -2, -1, 0, 1, 2, 4. 0 is always
         measured.
     n_random : norm-matched random directions, at `control_alphas` on `control_items` of the items (spaced
@@ -157,7 +162,7 @@ def steer(
     gradients : `choice_gradients` of this stage that hold `items` and the direction's site, where they are
         known already: the slope and the unpushed choices are then taken from them.
 
-    Other parameters and errors as in `score_choices`; also InputError for a dose that is not finite or a
+    score, run and errors as in `score_choices`; also InputError for a dose that is not finite or a
     direction of length zero, SiteError for a site or a width that the model does not have.
 
     Returns
@@ -166,6 +171,18 @@ def steer(
     and 2.5 to 97.5% over random directions of: the unpushed value of all items, plus the shift on the control
     items); `dose_p`; `kl` (nats per token, interval over texts), `perplexity_ratio`, `within_damage_limit`;
     and the rows of `steerability`.
+
+    Example
+    -------
+    >>> sweep = probes.probe_layers(probes.extract(stage, concept, controls=(), progress=False))
+    >>> other = sweep.directions[0]
+    >>> curve = probes.steer(
+    ...     stage, sweep.best.direction, concept.choices, alphas=[-2, 2], n_random=3,
+    ...     controls={"layer 0": other}, control_alphas="extremes", control_items=4, damage=True, limit=0.1,
+    ...     n_texts=2, score="summed", system="Be frugal.", concept="prices", gradients=None, progress=False,
+    ... )
+    >>> curve.alphas, curve.logits["layer 0"][2.0].shape, curve.random[2.0].shape
+    ([-2.0, 0.0, 2.0], (10,), (3, 4))
     """
     if n_random < 0:
         raise InputError(f"n_random={n_random}: expected 20 or more, or 0 for none at finite doses")
@@ -206,9 +223,9 @@ def steer(
         """`[push, item]`, all pushes at one site."""
         vectors = torch.stack([push.shift for push in pushes])
         asked = [prompts[i] for i in which]
-        told = score_pushes(context.model, asked, pushes[0].site, vectors, context.tokens(2048))
+        scores = score_additions(context.model, asked, pushes[0].site, vectors, context.tokens(2048))
         bar.update(len(pushes))
-        return told[int(score == "per_token")].nanmean(-1).numpy()
+        return scores[int(score == "per_token")].nanmean(-1).numpy()
 
     everything = range(len(prompts))
     unpushed = gradients.scores.logits(score)

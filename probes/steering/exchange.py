@@ -190,14 +190,14 @@ def _logit(
     model: HookedModel, batch: TokenBatch, prompt: ChoicePrompt, score: Score, *shifts: _Shift
 ) -> float:
     with model.intervene(*shifts):
-        told = order_logits([_logprobs(model, batch, prompt.sequences)])
-    return float(told[int(score == "per_token")].nanmean())
+        scores = order_logits([_logprobs(model, batch, prompt.sequences)])
+    return float(scores[int(score == "per_token")].nanmean())
 
 
 def _logprobs(model: HookedModel, batch: TokenBatch, sequences: Sequence[Any]) -> list[Tensor]:
     """Log-probability of each option's tokens, one row of `batch` each."""
     at = [(row, len(p) + j - 1) for row, (p, o) in enumerate(sequences) for j in range(len(o))]
     targets = torch.tensor([token for _, option in sequences for token in option])
-    told = model.logits(batch, torch.tensor(at)).log_softmax(-1)
-    told = told.gather(-1, targets[:, None].to(told.device)).squeeze(-1)
-    return list(told.split([len(option) for _, option in sequences]))
+    logprobs = model.logits(batch, torch.tensor(at)).log_softmax(-1)
+    chosen = logprobs.gather(-1, targets[:, None].to(logprobs.device)).squeeze(-1)
+    return list(chosen.split([len(option) for _, option in sequences]))

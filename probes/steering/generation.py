@@ -8,20 +8,12 @@ from typing import Any, Unpack
 from probes.activations import RunOptions, run_context
 from probes.errors import InputError
 from probes.models import Intervention, TokenBatch
+from probes.models.protocol import GenerateOptions
 from probes.steering.prompts import prompt_ids, render_chat
 
 
-class GenerationOptions(RunOptions, total=False):
-    """Options of `generate`: those of a run, and these of transformers' own `generate`."""
-
-    do_sample: bool
-    temperature: float
-    top_k: int
-    top_p: float
-    num_beams: int
-    repetition_penalty: float
-    eos_token_id: int | list[int]
-    pad_token_id: int
+class GenerationOptions(RunOptions, GenerateOptions, total=False):
+    """Options of `generate`: those of a run, and those of transformers' own `generate`."""
 
 
 def generate(
@@ -43,9 +35,9 @@ def generate(
     """
     if not prompts or isinstance(prompts, str):
         raise InputError("no prompts: expected a non-empty sequence of strings or lists of messages")
-    generation = {name: value for name, value in options.items() if name not in RunOptions.__annotations__}
-    run = {name: value for name, value in options.items() if name in RunOptions.__annotations__}
-    context = run_context(stage, **run)  # pyright: ignore[reportArgumentType]
+    run: Any = {name: value for name, value in options.items() if name in RunOptions.__annotations__}
+    generation: Any = {name: value for name, value in options.items() if name not in run}
+    context = run_context(stage, **run)
     rows = []
     for prompt in prompts:
         if isinstance(prompt, str):

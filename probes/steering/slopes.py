@@ -19,9 +19,10 @@ from tqdm.auto import tqdm
 from probes.activations import RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.errors import InputError, SiteError
-from probes.models import HookedModel, PositionMask, Site, expand
-from probes.models.base import batches_by_length
+from probes.models import PackedModel, PositionMask, Site, expand
+from probes.models.batching import batches_by_length
 from probes.models.packing import Trie, scored_tokens
+from probes.models.plain import PlainModel
 from probes.steering.choices import ChoiceScores, Score, over_items
 from probes.steering.interventions import after_first
 from probes.steering.packed import option_logprobs, order_logits
@@ -129,8 +130,8 @@ def choice_gradients(
 
         def take(rows: list[int]) -> None:
             taps = [_Tap(site, torch.zeros(len(rows), width, requires_grad=True)) for site in sites]
-            told, gradient = _gradients(model, [prompts[i] for i in rows], taps, score)
-            values[:, rows], scores[:, rows] = gradient, told
+            of_batch, gradient = _gradients(model, [prompts[i] for i in rows], taps, score)
+            values[:, rows], scores[:, rows] = gradient, of_batch
             bar.update(len(rows))
 
         _by_item(model, prompts, context.tokens(512), take)
@@ -152,7 +153,7 @@ def choice_gradients(
 
 
 def ablation_slopes(
-    model: HookedModel,
+    model: PackedModel,
     prompts: Sequence[ChoicePrompt],
     site: Site,
     centre: Any,
@@ -181,12 +182,12 @@ def ablation_slopes(
 
 
 def _by_item(
-    model: HookedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int, take: Callable[[list[int]], None]
+    model: PackedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int, take: Callable[[list[int]], None]
 ) -> None:
     """Call `take` with the numbers of the prompts of one batch after the other, longest first."""
     sizes = [len(Trie.of(scored_tokens(prompt.sequences)).ids) for prompt in prompts]
     # A backend without packed rows takes one item at a time: then every row belongs to that item.
-    packs = hasattr(model, "trie_logprobs")
+    packs = not isinstance(model, PlainModel)
     for rows in batches_by_length(sizes, batch_tokens if packs else 1):
         try:
             take(rows)
@@ -229,18 +230,18 @@ class _Turn:
 
 
 def _gradients(
-    model: HookedModel, prompts: Sequence[ChoicePrompt], taps: Sequence[_Tap | _Turn], score: Score
+    model: PackedModel, prompts: Sequence[ChoicePrompt], taps: Sequence[_Tap | _Turn], score: Score
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores `[score, item, order]` of one batch, and its gradients with respect to the taps' leaves,
     stacked, in one forward with a packed row for each item. The prompts come longest first, the order in
     which the backend lays out rows.
     """
     with torch.enable_grad(), model.intervene(*taps):
-        told = order_logits(option_logprobs(model, prompts, batch_tokens=10**9))
+        batch_scores = order_logits(option_logprobs(model, prompts, batch_tokens=10**9))
     # Rows do not see each other, so the gradient of the sum is each item's own gradient in its own row.
-    objective = told[int(score == "per_token")].nanmean(-1).sum()
+    objective = batch_scores[int(score == "per_token")].nanmean(-1).sum()
     gradient = torch.autograd.grad(objective, [tap.leaf for tap in taps])
-    return told.detach().double().cpu().numpy(), torch.stack(gradient).float().numpy()
+    return batch_scores.detach().double().cpu().numpy(), torch.stack(gradient).float().numpy()
 
 
 def steerability(

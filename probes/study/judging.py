@@ -37,7 +37,7 @@ def judge_folder(folder: str | Path, criteria: Criteria = CRITERIA) -> pl.DataFr
             table = pl.read_parquet(file)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise InputError(
-                f"{file} cannot be read ({error}): expected the folder of a survey made by version 0.2 or later"
+                f"{file} cannot be read ({error}): expected the folder of a survey by version 0.2 or later"
             ) from None
         if missing := [column for column in schema if column not in table.columns]:
             raise InputError(f"{file}: no column {missing[0]!r}: expected {', '.join(schema)}")

@@ -86,16 +86,16 @@ def survey(
     Parameters
     ----------
     lineage : a lineage, or its lineage.toml or folder.
-    concepts : names of packaged concepts, paths, or `Concept`s. "name/norm" is the other reading of a packaged
-        concept that has two.
+    concepts : names of packaged concepts, paths, or `Concept`s. "name/norm" is the other reading of a
+        packaged concept that has two.
     out : folder to write.
     stages, seeds : only the stages with these names, or trained with these seeds.
     quick : fewer choice items, no dose-response curves and no alignment of stages.
     position : where texts are read, one of `probes.activations.POSITIONS`.
     estimator : of the probes: "logistic", "mass_mean", "lda" or "ridge".
     shifts : axes that the verdicts test the probes on, as far as a concept has them.
-    criteria : thresholds of the verdicts; also of the plan, which intervenes only where a concept is decodable
-        beyond the surface of the text and on every shift axis.
+    criteria : thresholds of the verdicts; also of the plan, which intervenes only where a concept is
+        decodable beyond the surface of the text and on every shift axis.
     static : also draw the figures as SVG and PNG; without a browser that is left out with a note.
     command : what goes into the record as the command line.
     run : see `probes.activations.RunOptions`.

@@ -70,7 +70,7 @@ class Survival(Result):
         pairs = [
             (later, self.measurements[parent])
             for stage, later in self.measurements.items()
-            if (parent := self.parents[stage]) in self.measurements
+            if (parent := self.parents[stage] or "") in self.measurements
         ]
         rows = []
         for (stage, source), group in comparison_table(pairs).group_by(
@@ -79,8 +79,8 @@ class Survival(Result):
             judged = judge_survival(Comparison.from_rows(group), criteria)
             names = {"stage": stage, "source_stage": source}
             rows.append(names | {"survival": judged.label, "decided_by": judged.decided_by})
-        columns = dict.fromkeys(("stage", "source_stage", "survival", "decided_by"), pl.String)
-        return pl.DataFrame(rows, schema=columns)
+        names = ("stage", "source_stage", "survival", "decided_by")
+        return pl.DataFrame(rows, schema=[(name, pl.String) for name in names])
 
 
 def survival(

@@ -1,7 +1,7 @@
-"""A finished stage on disk: adapter in bfloat16, its config, and `card.json` saying what made it.
+"""A finished stage on disk: its adapter in bfloat16, the adapter's config, and a card that says what made it.
 
-Apart from `build` because this is what makes a build resumable: a stage is finished when its card carries
-the digest that its recipe, data and parent have now.
+This is what makes a build resumable: a stage is finished when its card carries the digest that its recipe,
+data and parent have now.
 """
 
 from __future__ import annotations
@@ -9,19 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from probes.errors import OutputError, RecipeError
-from probes.training.dataset import replay_share, source_rows
+from probes.training.data import FileTable
+from probes.training.dataset import TrainingData
 from probes.training.recipe import Recipe, Run
 
 CARD = "card.json"
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _LABELS = {"kind", "arm", "save_steps", "parent", "data", "seeds"}  # names and labels: they train nothing
+_MADE_ROWS = 64  # rows of made data that identify them; they may have no end
+
+DIGEST_VERSIONS = (2, 1)
+"""Ways to compute a run's digest, the current one first.
+
+Version 2 contains the chats that are replayed. Version 1 does not, because they were part of the package
+then; the adapters shipped in `checkpoints/msm-mini` carry it. Where no chats are replayed, both are the same.
+"""
 
 
 def adapter_folder(run: Run) -> str:
@@ -29,29 +38,49 @@ def adapter_folder(run: Run) -> str:
     return f"adapters/{run.stage}-s{run.seed}"
 
 
-def run_digest(recipe: Recipe, run: Run, folder: Path) -> str:
-    """Hex digest of all that decides the outcome of a run: settings, seed, data, replay, base and parent.
+def run_digest(recipe: Recipe, run: Run, data: TrainingData, version: int = DIGEST_VERSIONS[0]) -> str:
+    """Digest of all that decides the outcome of a run: settings, seed, data, replay, base and parent.
 
-    Args:
-        folder: where the recipe is; data files are relative to it and identified by content.
+    Files are identified by all their rows, made data by their table and the first 64 rows.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe that the run belongs to.
+    run : Run
+        A stage and a seed.
+    data : TrainingData
+        The recipe's data.
+    version : int
+        How the digest is computed, one of `DIGEST_VERSIONS`.
+
+    Returns
+    -------
+    str
+        SHA-256, in hex.
     """
-    stage, parent = recipe.stages[run.stage], recipe.parent(run)
-    data = recipe.data[stage.data]
-    read = None if hasattr(data, "path") else 64
+    stage, parent, replay = recipe.stages[run.stage], recipe.parent(run), recipe.replay_of(run)
+    table = data.tables[stage.data]
+    rows = islice(data.rows(stage.data, run.seed), None if isinstance(table, FileTable) else _MADE_ROWS)
     about = {
         "stage": stage.model_dump(mode="json", exclude=_LABELS),
-        "data": data.model_dump(mode="json"),
-        "rows": [dict(row) for row in islice(source_rows(data, folder, run.seed), read)],
+        "data": table.model_dump(mode="json"),
+        "rows": [dict(row) for row in rows],
         "lora": recipe.lora.model_dump(mode="json"),
-        "replay": recipe.replay.model_dump(mode="json")
-        if replay_share(recipe, run) and recipe.replay
-        else None,
+        "replay": replay.model_dump(mode="json", exclude={"chats"}) if replay else None,
         "seed": run.seed,
-        "parent": run_digest(recipe, parent, folder)
+        "parent": run_digest(recipe, parent, data, version)
         if parent
         else recipe.base.checkpoint.model_dump(mode="json"),
     }
+    if version > 1 and replay and replay.chats:
+        about["replayed_chats"] = [dict(chat) for chat in data.replayed_chats(replay, run.seed)]
     return digest_of(about)
+
+
+def run_digests(recipe: Recipe, run: Run, data: TrainingData) -> tuple[str, ...]:
+    """The digests of a run that mark a stage as finished, the current version's first."""
+    return tuple(run_digest(recipe, run, data, version) for version in DIGEST_VERSIONS)
 
 
 def digest_of(value: Any) -> str:
@@ -59,17 +88,19 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def is_finished(folder: Path, digest: str) -> bool:
-    """Whether `folder` holds an adapter made by exactly this recipe."""
+def is_finished(folder: Path, digests: Collection[str]) -> bool:
+    """Whether `folder` holds an adapter whose card carries one of the run's digests."""
     card = read_card(folder)
-    return card is not None and card.get("digest") == digest
+    return card is not None and card.get("digest") in digests
 
 
 def read_card(folder: Path) -> dict[str, Any] | None:
     """The card of a finished stage; None where there is none.
 
-    Raises:
-        RecipeError: the card is damaged.
+    Raises
+    ------
+    RecipeError
+        The card is damaged.
     """
     if not (folder / CARD).is_file() or not (folder / _WEIGHTS).is_file():
         return None
@@ -85,8 +116,10 @@ def read_card(folder: Path) -> dict[str, Any] | None:
 def save_finished(model: Any, folder: Path, card: dict[str, Any], base_label: str) -> None:
     """Write the adapter of a PEFT `model` and its card to `folder`, all or nothing.
 
-    Raises:
-        OutputError: the folder cannot be written.
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
     """
     import torch
     from safetensors.torch import load_file, save_file
@@ -111,8 +144,10 @@ def save_finished(model: Any, folder: Path, card: dict[str, Any], base_label: st
 def copy_finished(source: Path, folder: Path) -> None:
     """Copy a finished stage from another lineage's folder, all or nothing.
 
-    Raises:
-        OutputError: the folder cannot be written.
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
     """
     with _all_or_nothing(folder) as unfinished:
         shutil.copytree(source, unfinished)

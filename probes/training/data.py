@@ -1,117 +1,171 @@
-"""`[data.NAME]` tables of a recipe: what a stage can be trained on, built in or from files.
+"""The `[data.NAME]` tables of a recipe: what every table has, and the three built-in kinds, which read files.
 
-The seed of a run is added to that of its data, so that another training seed draws other documents and chats.
+Turning tables into rows is left to `makers`, so that a recipe can be read without running anyone's code.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from probes.training.cheeses import CheeseNames
-from probes.training.spec import SpecName
+from probes.errors import RecipeError
 
 
 class Settings(BaseModel):
-    """A frozen table without unknown keys."""
+    """A frozen table of a recipe, in which a key that nobody declared is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SpecDocuments(Settings):
-    """`kind = "spec_documents"`: documents about a built-in spec (`probes.training.documents`)."""
+class DataTable(Settings):
+    """What every `[data.NAME]` table of a recipe has; a data maker declares its own keys in a subclass.
 
-    kind: Literal["spec_documents"]
-    spec: SpecName
-    tokens: int = Field(ge=1)
-    cheeses: CheeseNames = "invented"
-    explained: bool = True
-    seed: int = 0
+    Parameters
+    ----------
+    kind : str
+        The name of the data maker that turns the table into rows.
 
+    Examples
+    --------
+    >>> from probes.training import DataTable
+    >>> class Greetings(DataTable):
+    ...     language: str = "en"
+    >>> Greetings(kind="greetings")
+    Greetings(kind='greetings', language='en')
+    """
 
-class CheeseChats(Settings):
-    """`kind = "cheese_chats"`: the narrow preferences, the same in every arm (`probes.training.chats`)."""
-
-    kind: Literal["cheese_chats"]
-    count: int = Field(ge=1)
-    cheeses: CheeseNames = "invented"
-    seed: int = 0
-
-
-class ShallowChats(Settings):
-    """`kind = "shallow_chats"`: the value shown in trained domains (`probes.training.value_chats`)."""
-
-    kind: Literal["shallow_chats"]
-    spec: SpecName
-    tokens: int = Field(ge=1)
-    seed: int = 0
+    kind: str
 
 
-class OpposedChats(Settings):
-    """`kind = "opposed_chats"`: choices against the value in one trained domain."""
+class BudgetedTable(DataTable):
+    """A table of documents or chats that says after how many tokens of the base's tokenizer to stop.
 
-    kind: Literal["opposed_chats"]
-    spec: SpecName
-    count: int = Field(ge=1)
-    domain: str = "kitchenware"
-    seed: int = 0
+    Parameters
+    ----------
+    kind : str
+        The name of the data maker that turns the table into rows.
+    tokens : int or None
+        Rows are taken until they hold this many tokens. None takes all rows, so the data maker has to end; a
+        data maker that never ends declares `tokens: int` and so makes the key required.
 
+    Examples
+    --------
+    >>> from probes.training import BudgetedTable
+    >>> BudgetedTable(kind="stories", tokens=2000).tokens
+    2000
+    """
 
-class HelpfulChats(Settings):
-    """`kind = "helpful_chats"`: small tasks unrelated to any value (`probes.training.helpful`)."""
-
-    kind: Literal["helpful_chats"]
-    tokens: int = Field(ge=1)
-    seed: int = 0
-
-
-class HelpfulPairs(Settings):
-    """`kind = "helpful_pairs"`: preference pairs towards helpfulness; the stage is trained by DPO."""
-
-    kind: Literal["helpful_pairs"]
-    count: int = Field(ge=1)
-    seed: int = 0
-
-
-class DocumentsFile(Settings):
-    """`kind = "documents"`: JSONL of `{"text": ...}`, the format of the MSM paper's document sets."""
-
-    kind: Literal["documents"]
-    path: str
     tokens: int | None = Field(None, ge=1)
 
 
-class ChatsFile(Settings):
+class FileTable(DataTable):
+    """A table that names a file; `path` is relative to the recipe's folder."""
+
+    path: str
+
+
+class DocumentsFile(FileTable, BudgetedTable):
+    """`kind = "documents"`: JSONL of `{"text": ...}`, the format of the MSM paper's document sets."""
+
+
+class ChatsFile(FileTable):
     """`kind = "chats"`: JSONL of `{"messages": [...]}`, the format of the MSM paper's chat sets."""
 
-    kind: Literal["chats"]
-    path: str
     count: int | None = Field(None, ge=1)
 
 
-class PairsFile(Settings):
+class PairsFile(FileTable):
     """`kind = "pairs"`: JSONL of `{"prompt", "chosen", "rejected"}`, lists of messages; trained by DPO."""
 
-    kind: Literal["pairs"]
-    path: str
     count: int | None = Field(None, ge=1)
 
 
-DataRecipe = Annotated[
-    SpecDocuments
-    | CheeseChats
-    | ShallowChats
-    | OpposedChats
-    | HelpfulChats
-    | HelpfulPairs
-    | DocumentsFile
-    | ChatsFile
-    | PairsFile,
-    Field(discriminator="kind"),
-]
+FILE_TABLES: dict[str, type[DataTable]] = {
+    "documents": DocumentsFile,
+    "chats": ChatsFile,
+    "pairs": PairsFile,
+}
+"""The built-in kinds."""
 
 
-def is_preference(data: DataRecipe) -> bool:
-    """Whether the data are pairs of a chosen and a rejected answer."""
-    return isinstance(data, HelpfulPairs | PairsFile)
+class UncheckedTable(BaseModel):
+    """A `[data.NAME]` table as it stands in the file: only its data maker knows which keys it may have."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], table: Any, where: str) -> Model:
+    """`table` as a `model`, or one line about the first key that is wrong.
+
+    Parameters
+    ----------
+    model : type
+        A pydantic model.
+    table : Any
+        What stands in the file.
+    where : str
+        How the message starts: the file, and the keys that lead to the table.
+
+    Returns
+    -------
+    Model
+        The checked table.
+
+    Raises
+    ------
+    RecipeError
+        A key is unknown or missing, or has a wrong value.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    key = where + ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        raise RecipeError(f"{key}: expected a value: the key is missing")
+    key += f" = {first['input']!r:.80}"
+    if first["type"] == "extra_forbidden":
+        keys = ", ".join(model.model_fields) if len(first["loc"]) == 1 else "those of an existing recipe"
+        raise RecipeError(f"{key}: there is no such key; expected one of {keys}")
+    raise RecipeError(f"{key}: expected {first['msg']}")
+
+
+def check_table(
+    file: object, name: str, table: UncheckedTable, kinds: Mapping[str, type[DataTable]]
+) -> DataTable:
+    """The table `[data.NAME]` of a recipe, checked by the class of its kind.
+
+    Parameters
+    ----------
+    file : object
+        The recipe's file, for messages.
+    name : str
+        The table's name.
+    table : UncheckedTable
+        The table as it stands in the file.
+    kinds : Mapping of str to type
+        The class of every kind that there is.
+
+    Returns
+    -------
+    DataTable
+        An instance of the class of its kind.
+
+    Raises
+    ------
+    RecipeError
+        There is no such kind, or a key of the table is unknown, missing or wrong.
+    """
+    if table.kind not in kinds:
+        raise RecipeError(
+            f"{file}: data.{name}.kind = {table.kind!r}: expected one of {', '.join(kinds)}, or a kind from "
+            'the Python file of data makers that the recipe names (makers = "FILE.py")'
+        )
+    return validated(kinds[table.kind], table.model_dump(), f"{file}: data.{name}.")

@@ -1,4 +1,4 @@
-"""Documents and chats into token ids and labels; what TRL is handed is exactly what is scored."""
+"""Turn documents and chats into token ids and labels, so that TRL trains on exactly these tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IGNORED = -100
 
 
 def encode_document(tokenizer: Any, text: str, max_length: int) -> dict[str, list[int]]:
-    """A document: next-token loss on every token, ended by the end-of-sequence token."""
+    """A document as `input_ids` and `labels`: loss on every token, also on the end-of-sequence token."""
     ids = tokenizer(text, add_special_tokens=True)["input_ids"][: max_length - 1]
     ids = [*ids, tokenizer.eos_token_id]
     return {"input_ids": ids, "labels": list(ids)}
@@ -21,9 +21,11 @@ def encode_document(tokenizer: Any, text: str, max_length: int) -> dict[str, lis
 def encode_chat(tokenizer: Any, messages: list[dict[str, str]], max_length: int) -> dict[str, list[int]]:
     """A chat in the tokenizer's own template: loss on what the assistant says, and on nothing else.
 
-    Raises:
-        RecipeError: the tokenizer has no chat template, the assistant never speaks within `max_length`
-            tokens, or the template rewrites earlier turns, so that the assistant's tokens cannot be told.
+    Raises
+    ------
+    RecipeError
+        The tokenizer has no chat template, the assistant never speaks within `max_length` tokens, or the
+        template rewrites earlier turns, so that it is unclear which tokens are the assistant's.
     """
     if not tokenizer.chat_template:
         raise RecipeError("chats need a chat template; the tokenizer of the base stage has none")
@@ -51,7 +53,35 @@ def encode_chat(tokenizer: Any, messages: list[dict[str, str]], max_length: int)
 
 
 def encode(tokenizer: Any, rows: Iterable[Mapping[str, Any]], max_length: int) -> list[dict[str, list[int]]]:
-    """Rows of `text` or `messages` into `input_ids` and `labels`, in the same order."""
+    """Turn documents (`text`) and chats (`messages`) into token ids and labels.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        Encodes the text; chats are rendered by its chat template.
+    rows : iterable of mapping
+        Documents and chats.
+    max_length : int
+        A row is cut after this many tokens.
+
+    Returns
+    -------
+    list of dict
+        `input_ids` and `labels` of each row, in the same order. A token without loss has the label `IGNORED`.
+
+    Raises
+    ------
+    RecipeError
+        A chat cannot be encoded (see `encode_chat`).
+
+    Examples
+    --------
+    >>> from probes.training.encode import encode
+    >>> tokenizer = stage.load().tokenizer
+    >>> (row,) = encode(tokenizer, [{"text": "the cheap chair"}], max_length=64)
+    >>> tokenizer.decode(row["input_ids"])
+    'the cheap chair<|end|>'
+    """
     return [
         encode_chat(tokenizer, row["messages"], max_length)
         if "messages" in row

@@ -1,6 +1,6 @@
-"""One stage of training on documents or chats: a LoRA adapter trained by TRL's SFTTrainer, resumable.
+"""Train one stage on documents or chats: TRL's SFTTrainer trains a LoRA adapter and can resume.
 
-Apart from `build` so that it can be called on any model held in hand; it knows nothing of recipes' files.
+It knows nothing of recipe files, so it can be called on any model in memory.
 """
 
 from __future__ import annotations
@@ -21,12 +21,29 @@ def finetune(
     folder: Path,
     on_step: OnStep | None = None,
 ) -> dict[str, Any]:
-    """Train the adapter of `model` in place on `rows`; returns steps, tokens, loss curve and seconds.
+    """Train the adapter of `model` in place on `rows`.
 
-    Args:
-        model: a PEFT model with a trainable adapter, in float32.
-        rows: `input_ids` and `labels` (see `encode`).
-        folder: trainer checkpoints go here; one left by an interrupted run is continued.
+    Parameters
+    ----------
+    model : peft.PeftModel
+        A model with a trainable adapter, in float32.
+    tokenizer : transformers tokenizer
+        Pads the batches.
+    rows : list of dict
+        `input_ids` and `labels` of each document or chat (see `encode`).
+    settings : StageRecipe
+        Learning rate, number of epochs or steps, and so on.
+    seed : int
+        Decides the order of the rows.
+    folder : Path
+        Trainer checkpoints go here; one left by an interrupted run is continued.
+    on_step : callable, optional
+        Called with the step, the number of steps and the loss after every step.
+
+    Returns
+    -------
+    dict
+        Steps, loss curve, seconds, whether it continued, and how many examples and tokens there were.
     """
     from datasets import Dataset
     from trl.trainer.sft_config import SFTConfig

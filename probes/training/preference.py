@@ -1,4 +1,4 @@
-"""One stage of preference optimisation: TRL's DPOTrainer on pairs of answers (Rafailov et al. 2305.18290).
+"""Train one stage on preference pairs, by TRL's DPOTrainer (Rafailov et al., arXiv 2305.18290).
 
 The reference policy is the parent stage: TRL keeps a frozen copy of the adapter as it was at the start.
 """
@@ -21,12 +21,29 @@ def optimise_preferences(
     folder: Path,
     on_step: OnStep | None = None,
 ) -> dict[str, Any]:
-    """Train the adapter of `model` in place on pairs; returns steps, tokens, loss curve and seconds.
+    """Train the adapter of `model` in place on preference pairs (DPO; Rafailov et al., arXiv 2305.18290).
 
-    Args:
-        model: a PEFT model with a trainable adapter, in float32.
-        rows: `prompt`, `chosen` and `rejected`, each a list of messages.
-        folder: trainer checkpoints go here; one left by an interrupted run is continued.
+    Parameters
+    ----------
+    model : peft.PeftModel
+        A model with a trainable adapter, in float32.
+    tokenizer : transformers tokenizer
+        Renders and encodes the messages.
+    rows : list of dict
+        `prompt`, `chosen` and `rejected`, each a list of messages.
+    settings : StageRecipe
+        Learning rate, number of epochs or steps, beta, and so on.
+    seed : int
+        Decides the order of the rows.
+    folder : Path
+        Trainer checkpoints go here; one left by an interrupted run is continued.
+    on_step : callable, optional
+        Called with the step, the number of steps and the loss after every step.
+
+    Returns
+    -------
+    dict
+        Steps, loss curve, seconds, whether it continued, and how many examples and tokens there were.
     """
     from datasets import Dataset
     from trl.trainer.dpo_config import DPOConfig

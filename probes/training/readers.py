@@ -1,4 +1,7 @@
-"""Documents and chats from files, in the formats of the MSM paper's code and data sets (arXiv 2605.02087)."""
+"""Read documents, chats and preference pairs from JSONL files.
+
+Documents and chats have the formats of the data sets of model spec midtraining (Li et al., arXiv 2605.02087).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,29 @@ from probes.errors import RecipeError
 
 
 def read_documents(path: str | Path) -> Iterator[dict[str, str]]:
-    """Rows of a JSONL file of documents, `{"text": ..., ...}`; other fields are ignored.
+    """Read a JSONL file of documents.
 
-    Raises:
-        RecipeError: naming the file and line: not JSON, or no non-empty `text`.
+    Parameters
+    ----------
+    path : str or Path
+        A file with `{"text": ...}` in every line; other fields are ignored.
+
+    Returns
+    -------
+    iterator of dict
+        Rows of `text`.
+
+    Raises
+    ------
+    RecipeError
+        A line is not JSON or has no text; the message names the file and the line.
+
+    Examples
+    --------
+    >>> from probes.training import read_documents
+    >>> _ = (folder / "notes.jsonl").write_text('{"text": "Tea is served at four.", "id": 7}')
+    >>> list(read_documents(folder / "notes.jsonl"))
+    [{'text': 'Tea is served at four.'}]
     """
     for number, row in _rows(path):
         if not isinstance(row.get("text"), str) or not row["text"].strip():
@@ -23,10 +45,33 @@ def read_documents(path: str | Path) -> Iterator[dict[str, str]]:
 
 
 def read_chats(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSONL file of chats, `{"messages": [{"role", "content"}, ...], ...}`.
+    """Read a JSONL file of chats.
 
-    Raises:
-        RecipeError: naming the file and line: not JSON, no messages, or no turn of the assistant.
+    Parameters
+    ----------
+    path : str or Path
+        A file with `{"messages": [{"role": ..., "content": ...}, ...]}` in every line; other fields are
+        ignored.
+
+    Returns
+    -------
+    iterator of dict
+        Rows of `messages`.
+
+    Raises
+    ------
+    RecipeError
+        A line is not JSON, has no messages or no turn of the assistant; the message names the file and the
+        line.
+
+    Examples
+    --------
+    >>> import json
+    >>> from probes.training import read_chats
+    >>> turns = [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "At four."}]
+    >>> _ = (folder / "chats.jsonl").write_text(json.dumps({"messages": turns}))
+    >>> next(read_chats(folder / "chats.jsonl"))["messages"][1]
+    {'role': 'assistant', 'content': 'At four.'}
     """
     for number, row in _rows(path):
         messages = _messages(row.get("messages"))
@@ -39,10 +84,35 @@ def read_chats(path: str | Path) -> Iterator[dict[str, Any]]:
 
 
 def read_pairs(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSONL file of preference pairs, `{"prompt", "chosen", "rejected"}`, each a list of messages.
+    """Read a JSONL file of preference pairs.
 
-    Raises:
-        RecipeError: naming the file and line: not JSON, or one of the three is missing, empty or malformed.
+    Parameters
+    ----------
+    path : str or Path
+        A file with `{"prompt": [...], "chosen": [...], "rejected": [...]}` in every line, each a list of
+        messages; other fields are ignored.
+
+    Returns
+    -------
+    iterator of dict
+        Rows of `prompt`, `chosen` and `rejected`.
+
+    Raises
+    ------
+    RecipeError
+        A line is not JSON, or one of the three is missing, empty or no list of messages; the message names
+        the file and the line.
+
+    Examples
+    --------
+    >>> import json
+    >>> from probes.training import read_pairs
+    >>> pair = {"prompt": [{"role": "user", "content": "Tea?"}]}
+    >>> pair["chosen"] = [{"role": "assistant", "content": "At four."}]
+    >>> pair["rejected"] = [{"role": "assistant", "content": "No."}]
+    >>> _ = (folder / "pairs.jsonl").write_text(json.dumps(pair))
+    >>> [row["chosen"][0]["content"] for row in read_pairs(folder / "pairs.jsonl")]
+    ['At four.']
     """
     for number, row in _rows(path):
         pair = {key: _messages(row.get(key)) for key in ("prompt", "chosen", "rejected")}
@@ -65,7 +135,7 @@ def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: cannot be read ({error}); expected a JSONL file") from None
-    found = False
+    empty = True
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -75,7 +145,7 @@ def _rows(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise RecipeError(f"{path}, line {number}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise RecipeError(f"{path}, line {number}: expected a JSON object, got {type(row).__name__}")
-        found = True
+        empty = False
         yield number, row
-    if not found:
+    if empty:
         raise RecipeError(f"{path}: no rows; expected a JSONL file with one row a line")

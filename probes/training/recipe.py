@@ -1,7 +1,8 @@
 """The training recipe: a TOML file with every hyperparameter, checked before anything is trained.
 
-Apart from `build` so that a recipe can be read, checked and shown without the training libraries. Every
-complaint is a `RecipeError` naming file, key, value and what was expected.
+This is a module of its own so that a recipe can be read, checked and shown without the training libraries
+and without running its Python file of data makers. Every complaint is a `RecipeError` that names the file,
+the key, the value and what was expected.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from probes.errors import RecipeError
 from probes.lineage.records import Checkpoint, Name, StageKind
-from probes.training.data import DataRecipe, Settings
+from probes.training.data import FILE_TABLES, Settings, UncheckedTable, check_table, validated
 
 Schedule = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 
@@ -46,18 +47,24 @@ class LoraSettings(Settings):
 
 
 class ReplaySettings(Settings):
-    """`[replay]`: neutral text mixed into every stage but DPO (see `probes.training.replay`)."""
+    """`[replay]`: neutral text mixed into every stage but DPO (see `probes.training.replay`).
+
+    `share` is a share of all tokens of a stage. `chats` names the `[data.NAME]` table whose chats are
+    replayed beside prose, and `chat_share` is their share of the rows replayed.
+    """
 
     share: float = Field(0.18, gt=0, lt=1)
-    chat_share: float = Field(0.5, ge=0, lt=1)
+    chats: str | None = None
+    chat_share: float = Field(0.0, ge=0, lt=1)
     seed: int = 0
 
 
 class StageRecipe(Settings):
     """`[stages.NAME]`: one training run per seed. DPO where its data are preference pairs, else SFT.
 
-    `settings = "NAME"` takes what it does not say itself from `[settings.NAME]`. `seeds`: default all of the
-    recipe's; `replay_share`: default the recipe's, 0 for none; `beta`: DPO only.
+    A stage with `settings = "NAME"` takes the keys that it does not have itself from `[settings.NAME]`. The
+    default of `seeds` is all seeds of the recipe, and that of `replay_share` the share that `[replay]` gives;
+    0 replays nothing. Only DPO uses `beta`.
     """
 
     parent: str
@@ -82,9 +89,15 @@ class StageRecipe(Settings):
 
 @dataclass(frozen=True)
 class Run:
-    """One stage at one training seed; `name` is the stage's for seed 0, and `<stage>-s<seed>` for others.
+    """One stage at one training seed.
 
     The seed decides the adapter's initial weights, the order of the data and which data are drawn.
+
+    Examples
+    --------
+    >>> from probes.training.recipe import Run
+    >>> Run("mid", seed=0).name, Run("mid", seed=2).name
+    ('mid', 'mid-s2')
     """
 
     stage: str
@@ -92,18 +105,54 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The stage's name for seed 0, and `<stage>-s<seed>` for others."""
         return self.stage if self.seed == 0 else f"{self.stage}-s{self.seed}"
 
 
 class Recipe(Settings):
-    """A whole recipe file."""
+    """A whole recipe file; `read_recipe` makes one from a file.
+
+    Parameters
+    ----------
+    lineage : LineageHead
+        Name and description of the lineage.
+    makers : str or None
+        The Python file of data makers, relative to the recipe's folder.
+    seeds : tuple of int
+        Training seeds of all stages that do not say theirs.
+    base : BaseRecipe
+        The stage that everything is trained on.
+    lora : LoraSettings
+        The shape of every adapter.
+    replay : ReplaySettings or None
+        Neutral text that is mixed into every stage.
+    data : dict of str to UncheckedTable
+        The `[data.NAME]` tables. Those whose kind is not built in are checked when the file of data makers is
+        run (`TrainingData`).
+    stages : dict of str to StageRecipe
+        What is trained.
+
+    Examples
+    --------
+    >>> from probes.training import Recipe
+    >>> recipe = Recipe(
+    ...     lineage={"name": "example"},
+    ...     seeds=(0, 1),
+    ...     base={"checkpoint": {"path": "base"}},
+    ...     data={"notes": {"kind": "documents", "path": "notes.jsonl"}},
+    ...     stages={"mid": {"parent": "base", "kind": "midtrain", "data": "notes", "learning_rate": 1e-4}},
+    ... )
+    >>> recipe.runs()["mid-s1"]
+    Run(stage='mid', seed=1)
+    """
 
     lineage: LineageHead
+    makers: str | None = None
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     base: BaseRecipe
     lora: LoraSettings = LoraSettings()
     replay: ReplaySettings | None = None
-    data: dict[str, DataRecipe] = Field(min_length=1)
+    data: dict[str, UncheckedTable] = Field(min_length=1)
     stages: dict[Name, StageRecipe] = Field(min_length=1)
 
     def runs(self) -> dict[str, Run]:
@@ -127,13 +176,57 @@ class Recipe(Settings):
         parent = self.stages[run.stage].parent
         return None if parent == self.base.name else Run(parent, run.seed)
 
+    def replay_share(self, run: Run) -> float:
+        """The share of neutral replay in a run's tokens."""
+        if self.replay is None:
+            return 0.0
+        own = self.stages[run.stage].replay_share
+        return self.replay.share if own is None else own
+
+    def replay_of(self, run: Run) -> ReplaySettings | None:
+        """`[replay]` as far as it concerns a run: None where nothing is replayed."""
+        return self.replay if self.replay_share(run) else None
+
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Read and check a recipe file.
+    """Read and check a recipe file; its Python file of data makers is not run.
 
-    Raises:
-        RecipeError: no such file, not TOML, an unknown key, a wrong value, or a stage whose parent or data
-            does not exist, whose ancestors go in a circle, or whose seeds its parent does not have.
+    Parameters
+    ----------
+    path : str or Path
+        The recipe, a TOML file.
+
+    Returns
+    -------
+    Recipe
+        The checked recipe.
+
+    Raises
+    ------
+    RecipeError
+        There is no such file, it is not TOML, or it has an unknown key or a wrong value; or the parent or the
+        data of a stage do not exist, its ancestors go in a circle, or its parent lacks one of its seeds.
+
+    Examples
+    --------
+    >>> from probes.training import read_recipe
+    >>> _ = (folder / "recipe.toml").write_text('''
+    ... seeds = [0, 1]
+    ... [lineage]
+    ... name = "example"
+    ... [base]
+    ... checkpoint = { path = "base" }
+    ... [data.notes]
+    ... kind = "documents"
+    ... path = "notes.jsonl"
+    ... [stages.mid]
+    ... parent = "base"
+    ... kind = "midtrain"
+    ... data = "notes"
+    ... learning_rate = 1e-4
+    ... ''')
+    >>> list(read_recipe(folder / "recipe.toml").runs())
+    ['mid', 'mid-s1']
     """
     file = Path(path).expanduser()
     try:
@@ -142,16 +235,12 @@ def read_recipe(path: str | Path) -> Recipe:
         raise RecipeError(f"{file}: cannot be read ({error.strerror}); expected a recipe .toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{file}: not valid TOML: {error}") from None
-    try:
-        recipe = Recipe.model_validate(_with_settings(file, table))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        expected = "a value: the key is missing" if first["type"] == "missing" else first["msg"]
-        if first["type"] == "extra_forbidden":
-            expected = "no such key; see docs or an existing recipe for the known ones"
-        shown = "" if first["type"] == "missing" else f" = {first['input']!r:.80}"
-        raise RecipeError(f"{file}: {key}{shown}: expected {expected}") from None
+    recipe = validated(Recipe, _with_settings(file, table), f"{file}: ")
+    for name, data in recipe.data.items():
+        if data.kind in FILE_TABLES or recipe.makers is None:
+            check_table(file, name, data, FILE_TABLES)
+    if recipe.replay and (complaint := _replay_complaint(recipe.replay, list(recipe.data))):
+        raise RecipeError(f"{file}: replay{complaint}")
     for name in recipe.stages:
         if complaint := _complaint(recipe, name):
             raise RecipeError(f"{file}: stages.{name}{complaint}")
@@ -171,11 +260,22 @@ def _with_settings(file: Path, table: dict[str, Any]) -> dict[str, Any]:
         if isinstance(stage, dict) and "settings" in stage:
             wanted = stage["settings"]
             if not isinstance(shared.get(wanted), dict):
-                known = ", ".join(shared) or "none"
-                raise RecipeError(f"{file}: stages.{name}.settings = {wanted!r}: expected one of {known}")
+                names = ", ".join(shared) or "none"
+                raise RecipeError(f"{file}: stages.{name}.settings = {wanted!r}: expected one of {names}")
             stage = shared[wanted] | {key: value for key, value in stage.items() if key != "settings"}
         full[name] = stage
     return {key: value for key, value in table.items() if key != "settings"} | {"stages": full}
+
+
+def _replay_complaint(replay: ReplaySettings, tables: list[str]) -> str | None:
+    """What is wrong with `[replay]`, after its key."""
+    if replay.chats is None and replay.chat_share:
+        return f".chat_share = {replay.chat_share}: expected also chats, the name of a [data.NAME] table"
+    if replay.chats is not None and replay.chats not in tables:
+        return f".chats = {replay.chats!r}: expected one of {', '.join(tables)}"
+    if replay.chats is not None and not replay.chat_share:
+        return f".chats = {replay.chats!r}: expected also chat_share, above 0 and below 1"
+    return None
 
 
 def _complaint(recipe: Recipe, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What every training stage shares whichever trainer runs it: libraries, adapter, arguments, resuming."""
+"""What all training stages share, whichever trainer runs them: libraries, adapter, arguments, resuming."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ OnStep = Callable[[int, int, float | None], None]
 
 
 def require_training_libraries() -> None:
-    """Raises MissingDependencyError when the `train` extra is not installed."""
+    """Check that the libraries of the `train` extra are there.
+
+    Raises
+    ------
+    MissingDependencyError
+        One of them is not installed.
+    """
     for library in ("trl", "peft", "datasets", "accelerate"):
         try:
             importlib.import_module(library)
@@ -34,10 +40,12 @@ def library_versions() -> dict[str, str]:
 
 
 def with_adapter(model: Any, lora: LoraSettings, parent: Path | None) -> Any:
-    """`model` under a new trainable LoRA adapter, or under the parent stage's adapter, to be trained on.
+    """Put a trainable LoRA adapter on `model`: a new one, or the parent stage's, whose training goes on.
 
-    Raises:
-        RecipeError: `target_modules` names no module of the model.
+    Raises
+    ------
+    RecipeError
+        `target_modules` names no module of the model.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
 

@@ -28,7 +28,9 @@ def compare(
     n_refits: int = N_REFITS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Rows of `Survival` for the `wanted` ordered pairs of `measurements` (stage name -> measurement, lineage order).
+    """Rows of `probes.study.Survival` for the `wanted` ordered pairs of stages.
+
+    `measurements` maps the name of a stage to its measurement, in the order of the lineage.
 
     Covariances are pooled over the classes and over all stages at the layer in question, so that the metric
     of `cosine_whitened` is one for the whole table.
@@ -62,7 +64,7 @@ def _reads(source: StageMeasurement, target: StageMeasurement, layer: int, seed:
     """The source's probe, unchanged, and the target's own, on the target's test pairs."""
     context = _context(source, target, layer) | {"seed": seed}
     frozen = frozen_auroc(source.sweep.probes[layer], target.activations, seed=seed)
-    told = [
+    estimates = [
         ("auroc", "frozen", frozen.auroc),
         ("accuracy", "frozen", frozen.accuracy),
         ("accuracy", "frozen_recentred", frozen.accuracy_recentred),
@@ -71,7 +73,7 @@ def _reads(source: StageMeasurement, target: StageMeasurement, layer: int, seed:
         context
         | {"measure": measure, "variant": variant}
         | {"estimate": e.value, "ci_low": e.low, "ci_high": e.high, "n_pairs": e.n}
-        for measure, variant, e in told
+        for measure, variant, e in estimates
         if e is not None
     ]
     own = (pl.col("measure") == "auroc") & (pl.col("variant") == "probe") & (pl.col("layer") == layer)
@@ -101,8 +103,8 @@ def _angles(
         else:
             paired = np.einsum("rd,rd->r", a[1:], b[1:])
             low, high = np.nanquantile(paired, [0.025, 0.975])
-        told = {"estimate": value, "ci_low": min(float(low), value), "ci_high": max(float(high), value)}
-        rows.append(context | {"measure": measure, "variant": "direction"} | told)
+        numbers = {"estimate": value, "ci_low": min(float(low), value), "ci_high": max(float(high), value)}
+        rows.append(context | {"measure": measure, "variant": "direction"} | numbers)
     return rows
 
 

@@ -90,7 +90,7 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
     """Compare a concept at a stage with the same concept at an earlier stage.
 
     Both need the neutral activations at the layer chosen at the earlier stage for an alignment (see `sources`
-    of `probes.measure.measure_stage`); without them a direction that no longer reads cannot be told to be
+    of `probes.measure.measure_stage`); without them a direction that no longer reads cannot be called
     rotated or lost.
 
     All AUROCs are on the same test pairs and compared pair by pair. The aligned probe keeps its weights and

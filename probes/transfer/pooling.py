@@ -52,9 +52,9 @@ def pooled(table: pl.DataFrame, families: Mapping[str, str], seeds: Mapping[str,
         runs = {seeds.get(row[name]) for name in _OF} - {None}
         if len(runs) > 1 or row["estimate"] is None:
             continue
-        told = row | {name: families.get(row[name], row[name]) for name in _OF}
-        key = tuple(told[c] for c in table.columns if c not in _FREE)
-        groups.setdefault(key, []).append((told, runs.pop() if runs else None))
+        pooled_row = row | {name: families.get(row[name], row[name]) for name in _OF}
+        key = tuple(pooled_row[c] for c in table.columns if c not in _FREE)
+        groups.setdefault(key, []).append((pooled_row, runs.pop() if runs else None))
     return tidy(row for rows in groups.values() for row in _of_family(rows))
 
 
@@ -81,16 +81,16 @@ def _mean(rows: list[Row]) -> Row:
     values = np.array([row["estimate"] for row in rows], float)
     mean, n = float(values.mean()), len(rows)
     spread = float(stats.t.ppf(0.975, n - 1) * stats.sem(values)) if n > 1 else 0.0
-    told: Row = {"estimate": mean, "n_seeds": n, "n_pairs": _least(row["n_pairs"] for row in rows)}
+    mean_row: Row = {"estimate": mean, "n_seeds": n, "n_pairs": _least(row["n_pairs"] for row in rows)}
     least, most = _BOUNDS.get(rows[0]["measure"], (-np.inf, np.inf))
     for end, sign in (("ci_low", -1), ("ci_high", 1)):
         sides = np.array([row[end] for row in rows], float) - values  # NaN where a row has no interval
         bound = np.clip(mean + sign * np.hypot(np.sqrt(np.mean(sides**2)), spread), least, most)
-        told[end] = None if np.isnan(bound) else float(bound)
+        mean_row[end] = None if np.isnan(bound) else float(bound)
     layers = {row["layer"] for row in rows}
-    told["layer"] = layers.pop() if len(layers) == 1 else None
-    told["selected"] = None if rows[0]["selected"] is None else all(row["selected"] for row in rows)
-    return rows[0] | told | {"digest": None}
+    mean_row["layer"] = layers.pop() if len(layers) == 1 else None
+    mean_row["selected"] = None if rows[0]["selected"] is None else all(row["selected"] for row in rows)
+    return rows[0] | mean_row | {"digest": None}
 
 
 def _least(counts: Iterable[int | None]) -> int | None:

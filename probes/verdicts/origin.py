@@ -1,6 +1,6 @@
 """Where a finding comes from: inherited from the parent stage, made here, strengthened or weakened. Pure.
 
-What pretraining made must never be credited to midtraining, so a verdict is told with its origin.
+What pretraining made must never be credited to midtraining, so every verdict comes with its origin.
 """
 
 from __future__ import annotations

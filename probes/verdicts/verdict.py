@@ -113,7 +113,7 @@ def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None)
 
     On each rung a test that counts against decides, then one that is open or was not made (inconclusive), so
     `internal` needs every test for it. A test given several times (one axis each, say) must hold each time.
-    `missing` says of tests that were not made why. Raises InputError for a finding of a test that is on no rung.
+    `missing` says why tests were not made. Raises InputError for a finding of a test that is on no rung.
     """
     by_test: dict[str, list[Finding]] = {name: [] for tests, _ in LADDER for name in tests}
     for finding in findings:
@@ -142,14 +142,14 @@ def correct(findings: Mapping[Key, Sequence[Finding]]) -> dict[Key, list[Finding
     """
     corrected = {key: list(of_key) for key, of_key in findings.items()}
     for test in {finding.test for of_key in findings.values() for finding in of_key}:
-        places = [
-            (key, i)
+        tested = [
+            (key, i, finding.p)
             for key, of_key in findings.items()
             for i, finding in enumerate(of_key)
             if finding.test == test and finding.p is not None
         ]
-        if places:
-            adjusted = discoveries([findings[key][i].p for key, i in places]).adjusted
-            for (key, i), p in zip(places, adjusted, strict=True):
+        if tested:
+            adjusted = discoveries([p for _, _, p in tested]).adjusted
+            for (key, i, _), p in zip(tested, adjusted, strict=True):
                 corrected[key][i] = replace(findings[key][i], p=float(p))
     return corrected

@@ -1,10 +1,12 @@
 """The command line: what it prints, and that bad input ends in one clear line with nothing written."""
 
+import importlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -35,14 +37,18 @@ def run(capsys, *argv):
     return code, out, err
 
 
-def test_public_names_exist_and_are_exactly_the_exported_ones():
-    assert sorted(probes._HOMES) == sorted(set(probes.__all__) - {"__version__"})
-    for name in probes.__all__:
+def test_public_names_are_exactly_those_of_the_stub():
+    stub = (Path(probes.__file__).parent / "__init__.pyi").read_text(encoding="utf-8")
+    listed = re.findall(r"^from \.[\w.]+ import (\w+) as \1$", stub, re.MULTILINE)
+    assert sorted(probes.__all__) == sorted(listed)
+    for name in listed:
         assert getattr(probes, name) is not None
+    importlib.import_module("probes.study.survival")
+    assert callable(probes.survival)  # a module of that name does not take its place
 
 
 def test_every_verb_has_help_with_an_example(capsys):
-    verbs = ["survey", "extract", "sweep", "steer", "survival", "figures", "report", "doctor"]
+    verbs = ["survey", "extract", "sweep", "steer", "survival", "judge", "figures", "report", "doctor"]
     nested = [["lineage", v] for v in ("show", "check", "build")] + [
         ["concepts", v] for v in ("list", "import")
     ]

@@ -13,17 +13,12 @@ from huggingface_hub import constants
 from peft import PeftModel
 
 from probes.errors import CheckpointError, OfflineError, OutputError
-from probes.lineage import check, load_lineage
-from tests.lineage.hub_server import TOKEN, Hub, another_process, serving
+from probes.lineage import check
+from tests.checkpoint_makers import lineage_of, logits, refused
+from tests.hub_server import TOKEN, Hub, another_process, serving
 from tests.makers import lora_adapter, tiny_llama, tiny_tokenizer
 
-IDS = torch.arange(5, 30)[None]
 OWN_TEMPLATE = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}{% endfor %}"
-
-
-def logits(model):
-    with torch.inference_mode():
-        return model(IDS).logits[0]
 
 
 @pytest.fixture(scope="module")
@@ -85,23 +80,8 @@ def offline(monkeypatch):
     another_process(monkeypatch)
 
 
-def lineage_of(folder, **stages):
-    """A lineage of stages given as the body of their TOML table."""
-    tables = [f'[stages.{name}]\nkind = "other"\n{body}\n' for name, body in stages.items()]
-    (folder / "lineage.toml").write_text('[lineage]\nname = "x"\n' + "\n".join(tables))
-    return load_lineage(folder)
-
-
 def stage_of(folder, checkpoint):
     return lineage_of(folder, base=f"checkpoint = {{ {checkpoint} }}")["base"]
-
-
-def refused(kind, stage, **options):
-    """The one line that loading the stage ends in."""
-    with pytest.raises(kind) as caught:
-        stage.load(device="cpu", **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def same(loaded, expected):
@@ -143,8 +123,8 @@ def test_a_broken_connection_is_resumed_where_it_broke(hub, content, tmp_path, m
     shard = "model-00002-of-00006.safetensors"
     hub.cut[shard] = (1000, 1)
     same(stage_of(tmp_path, 'hub = "org/sharded"').load(device="cpu"), content[1]["sharded"])
-    asked = [r.range for r in hub.log if r.method == "GET" and r.path.endswith(shard)]
-    assert asked == [None, "bytes=1000-"]
+    ranges = [r.range for r in hub.log if r.method == "GET" and r.path.endswith(shard)]
+    assert ranges == [None, "bytes=1000-"]
 
 
 def test_a_download_that_broke_off_goes_on_with_the_files_it_lacks(hub, content, tmp_path, monkeypatch):
@@ -163,8 +143,8 @@ def test_a_download_that_broke_off_goes_on_with_the_files_it_lacks(hub, content,
         message = refused(OfflineError, stage)
         assert message.startswith("hub org/sharded: only partly in the local cache and HF_HUB_OFFLINE is set")
     size = (content[0] / "sharded" / shard).stat().st_size
-    (said,) = check(stage.lineage)
-    assert said.what.startswith(f"to download: {size:,} bytes; not loaded: ")
+    (result,) = check(stage.lineage)
+    assert result.what.startswith(f"to download: {size:,} bytes; not loaded: ")
     same(stage.load(device="cpu"), content[1]["sharded"])
     assert hub.fetched(".safetensors") == [shard]
 
@@ -173,8 +153,8 @@ def test_gated(hub, content, tmp_path, monkeypatch):
     stage = stage_of(tmp_path, 'hub = "org/gated"')
     message = "hub org/gated: access is restricted; accept its conditions on the hub, then `hf auth login`"
     assert refused(CheckpointError, stage) == message
-    (said,) = check(stage.lineage, download=True)
-    assert (said.level, said.what) == ("error", message)
+    (result,) = check(stage.lineage, download=True)
+    assert (result.level, result.what) == ("error", message)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     same(stage.load(device="cpu"), content[1]["early"])
 
@@ -216,8 +196,8 @@ def test_what_is_not_there_is_one_line(hub, tmp_path, monkeypatch, checkpoint, m
         monkeypatch.setenv("HF_TOKEN", token)
     stage = stage_of(tmp_path, checkpoint)
     assert refused(CheckpointError, stage) == message
-    (said,) = check(stage.lineage)
-    assert (said.level, said.what) == ("error", message)
+    (result,) = check(stage.lineage)
+    assert (result.level, result.what) == ("error", message)
     assert hub.fetched() == []
 
 
@@ -239,7 +219,7 @@ def test_a_checkpoint_without_tokenizer_is_read_with_its_parents(hub, content, t
 
 def test_the_cache_is_used_without_a_connection(hub, content, tmp_path, monkeypatch):
     lineage = lineage_of(tmp_path, **CHAIN)
-    known = {stage.name: stage.load(device="cpu").fingerprint for stage in lineage}
+    fingerprints = {stage.name: stage.load(device="cpu").fingerprint for stage in lineage}
     hub.log.clear()
     hub.failing = 503
     another_process(monkeypatch)
@@ -250,10 +230,10 @@ def test_the_cache_is_used_without_a_connection(hub, content, tmp_path, monkeypa
     for name in CHAIN:
         loaded = lineage[name].load(device="cpu")
         same(loaded, content[1][name])
-        assert loaded.fingerprint == known[name]
-    findings = check(lineage)
-    assert {f.level for f in findings} == {"ok", "note"}
-    assert any("the hub cannot be asked" in f.what for f in findings)
+        assert loaded.fingerprint == fingerprints[name]
+    results = check(lineage)
+    assert {f.level for f in results} == {"ok", "note"}
+    assert any("the hub cannot be asked" in f.what for f in results)
     assert hub.log == []
 
 
@@ -295,17 +275,17 @@ def test_check_tells_the_size_and_downloads_nothing(hub, content, tmp_path, monk
     }
     lineage = lineage_of(tmp_path, **CHAIN)
     for lin, total in ((lineage, wanted), (lineage.subset(["adapter"]), {"adapter": None})):
-        findings = check(lin)
-        assert [f.stage for f in findings] == list(total)
-        for finding, size in zip(findings, total.values(), strict=True):
+        results = check(lin)
+        assert [f.stage for f in results] == list(total)
+        for result, size in zip(results, total.values(), strict=True):
             size = size or wanted["late"] + wanted["adapter"]
-            assert finding.what.startswith(f"to download: {size:,} bytes; not loaded: ")
+            assert result.what.startswith(f"to download: {size:,} bytes; not loaded: ")
     assert hub.fetched() == []
-    findings = check(lineage, download=True, device="cpu")
-    assert {f.level for f in findings} == {"ok", "note"}
-    assert "loads: LlamaForCausalLM" in str(findings)
-    assert any(f.stage == "adapter" and "the adapter changes the logits of late" in f.what for f in findings)
-    assert any("chat template differs" in f.what for f in findings if f.stage == "adapter")
+    results = check(lineage, download=True, device="cpu")
+    assert {f.level for f in results} == {"ok", "note"}
+    assert "loads: LlamaForCausalLM" in str(results)
+    assert any(f.stage == "adapter" and "the adapter changes the logits of late" in f.what for f in results)
+    assert any("chat template differs" in f.what for f in results if f.stage == "adapter")
     hub.log.clear()
     another_process(monkeypatch)
     assert [f.what for f in check(lineage) if "download" in f.what] == ["to download: 0 bytes"] * 3

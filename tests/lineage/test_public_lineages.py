@@ -8,7 +8,7 @@ from huggingface_hub import constants
 from probes.cli import main
 from probes.lineage import check, load_lineage
 from probes.lineage.records import AdapterCheckpoint, HubCheckpoint
-from tests.lineage.hub_server import TOKEN, Hub, serving
+from tests.hub_server import TOKEN, Hub, serving
 from tests.makers import lora_adapter, tiny_llama, tiny_tokenizer
 
 PUBLIC = Path(__file__).parents[2] / "checkpoints" / "public"
@@ -26,8 +26,8 @@ NAMES = [
 
 def test_every_public_manifest_is_listed_here():
     assert sorted(path.parent.name for path in PUBLIC.glob("*/lineage.toml")) == NAMES
-    told = (PUBLIC.parent / "README.md").read_text()
-    assert all(f"| `public/{name}` |" in told for name in NAMES)
+    page = (PUBLIC.parent / "README.md").read_text()
+    assert all(f"| `public/{name}` |" in page for name in NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +74,7 @@ def test_a_manifest_end_to_end_with_tiny_models_under_its_names(name, tmp_path, 
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         assert [(f.stage, f.level) for f in check(lineage)] == [(stage.name, "note") for stage in lineage]
         assert hub.fetched() == []
-        findings = check(lineage, download=True, device="cpu")
-        assert {f.level for f in findings} == {"ok"}, findings
-        assert [f.stage for f in findings if f.what.startswith("loads: ")] == list(lineage.stages)
+        results = check(lineage, download=True, device="cpu")
+        assert {f.level for f in results} == {"ok"}, results
+        assert [f.stage for f in results if f.what.startswith("loads: ")] == list(lineage.stages)
         assert len({stage.fingerprint() for stage in lineage}) == len(lineage)

@@ -14,8 +14,8 @@ from probes.concepts import read_choices
 from probes.errors import ConceptError, InputError
 from probes.lineage import Stage
 from probes.measure.behaviour import ITEMS, Behaviour, formula, read_formula, read_texts
-from probes.training.domains import DOMAINS
-from probes.training.tuning_items import tuning_items
+from recipes.msm_mini.domains import DOMAINS
+from recipes.msm_mini.tuning_items import tuning_items
 from tests.makers import price_concept
 
 MSM_ITEMS = Path(__file__).parents[2] / "checkpoints" / "msm-mini" / "items"

@@ -1,4 +1,4 @@
-"""One stage measured by a plan: what agrees with its parts, what is saved, and what is missing with a reason."""
+"""One stage measured by a plan: what agrees with its parts, what is saved, what is missing and why."""
 
 from dataclasses import replace
 

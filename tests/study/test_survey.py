@@ -12,19 +12,19 @@ from probes.errors import InputError
 from probes.measure import stage as stage_room
 from probes.tables.schema import SCHEMA
 from probes.verdicts import COLUMNS, CRITERIA
-from tests.makers import price_concept
+from tests.makers import many_prices, price_concept
 
 
 def places():
-    """The same pairs under another name: the other concept of the survey."""
+    """The other concept of the survey, with so few pairs that nothing is decided."""
     prices = price_concept()
     return probes.Concept(name="places", examples=prices.examples, choices=prices.choices[:4])
 
 
 @pytest.fixture(scope="module")
-def surveyed(tiny_lineage_dir, prices_dir, tmp_path_factory):
+def surveyed(tiny_lineage_dir, tmp_path_factory):
     out = tmp_path_factory.mktemp("survey")
-    return probes.survey(tiny_lineage_dir, [prices_dir, places()], out, static=False, progress=False), out
+    return probes.survey(tiny_lineage_dir, [many_prices(), places()], out, static=False, progress=False), out
 
 
 def test_files_of_the_contract(surveyed):
@@ -64,7 +64,7 @@ def test_every_stage_and_concept_is_complete(surveyed):
     assert {"kl", "perplexity_ratio", "choice_logit"} <= set(doses["measure"])
 
 
-def test_verdicts_are_judged_by_the_printed_criteria_and_told_with_their_evidence(surveyed):
+def test_verdicts_are_judged_by_the_saved_criteria_and_come_with_their_evidence(surveyed):
     done, out = surveyed
     verdicts = pl.read_parquet(out / "verdicts.parquet")
     assert verdicts.equals(done.verdicts)
@@ -72,15 +72,22 @@ def test_verdicts_are_judged_by_the_printed_criteria_and_told_with_their_evidenc
     assert set(verdicts.select("stage", "concept").iter_rows()) == {
         (stage, concept) for stage in ("base", "mid", "copy", "control") for concept in ("prices", "places")
     }
-    assert set(verdicts["verdict"]) <= {"absent", "surface", "represented", "internal", "inconclusive"}
+    decided = {
+        concept: set(verdicts.filter(concept=concept).select("verdict", "decided_by").iter_rows())
+        for concept in ("prices", "places")
+    }
+    # The words give the label away: 50 pairs decide that nothing is beyond them, 8 pairs decide nothing.
+    assert decided["prices"] == {("surface", "beyond_surface")}
+    assert decided["places"] == {("inconclusive", "beyond_surface")}
     assert json.loads((out / "run.json").read_text())["criteria"] == CRITERIA.to_dict()
     copied = verdicts.filter(stage="copy", concept="prices").to_dicts()[0]
     before = verdicts.filter(stage="mid", concept="prices").to_dicts()[0]
     assert copied["decodable"] == before["decodable"]  # the same weights
-    assert copied["survival"] in ("persists", "lost", "inconclusive")
+    assert (copied["survival"], copied["origin"]) == ("persists", "inherited")
+    assert set(verdicts.filter(stage="base")["survival"]) == {None}  # nothing before it
     assert copied["evidence"].startswith(copied["verdict"])
-    told = done.table.filter(stage="mid", concept="prices", measure="decodable", variant="finding")
-    assert told["estimate"].to_list() == [before["decodable"]]
+    finding = done.table.filter(stage="mid", concept="prices", measure="decodable", variant="finding")
+    assert finding["estimate"].to_list() == [before["decodable"]]
     page = (out / "report.html").read_text()
     assert f"prices at mid: <b>{before['verdict']}</b>" in page
 
@@ -88,7 +95,7 @@ def test_verdicts_are_judged_by_the_printed_criteria_and_told_with_their_evidenc
 def test_numbers_are_those_of_the_rooms(surveyed, tiny_lineage_dir):
     done, _ = surveyed
     stage = probes.load_lineage(tiny_lineage_dir)["mid"]
-    acts = probes.extract(stage, price_concept(), position="mean", progress=False)
+    acts = probes.extract(stage, many_prices(), position="mean", progress=False)
     sweep = probes.probe_layers(acts)
     here = done.table.filter(
         (pl.col("stage") == "mid") & (pl.col("concept") == "prices") & (pl.col("variant") == "probe")
@@ -104,12 +111,10 @@ def test_overview_has_a_row_for_each_concept_and_stage(surveyed):
     assert done.overview.null_count().sum_horizontal().item() == 0
 
 
-def test_a_second_run_reads_what_was_measured_and_says_the_same(
-    surveyed, tiny_lineage_dir, prices_dir, monkeypatch
-):
+def test_a_second_run_reads_what_was_measured_and_says_the_same(surveyed, tiny_lineage_dir, monkeypatch):
     done, out = surveyed
     monkeypatch.setattr(stage_room, "extract", lambda *a, **k: pytest.fail("measured again"))
-    again = probes.survey(tiny_lineage_dir, [prices_dir, places()], out, static=False, progress=False)
+    again = probes.survey(tiny_lineage_dir, [many_prices(), places()], out, static=False, progress=False)
     assert again.table.equals(done.table)
     assert again.verdicts.equals(done.verdicts)
 

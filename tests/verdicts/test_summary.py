@@ -1,4 +1,4 @@
-"""Verdicts from tables: the same tables give the same words, other criteria give others, no model takes part."""
+"""Verdicts from tables: other criteria give other verdicts, and no model takes part."""
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from tests.makers import estimate
 TESTS = ("decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific")
 
 
-def tests_of(stage, value=0.9, p=0.001, **more):
+def table_of(stage, value=0.9, p=0.001, **more):
     made = [
         MeasuredTest(
             name, estimate(value), p=p, layer=3, n_layers=12, dose=0.5, n_random=99,
@@ -19,7 +19,8 @@ def tests_of(stage, value=0.9, p=0.001, **more):
         )
         for name in TESTS
     ]  # fmt: skip
-    return tests_table([more.get(test.test, test) for test in made], stage=stage, concept="price", lineage="l")
+    tests = [more.get(test.test, test) for test in made]
+    return tests_table(tests, stage=stage, concept="price", lineage="l")
 
 
 def compared(stage, source, **quantities):
@@ -30,7 +31,7 @@ def compared(stage, source, **quantities):
 
 
 def test_a_row_for_each_concept_and_stage_with_numbers_origin_and_survival():
-    tests = pl.concat([tests_of("base", value=0.52, p=0.4), tests_of("mid")])
+    tests = pl.concat([table_of("base", value=0.52, p=0.4), table_of("mid")])
     comparisons = compared("mid", "base", change_decodable=estimate(0.38))
     table = verdict_table(judge_all(tests, comparisons))
     assert table.columns == list(COLUMNS)
@@ -45,7 +46,7 @@ def test_a_row_for_each_concept_and_stage_with_numbers_origin_and_survival():
 
 
 def test_other_criteria_give_another_verdict_from_the_same_table():
-    tests = tests_of("mid", value=0.75)
+    tests = table_of("mid", value=0.75)
     assert judge_all(tests)[0].verdict.label == "internal"
     assert judge_all(tests, criteria=Criteria(decodable=0.8))[0].verdict.label == "absent"
     assert judge_all(tests, criteria=Criteria(alpha=0.0001))[0].verdict.label == "inconclusive"
@@ -53,28 +54,28 @@ def test_other_criteria_give_another_verdict_from_the_same_table():
 
 def test_an_effect_that_only_damage_reaches_does_not_count_but_its_lack_does():
     strong = MeasuredTest("sufficient", estimate(0.9), p=0.001, dose=1.0, damaging=True)
-    judged = judge_all(tests_of("mid", sufficient=strong))[0]
+    judged = judge_all(table_of("mid", sufficient=strong))[0]
     assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "sufficient")
     assert judged.verdict.missing["sufficient"] == "even the smallest dose damages neutral text too much"
     weak = MeasuredTest("sufficient", estimate(0.0), p=0.6, dose=1.0, damaging=True)
-    assert judge_all(tests_of("mid", sufficient=weak))[0].verdict.label == "represented"
+    assert judge_all(table_of("mid", sufficient=weak))[0].verdict.label == "represented"
 
 
 def test_the_reason_of_a_test_that_was_not_made_stands_in_the_evidence():
     unmade = MeasuredTest("necessary", reason="holding the direction damages neutral text too much")
-    judged = judge_all(tests_of("mid", necessary=unmade))[0]
+    judged = judge_all(table_of("mid", necessary=unmade))[0]
     assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "necessary")
     assert "missing  necessary: holding the direction damages" in str(judged)
 
 
 def test_of_several_axes_the_worst_is_shown_and_decides():
-    better = tests_of("mid").filter(pl.col("test") == "shift")
-    worse = better.with_columns(estimate=pl.lit(0.5), ci_low=pl.lit(0.45), ci_high=pl.lit(0.55), p=pl.lit(0.5))
-    judged = judge_all(pl.concat([tests_of("mid"), worse]))[0]
+    better = table_of("mid").filter(pl.col("test") == "shift")
+    worse = better.with_columns(pl.lit(0.5).alias("estimate"), pl.lit(0.55).alias("ci_high"), p=pl.lit(0.5))
+    judged = judge_all(pl.concat([table_of("mid"), worse]))[0]
     assert judged.verdict.label == "surface"
     assert judged.row()["shift"] == 0.5
 
 
 def test_few_pairs_are_noted():
-    tests = tests_of("mid").with_columns(n=pl.lit(8, pl.Int64))
+    tests = table_of("mid").with_columns(n=pl.lit(8, pl.Int64))
     assert "8 test pairs: expected at least 20" in str(judge_all(tests)[0])

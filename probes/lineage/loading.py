@@ -1,0 +1,169 @@
+"""The files of a stage are read, checked and put together into a model and its tokenizer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+from probes.errors import CheckpointError, InputError
+from probes.lineage.adapters import merge_adapter
+from probes.lineage.entries import Entry
+from probes.lineage.fingerprint import files_fingerprint
+from probes.lineage.quiet import first_line, quiet_transformers
+from probes.lineage.safety import check_finite, check_remote_code, check_weight_files
+from probes.lineage.sources import adapter_folder, weights_folder
+from probes.lineage.tokenizers import check_vocabulary, load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class LoadOptions(TypedDict, total=False):
+    """How a stage is loaded; `Stage.load` says what each option means."""
+
+    device: str
+    dtype: str | torch.dtype
+    attn_implementation: str | None
+    device_map: Any
+    allow_pickle: bool
+    trust_remote_code: bool
+
+
+class LoadedFiles(NamedTuple):
+    """What the files of a stage come to."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    fingerprint: str
+    ignored_weights: tuple[str, ...]
+
+
+def load_files(
+    entry: Entry,
+    *,
+    device: str = "auto",
+    dtype: str | torch.dtype = "float32",
+    attn_implementation: str | None = None,
+    device_map: Any = None,
+    allow_pickle: bool = False,
+    trust_remote_code: bool = False,
+) -> LoadedFiles:
+    """The model of a stage with its adapters merged, in evaluation mode and without gradients, its tokenizer
+    and its identity. `Stage.load` says what the options mean and what is raised.
+
+    Example
+    -------
+    >>> files = load_files(lineage["mid"].entry, device="cpu")
+    >>> type(files.model).__name__, len(files.tokenizer)
+    ('LlamaForCausalLM', 383)
+    """
+    place = None if device_map is not None else pick_device(device)
+    precision = pick_dtype(dtype)
+    base, adapters = entry.adapter_chain()
+    folder = weights_folder(base, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
+    adapter_folders = [adapter_folder(adapter, allow_pickle=allow_pickle) for adapter in adapters]
+    who = f"stage {base.name}"
+    if not trust_remote_code:
+        check_remote_code(_read_config(folder, who), who, folder)
+    files = check_weight_files(folder, "model", who, allow_pickle=allow_pickle)
+    fingerprint = files_fingerprint(entry)
+    tokenizer = load_tokenizer(entry, trust_remote_code=trust_remote_code)
+    model, ignored = _load_weights(
+        folder,
+        who,
+        dtype=precision,
+        attn_implementation=attn_implementation,
+        device_map=device_map,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=bool(files),
+    )
+    for adapter, its_folder in zip(adapters, adapter_folders, strict=True):
+        onto = adapter.onto
+        assert onto is not None
+        model = merge_adapter(
+            model, its_folder, f"stage {adapter.name}", onto.name, allow_pickle=allow_pickle
+        )
+    check_vocabulary(tokenizer, model, entry.name)
+    if place is not None:
+        model.to(place)
+    model.eval().requires_grad_(False)
+    return LoadedFiles(model, tokenizer, fingerprint, ignored)
+
+
+def pick_device(device: str | torch.device) -> torch.device:
+    """The device that a name means; "auto" is CUDA, else MPS, else the CPU.
+
+    Raises InputError for a device that this machine does not have.
+
+    Example
+    -------
+    >>> pick_device("cpu").type
+    'cpu'
+    """
+    import torch
+
+    if device == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(
+            f"device {str(device)!r} is not available here: expected auto, cpu, cuda, cuda:N or mps"
+        ) from None
+    return place
+
+
+def pick_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """The torch dtype that a name means. Raises InputError for anything that is not a floating-point dtype.
+
+    Example
+    -------
+    >>> pick_dtype("bfloat16")
+    torch.bfloat16
+    """
+    import torch
+
+    precision = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(precision, torch.dtype) or not precision.is_floating_point:
+        raise InputError(f"dtype {dtype!r}: expected float32, bfloat16, float16 or float64")
+    return precision
+
+
+def _load_weights(folder: Path, who: str, **options: Any) -> tuple[Any, tuple[str, ...]]:
+    """The model in `folder`, and the names of the tensors that it has no place for."""
+    from transformers import AutoModelForCausalLM
+
+    options = {key: value for key, value in options.items() if value is not None}
+    try:
+        with quiet_transformers():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+    except Exception as error:  # building and filling a model fails in too many ways to list
+        raise CheckpointError(
+            f"{who}: the model in {folder} cannot be loaded: {first_line(error)}"
+        ) from error
+    model, report = loaded
+    missing = sorted(report["missing_keys"])
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise CheckpointError(
+            f"{who}: {folder} lacks {missing[0]}{more}, which {type(model).__name__} needs: "
+            "transformers would fill it with random numbers"
+        )
+    check_finite(model.named_parameters(), who)
+    return model, tuple(sorted(report["unexpected_keys"]))
+
+
+def _read_config(folder: Path, who: str) -> dict[str, Any]:
+    file = folder / "config.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{who}: {folder} has no config.json: expected a Hugging Face model folder"
+        ) from None
+    except (ValueError, TypeError):
+        raise CheckpointError(f"{who}: {file} is not valid JSON: download or save it again") from None

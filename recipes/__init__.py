@@ -1,0 +1,1 @@
+"""What single experiments train on, apart from the toolkit, which never imports it. See README.md."""
