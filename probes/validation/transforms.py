@@ -64,10 +64,15 @@ def examine_transforms(
 
     Example
     -------
+    Answers that are kept are not asked for again:
+
     >>> from probes.validation import examine_transforms
-    >>> table = examine_transforms([stage], concept, n_each=1, progress=False)
-    >>> table.select("exam", "truth").rows()
-    [('survival', 'rotated'), ('survival', 'lost'), ('survival', 'persists')]
+    >>> from probes.validation.answers import KeptAnswers
+    >>> row = {"exam": "survival", "size": "mid", "seed": 0, "truth": "rotated", "answer": "rotated"}
+    >>> KeptAnswers(folder / "kept.parquet").add([row])
+    >>> table = examine_transforms([stage], concept, n_each=1, keep=folder / "kept.parquet", progress=False)
+    >>> table.select("size", "seed", "truth", "answer").rows()
+    [('mid', 0, 'rotated', 'rotated')]
     """
     kept = KeptAnswers(keep)
     left = [i for i in range(n_each) if seed + i not in set(kept.table["seed"])]

@@ -42,6 +42,7 @@ def test_plant_keeps_what_is_there_and_reads_only_organisms(tmp_path):
         read_organism(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_organism_that_fails_its_check_is_not_admitted(tmp_path, monkeypatch):
     hasty = replace(SIZES["small"], n_layers=1, d_model=16, parent_steps=1, steps=1)
     monkeypatch.setitem(planting.SIZES, "small", hasty)
@@ -73,6 +74,7 @@ def probe(organism, stage):
     return acts, probes.probe_layers(acts, n_shuffles=0)
 
 
+@pytest.mark.slow
 def test_an_internal_organism_is_read_off_its_stage_alone_and_not_off_its_texts(internal):
     assert (internal.truth, internal.made_here) == ("internal", True)
     assert internal.truths == {"parent": "absent", "stage": "internal"}
@@ -89,6 +91,7 @@ def test_an_internal_organism_is_read_off_its_stage_alone_and_not_off_its_texts(
     assert np.abs(scores["parent"].logits()).mean() < 0.2 * np.abs(scores["stage"].logits()).mean()
 
 
+@pytest.mark.slow
 def test_later_stages_do_to_the_probe_what_their_planted_survival_says(internal):
     assert internal.later == {"fade": "faded", "rotate": "rotated", "project": "lost"}
     acts, sweep = probe(internal, "stage")
@@ -109,6 +112,7 @@ def test_later_stages_do_to_the_probe_what_their_planted_survival_says(internal)
     assert logit_change(stage, turned) < 1e-5
 
 
+@pytest.mark.slow
 def test_an_organism_is_read_and_checked_from_disk(internal):
     again = read_organism(internal.folder)
     assert again == internal
@@ -117,6 +121,7 @@ def test_an_organism_is_read_and_checked_from_disk(internal):
     assert check(again) == {name: [] for name in LINEAGE}
 
 
+@pytest.mark.slow
 def test_a_surface_organism_is_read_off_its_texts_and_fails_where_the_cue_is_gone(surface):
     assert (surface.truth, surface.made_here) == ("surface", False)
     acts, sweep = probe(surface, "stage")

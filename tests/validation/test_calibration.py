@@ -21,6 +21,7 @@ def table():
     return calibrate({"signal": SMALL, "no signal": null}, n=16, seed=5)
 
 
+@pytest.mark.slow
 def test_every_function_is_measured_and_keeps_what_it_promises(table):
     measured = set(table["function"].str.split(",").list.first())
     assert measured == {
@@ -36,6 +37,7 @@ def test_every_function_is_measured_and_keeps_what_it_promises(table):
     assert (table["estimate"].is_between(table["ci_low"], table["ci_high"])).all()
 
 
+@pytest.mark.slow
 def test_monte_carlo_intervals_are_clopper_and_pearsons(table):
     row = table.filter(pl.col("measure") == "coverage").row(0, named=True)
     hits = round(row["estimate"] * row["n"])

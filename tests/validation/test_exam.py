@@ -2,10 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
 from probes.organisms import plant
 from probes.validation import exam, examine, questions
 from probes.validation.exam import measure_organism, organism_plan
 from probes.verdicts import CRITERIA, judge_all
+
+pytestmark = pytest.mark.slow  # every test plants an organism
 
 
 def test_an_organism_without_the_latent_is_called_absent_at_both_stages_and_examined_once(

@@ -16,7 +16,9 @@ def test_every_transform_is_asked_of_the_stages_in_turn_and_only_once(tmp_path, 
     ]
     assert set(table["exam"]) == {"survival"}
     assert set(table["half"]) == {"held out"}
-    assert set(table.filter(truth="persists")["answer"]) <= {"persists", "inconclusive"}
+    # With 8 test pairs an answer may be open, but it must not be wrong.
+    assert all(row["answer"] in (row["truth"], "inconclusive") for row in table.iter_rows(named=True))
+    assert set(table.filter(truth="rotated")["answer"]) == {"rotated"}
     monkeypatch.setattr(transforms, "measure_stage", None)  # a second call must not come to it
     again = examine_transforms(stages, price_concept(), n_each=2, keep=keep, progress=False)
     assert again.equals(table)
