@@ -30,8 +30,10 @@ class Setting:
 
     Example
     -------
-    >>> Setting(n_templates=24, lexical=3.0).strength
-    0.0
+    24 templates of 5 pairs, in which only the wording of a template separates its texts:
+
+    >>> Setting(n_templates=24, lexical=3.0)
+    Setting(n_pairs=120, n_templates=24, width=48, n_layers=4, strength=0.0, lexical=3.0, ...)
     """
 
     n_pairs: int = 120
