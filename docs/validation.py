@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 
 from probes.figures.confusion import confusion
 from probes.stats.estimates import Estimate
-from probes.validation.exam import HALVES, marks
+from probes.validation import HALVES, marks, read_answers
 from probes.verdicts import CRITERIA
 
 FIGURE = Path(__file__).parent.parent / "figures" / "validation.svg"
@@ -128,9 +128,7 @@ def figure(answers: pl.DataFrame) -> None:
 def main() -> None:
     folder = Path(sys.argv[1])
     kept = [folder / f"{name}.parquet" for name in ("organisms", "transforms")]
-    answers = pl.concat([pl.read_parquet(file) for file in kept if file.exists()])
-    # Answers written before the question was renamed are read too.
-    answers = answers.with_columns(pl.col("exam").replace("fate", "survival"))
+    answers = pl.concat([read_answers(file) for file in kept if file.exists()])
     figure(answers)
     parts = {
         "bound": bound(answers),

@@ -42,12 +42,12 @@ from .steering import mediation as mediation
 from .steering import score_choices as score_choices
 from .steering import steer as steer
 from .steering import steerability as steerability
-from .study import judge_folder as judge_folder
 from .study import load_survey as load_survey
 from .study import survey as survey
 from .study import survival as survival
 from .training import build as build
 from .verdicts import Criteria as Criteria
 from .verdicts import judge_all as judge_all
+from .verdicts import judge_folder as judge_folder
 
 __version__: str

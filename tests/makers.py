@@ -7,6 +7,12 @@ import math
 import random
 
 import polars as pl
+
+"""What several test files build: a tiny tokenizer and model, an adapter, a concept, scores of pairs."""
+
+from __future__ import annotations
+
+import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -260,3 +266,14 @@ def tiny_trainable(folder, texts) -> None:
         pad_token_id=1,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def paired(n_pairs):
+    """Labels `[example]`, 1 and 0 in turn, and the pair of each example `[example]`."""
+    return np.tile([1, 0], n_pairs), np.repeat(np.arange(n_pairs), 2)
+
+
+def scored(rng, n_pairs, gap, pair=0.7):
+    """Scores `[example]` whose classes lie `gap` apart and whose pairs have something in common."""
+    labels, groups = paired(n_pairs)
+    return pair * rng.normal(size=n_pairs)[groups] + rng.normal(size=labels.size) + gap * labels

@@ -13,9 +13,11 @@ import probes
 from probes.cli import parser
 
 ROOT = Path(__file__).parent.parent
-SHOWN = (ROOT / "README.md", ROOT / "docs" / "your-own.md")
+SHOWN = (ROOT / "README.md", ROOT / "docs" / "your-own.md", ROOT / "docs" / "architecture.md")
 """The pages that show commands and code to type."""
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+GUIDES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md")
+"""The pages that say where in the code a thing is."""
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*/README.md")))
 
 
 def test_reference_page_is_what_the_code_says():
@@ -49,7 +51,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         path, _, anchor = target.partition("#")
@@ -57,6 +59,15 @@ def test_links_lead_somewhere(page):
             file = page.parent / path if path else page
             assert file.exists(), target
             assert not anchor or anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda p: p.name)
+def test_names_in_a_guide_are_in_the_file_they_link_to(page):
+    links = re.findall(r"\[`(\w+)`\]\(([^)\s]+\.py)\)", page.read_text())
+    assert len(links) > 20
+    for name, path in links:
+        defined = rf"^\s*(?:def|class) {name}\b|^{name}\b"
+        assert re.search(defined, (page.parent / path).read_text(), re.MULTILINE), f"{name} in {path}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.name)

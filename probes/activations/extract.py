@@ -108,7 +108,7 @@ def extract_many(
         raise InputError(f"control {unknown[0]!r} is not known: expected some of {', '.join(CONTROLS)}")
     context = run_context(stage, **run)
     loaded, model, store = context.require_loaded(), context.model, context.store
-    concept = concept if isinstance(concept, Concept) else load_concept(concept)
+    concept = load_concept(concept)
     wanted = {kind: expand(kind, layers, model.n_layers) for kind in sites}
     rows = rendering.render(loaded, concept, positions, context.render, model.max_positions, context.truncate)
     identity = _identity(loaded, context.backend)

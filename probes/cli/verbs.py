@@ -76,7 +76,7 @@ def sweep(args: argparse.Namespace) -> None:
 
 
 def steer(args: argparse.Namespace) -> None:
-    from probes.measure.stage import evaluation_items
+    from probes.measure.items import evaluation_items
 
     lineage = probes.load_lineage(args.lineage)
     concept = probes.load_concept(args.concept).core

@@ -1,7 +1,14 @@
-"""Concepts: labelled pairs, choice items, the formats they are read from, and the packaged library."""
+"""Concepts: labelled pairs, choice items, the formats they are read from, and the packaged library.
 
-from probes.concepts.concept import Concept, Meta
-from probes.concepts.folder import read_choices, read_folder, write_folder
+From left to right: the rows (`fields`, `records`, `rows`), what surrounds them (`header`, `tables`, `chats`,
+`summary`), the writing of a folder (`writing`), `Concept` itself, and what reads one (`folder`, `layouts`,
+`readers`, `transcripts`, `library`). `neutral` holds texts in which no concept is at stake; `folds` and
+`surface` serve the lint and the baselines of probes.
+"""
+
+from probes.concepts.concept import Concept
+from probes.concepts.folder import read_choices, read_folder
+from probes.concepts.header import Meta
 from probes.concepts.library import list_concepts, load_concept
 from probes.concepts.readers import (
     FORMATS,
@@ -39,5 +46,4 @@ __all__ = [
     "read_folder",
     "read_preferences",
     "read_transcripts",
-    "write_folder",
 ]

@@ -1,4 +1,4 @@
-"""Rows out of files: JSONL, CSV, JSON lists, Parquet, saved Hugging Face datasets."""
+"""Rows out of files: JSONL, CSV, JSON lists, Parquet, and saved Hugging Face datasets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from probes.errors import ConceptError
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 SAVED = "state.json"
-"""In a folder that `datasets.Dataset.save_to_disk` wrote: names its Arrow files."""
+"""The file in which `datasets.Dataset.save_to_disk` names the Arrow files of one split."""
 SAVED_SPLITS = "dataset_dict.json"
+"""The file in which `datasets.DatasetDict.save_to_disk` names the splits."""
 
 
 def read_text(path: Path) -> str:
-    """The file as UTF-8 text, without a byte order mark. Raises ConceptError when it cannot be read so."""
+    """The content of a UTF-8 file, without a byte order mark; ConceptError when it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -30,7 +31,7 @@ def read_text(path: Path) -> str:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """One object per line. Raises ConceptError with the line for anything else, blank lines included."""
+    """The JSON objects of a file, one a line; ConceptError with the line for anything else, even a blank."""
     rows = []
     lines = read_text(path).split("\n")
     if not lines[-1].strip():
@@ -50,15 +51,22 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def is_saved_dataset(path: Path) -> bool:
-    """Whether a folder was written by `save_to_disk` of Hugging Face datasets."""
+    """Whether a folder was written by `save_to_disk` of a Hugging Face dataset."""
     return (path / SAVED).is_file() or (path / SAVED_SPLITS).is_file()
 
 
 def file_rows(path: Path) -> list[dict[str, Any]]:
-    """One dict per row of a CSV, a JSON list, a JSONL or Parquet file, or a saved Hugging Face dataset.
+    r"""One dict for each row of a CSV, a JSON list, a JSONL or Parquet file, or a saved Hugging Face dataset.
 
-    CSV cells that are numbers stay text, but for the column `label`. Raises ConceptError, with the file, for
-    one that cannot be read, is of another kind, or is a folder of several splits.
+    Cells of a CSV stay text even where they look like numbers, except in the column `label`. Raises
+    ConceptError, with the file, when it cannot be read, is of another kind, or is a folder of several splits.
+
+    Example
+    -------
+    >>> path = folder / "texts.csv"
+    >>> _ = path.write_text("text,label,code\na hat,1,007\n")
+    >>> file_rows(path)
+    [{'text': 'a hat', 'label': 1.0, 'code': '007'}]
     """
     if path.is_dir():
         return _saved_rows(path)

@@ -1,37 +1,41 @@
-"""A concept as a folder: `concept.toml`, `pairs.jsonl`, `choices.jsonl`; complaints name file and row."""
+"""Reading a concept from its folder; error messages name the file and the row."""
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from probes.concepts.concept import Concept, Meta
+from probes.concepts.concept import Concept
 from probes.concepts.files import read_jsonl, read_text
-from probes.concepts.records import ChoiceItem, Example, Text
-from probes.errors import ConceptError, OutputError
-
-HEADER, PAIRS, CHOICES = "concept.toml", "pairs.jsonl", "choices.jsonl"
-
-
-class Header(Meta):
-    """What `concept.toml` may hold."""
-
-    name: Text
-    definition: str = ""
-    clause: str = ""
+from probes.concepts.header import Header
+from probes.concepts.records import ChoiceItem, Example, first_repeat
+from probes.concepts.writing import CHOICES, HEADER, PAIRS
+from probes.errors import ConceptError
 
 
 def read_folder(path: str | Path) -> Concept:
-    """The concept in the folder `path`; `choices.jsonl` may be absent.
+    """The concept in a folder of `concept.toml`, `pairs.jsonl` and, where there is one, `choices.jsonl`.
 
-    Raises ConceptError: file, row, field, value, what was expected.
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row, the field, the value and what was expected.
+
+    Example
+    -------
+    >>> read_folder(concept.to_folder(folder / "prices")) == concept
+    True
     """
     folder = Path(path)
     header = _read_header(folder)
-    examples = _read_records(folder / PAIRS, Example)
-    choices = _read_records(folder / CHOICES, ChoiceItem) if (folder / CHOICES).exists() else ()
+    examples = _read_rows(folder / PAIRS, Example)
+    choices = _read_rows(folder / CHOICES, ChoiceItem) if (folder / CHOICES).exists() else ()
     try:
         return Concept(
             name=header.name,
@@ -39,10 +43,40 @@ def read_folder(path: str | Path) -> Concept:
             clause=header.clause,
             examples=examples,
             choices=choices,
-            meta=Meta(**header.model_dump(include=set(Meta.model_fields))),
+            meta=header.meta,
         )
     except ConceptError as error:
         raise ConceptError(f"{folder}: {error}") from None
+
+
+def read_choices(path: str | Path) -> tuple[ChoiceItem, ...]:
+    """The choice items of a file in the format of `choices.jsonl`, one JSON object a line.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row, the field, the value and what was expected; also for a file without rows
+        and for an id that two rows share.
+
+    Example
+    -------
+    >>> file = folder / "items.jsonl"
+    >>> _ = file.write_text('{"id": "c1", "prompt": "To wear?", "positive": "jeans", "negative": "mink"}')
+    >>> read_choices(file)[0].answer("positive")
+    'Jeans'
+    """
+    items = _read_rows(Path(path), ChoiceItem)
+    if not items:
+        raise ConceptError(f"{path}: holds no choice items: expected one JSON object a line")
+    if repeat := first_repeat(item.id for item in items):
+        row, earlier = repeat
+        raise ConceptError(f"{path}, row {row}, field 'id': {items[row - 1].id!r} is also in row {earlier}")
+    return items
 
 
 def _read_header(folder: Path) -> Header:
@@ -61,23 +95,7 @@ def _read_header(folder: Path) -> Header:
         raise ConceptError(f"{path}: {error}") from None
 
 
-def read_choices(path: str | Path) -> tuple[ChoiceItem, ...]:
-    """The choice items of a file in the format of `choices.jsonl`.
-
-    Raises ConceptError: file, row, field, value, what was expected; also for no rows or a repeated id.
-    """
-    items = _read_records(Path(path), ChoiceItem)
-    if not items:
-        raise ConceptError(f"{path}: holds no choice items: expected one JSON object a line")
-    rows: dict[str, int] = {}
-    for row, item in enumerate(items, 1):
-        if before := rows.get(item.id):
-            raise ConceptError(f"{path}, row {row}, field 'id': {item.id!r} is also in row {before}")
-        rows[item.id] = row
-    return items
-
-
-def _read_records(path: Path, kind: type[Any]) -> tuple[Any, ...]:
+def _read_rows(path: Path, kind: type[Any]) -> tuple[Any, ...]:
     records = []
     for number, row in enumerate(read_jsonl(path), 1):
         try:
@@ -85,40 +103,3 @@ def _read_records(path: Path, kind: type[Any]) -> tuple[Any, ...]:
         except ConceptError as error:
             raise ConceptError(f"{path}, row {number}: {error}") from None
     return tuple(records)
-
-
-def write_folder(concept: Concept, folder: Path) -> Path:
-    """What `read_folder` reads back as an equal concept. Raises OutputError instead of overwriting one."""
-    if (folder / HEADER).exists():
-        raise OutputError(f"{folder}: already holds a concept: choose another folder, or remove it first")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / PAIRS).write_text(_jsonl(concept.examples), encoding="utf-8", newline="\n")
-        (folder / CHOICES).write_text(_jsonl(concept.choices), encoding="utf-8", newline="\n")
-        (folder / HEADER).write_text(_toml(concept), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}): choose another folder") from error
-    return folder
-
-
-def _jsonl(records: tuple[Any, ...]) -> str:
-    return "".join(json.dumps(r.model_dump(exclude_none=True), ensure_ascii=False) + "\n" for r in records)
-
-
-def _toml(concept: Concept) -> str:
-    lines = [f"{key} = {_quoted(getattr(concept, key))}" for key in ("name", "definition", "clause")]
-    lines += [f"{key} = {_quoted(getattr(concept.meta, key))}" for key in ("not_about", "licence")]
-    lines += [f"{key} = {_quoted_list(getattr(concept.meta, key))}" for key in ("confounds", "sources")]
-    lines += ["", "[banned_evidence_words]"]
-    words = concept.meta.banned_evidence_words
-    lines += [f"{split} = {_quoted_list(words[split])}" for split in words]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string: JSON's escapes are TOML's, but for DEL, which TOML wants escaped too."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _quoted_list(texts: tuple[str, ...]) -> str:
-    return f"[{', '.join(_quoted(text) for text in texts)}]"

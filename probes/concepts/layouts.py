@@ -11,8 +11,9 @@ from probes.concepts.records import ChoiceItem, Example, Message
 from probes.errors import ConceptError
 
 Rows = Sequence[tuple[str, dict[str, Any]]]
-"""(where the row stands, for complaints; the row)."""
+"""(where the row stands, for error messages; the row itself)."""
 Parts = tuple[list[Example], list[ChoiceItem]]
+"""What becomes of the rows: examples and choice items."""
 
 CAA_FIELDS = ("question", "answer_matching_behavior", "answer_not_matching_behavior")
 PREFERENCE_FIELDS = ("question", "item1", "item2", "liked_item", "disliked_item")
@@ -21,9 +22,10 @@ LETTERS = ("A", "B")
 
 
 def statements(rows: Rows) -> Parts:
-    """`text` or `statement`, and `label`; documents are the same with longer texts.
+    """Rows with `text` or `statement`, and `label`; documents are laid out in the same way.
 
-    A column `pair` groups rows; columns named like a field of `Example` are read too, others left out.
+    A column `pair` makes pairs of rows. Columns named like another field of `Example` are read too, and
+    further columns are left out.
     """
     examples = []
     for number, (where, row) in enumerate(rows, 1):
@@ -35,8 +37,10 @@ def statements(rows: Rows) -> Parts:
 
 
 def chats(rows: Rows) -> Parts:
-    """`messages` and `label`. A column `pair` groups rows; without it, chats that differ in their last turn
-    alone make a pair."""
+    """Rows with `messages` and `label`.
+
+    A column `pair` makes pairs of rows; without it, chats that differ in their last turn alone make a pair.
+    """
     pairing, examples = Pairing("chat"), []
     for where, row in rows:
         turns = read_messages(row.get("messages"), where)
@@ -48,8 +52,10 @@ def chats(rows: Rows) -> Parts:
 
 
 def caa(rows: Rows) -> Parts:
-    """Contrastive activation addition (Rimsky et al., arXiv 2312.06681): each row becomes a pair of chats,
-    question and answer, the matching one labelled 1; and a choice item."""
+    """Rows of contrastive activation addition (Rimsky et al. 2023, arXiv 2312.06681).
+
+    Each row becomes a pair of chats (question and answer; the matching answer has label 1) and a choice item.
+    """
     examples, choices = [], []
     for number, (where, row) in enumerate(rows, 1):
         question, matching, other = _texts(row, CAA_FIELDS, where)
@@ -61,8 +67,11 @@ def caa(rows: Rows) -> Parts:
 
 
 def preferences(rows: Rows) -> Parts:
-    """The MSM paper's item comparisons (arXiv 2605.02087): each row becomes a choice item, asked in both
-    orders, and a pair of chats that answer with the liked (label 1) and with the disliked item."""
+    """Item comparisons of model spec midtraining (arXiv 2605.02087).
+
+    Each row becomes a choice item that is asked in both orders, and a pair of chats: one answers with the
+    liked item (label 1), the other with the disliked one.
+    """
     examples, choices = [], []
     for number, (where, row) in enumerate(rows, 1):
         question, *items = _texts(row, PREFERENCE_FIELDS, where)
@@ -80,8 +89,11 @@ def preferences(rows: Rows) -> Parts:
 
 
 def opinions(rows: Rows) -> Parts:
-    """The MSM paper's opinion questions: `question`, which shows options A and B, and `answer`, the letter of
-    the positive one; `category` or `opinion_area` becomes the domain."""
+    """Opinion questions of model spec midtraining (arXiv 2605.02087).
+
+    `question` shows the options A and B, and `answer` is the letter of the positive one. `opinion_area`, or
+    else `category`, becomes the domain.
+    """
     examples, choices = [], []
     for number, (where, row) in enumerate(rows, 1):
         question, answer = _texts(row, OPINION_FIELDS, where)
@@ -112,36 +124,68 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Rows], Parts]]] = {
     "statements": (("text|statement",), statements),
     "opinions": (OPINION_FIELDS, opinions),
 }
-"""Name -> the columns it is known by, and its reader; the first that fits is taken."""
+"""Name -> the columns of a table in this layout, and its reader; the first layout that fits is taken."""
 
 
-def known_layout(columns: Collection[str], where: str) -> str:
-    """The layout that a table's columns fit. Raises ConceptError naming them when none does."""
+def layout_of(columns: Collection[str], where: str) -> str:
+    """The name of the layout that a table's columns fit.
+
+    Raises
+    ------
+    ConceptError
+        When there is none; the message names the columns and the layouts.
+
+    Example
+    -------
+    >>> layout_of(["statement", "label"], "cities.csv")
+    'statements'
+    """
     for name, (fields, _) in LAYOUTS.items():
         if all(set(columns) & set(field.split("|")) for field in fields):
             return name
-    known = "; ".join(f"{name} ({', '.join(fields)})" for name, (fields, _) in LAYOUTS.items())
-    held = ", ".join(sorted(map(str, columns))) or "no row"
-    raise ConceptError(f"{where}: columns {held} fit no layout: expected one of {known}")
+    layouts = "; ".join(f"{name} ({', '.join(fields)})" for name, (fields, _) in LAYOUTS.items())
+    present = ", ".join(sorted(map(str, columns))) or "no row"
+    raise ConceptError(f"{where}: columns {present} fit no layout: expected one of {layouts}")
 
 
 class Pairing:
-    """Pair ids for rows that share a key: the n-th row of each label under a key belongs to its n-th pair."""
+    """Pair ids for rows that share a key (a prompt, a condition).
+
+    Under each key, the first row of label 1 and the first row of label 0 make a pair, the second ones make
+    another, and so on.
+
+    Example
+    -------
+    >>> pairing = Pairing("chat")
+    >>> [pairing.name("prompt", label) for label in (1, 0, 1)]
+    ['chat1', 'chat1', 'chat1.2']
+    """
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.keys: dict[str, int] = {}
-        self.seen: dict[tuple[str, Any], int] = {}
+        self.counts: dict[tuple[str, Any], int] = {}
 
     def name(self, key: str, label: Any) -> str:
-        """The pair of the next row with this key and label."""
+        """The pair id of the next row with this key and label."""
         number = self.keys.setdefault(key, len(self.keys) + 1)
-        self.seen[key, label] = again = self.seen.get((key, label), 0) + 1
-        return f"{self.prefix}{number}" if again == 1 else f"{self.prefix}{number}.{again}"
+        self.counts[key, label] = count = self.counts.get((key, label), 0) + 1
+        return f"{self.prefix}{number}" if count == 1 else f"{self.prefix}{number}.{count}"
 
 
 def read_messages(value: Any, where: str) -> list[Message]:
-    """Turns out of `[{"role", "content"}, ...]`; other keys of a turn are left out. Raises ConceptError."""
+    """The turns of a chat `[{"role": ..., "content": ...}, ...]`; other keys of a turn are left out.
+
+    Raises
+    ------
+    ConceptError
+        For anything else.
+
+    Example
+    -------
+    >>> read_messages([{"role": "user", "content": "Brie?", "id": 3}], "row 1")
+    [Message(role='user', content='Brie?')]
+    """
     if not isinstance(value, (list, tuple)) or not value:
         raise ConceptError(f"{where}: field 'messages' got {str(value)[:40]!r}: expected a list of turns")
     turns = []
@@ -164,13 +208,13 @@ def _turn(turn: dict[str, Any], where: str) -> Message:
 
 
 def _texts(row: dict[str, Any], fields: Sequence[str], where: str) -> list[str]:
-    found = []
+    texts = []
     for field in fields:
         value = row.get(field)
         if not isinstance(value, str) or not value.strip():
             raise ConceptError(f"{where}: field {field!r} got {value!r}: expected text")
-        found.append(value.strip())
-    return found
+        texts.append(value.strip())
+    return texts
 
 
 def _answers(
@@ -182,7 +226,7 @@ def _answers(
 
 
 def _with_places(question: str, first: str, second: str) -> str:
-    """The question with `{first}` and `{second}` where it names the items, or after it where it does not."""
+    """The question with `{first}` and `{second}` for the items; they follow where it does not name them."""
     places = [re.search(rf"(?<!\w){re.escape(item)}(?!\w)", question) for item in (first, second)]
     if places[0] and places[1] and not (places[0].end() > places[1].start() < places[0].start()):
         spans = sorted([(places[0].span(), "{first}"), (places[1].span(), "{second}")], reverse=True)
@@ -194,8 +238,8 @@ def _with_places(question: str, first: str, second: str) -> str:
 
 
 def _tags(row: dict[str, Any]) -> dict[str, Any]:
-    named = set(Example.model_fields) - {"pair", "label", "text", "messages"}
-    return {field: row[field] for field in named if row.get(field) is not None}
+    tags = set(Example.model_fields) - {"pair", "label", "text", "messages"}
+    return {field: row[field] for field in tags if row.get(field) is not None}
 
 
 def _made(kind: type[Any], where: str, **values: Any) -> Any:

@@ -7,29 +7,58 @@ from typing import Any
 
 from probes.concepts.concept import Concept
 from probes.concepts.files import SUFFIXES, is_saved_dataset
-from probes.concepts.folder import HEADER, PAIRS, read_folder
+from probes.concepts.folder import read_folder
 from probes.concepts.readers import read_dataset, read_file
 from probes.concepts.records import READINGS
+from probes.concepts.writing import HEADER, PAIRS
 from probes.errors import ConceptError
 
 LIBRARY = Path(__file__).parent / "library"
 
 
 def list_concepts() -> list[str]:
-    """Names of the packaged concepts."""
+    """The names of the concepts that come with the package.
+
+    Example
+    -------
+    >>> probes.list_concepts()
+    ['affordability', 'candor', 'domestic', 'fairness', 'harmlessness', 'oversight', 'privacy', 'uncertainty']
+    """
     return sorted(header.parent.name for header in LIBRARY.glob(f"*/{HEADER}"))
 
 
 def load_concept(source: Any) -> Concept:
-    """A concept from a packaged name, a concept folder, a file that `read_file` knows (CSV, CAA JSON, chats,
-    preference pairs, Inspect logs, ...), a polars or pandas frame, or a Hugging Face dataset or the folder it
-    was saved to; a `Concept` is handed back as it is.
+    """A concept by the name of a packaged one, or from whatever a concept can be read from.
 
-    `"affordability/norm"`, and so a path, takes one reading (`Concept.read_as`); without it everything is
-    held, and `Concept.splits` leaves the second reading and the shift pairs out of measurements. A packaged
-    name goes before a folder of the same name: write `./name` for the folder.
+    Parameters
+    ----------
+    source : str, Path, table or Concept
+        - the name of a packaged concept (see `list_concepts`), which goes before a folder of the same name:
+          write `./name` for the folder;
+        - a concept folder, or the folder that a Hugging Face dataset was saved to;
+        - a file that `probes.concepts.read_file` reads (CSV, JSON, JSONL, Parquet, Inspect logs);
+        - a polars or pandas frame, a Hugging Face dataset, or an iterable of dicts;
+        - a `Concept`, which is returned as it is.
 
-    Raises ConceptError: file, row, field, value, what was expected.
+        A name or folder followed by `/attribute` or `/norm` takes the pairs of that reading alone.
+
+    Returns
+    -------
+    Concept
+        With all its pairs. Shifted pairs, and pairs of a second reading, are not measured by default (see
+        `Concept.splits` and `Concept.core`).
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row, the field, the value and what was expected.
+
+    Example
+    -------
+    >>> probes.load_concept("affordability/attribute").name
+    'affordability/attribute'
+    >>> probes.load_concept([{"text": "a hat", "label": 1}, {"text": "no hat", "label": 0}])
+    Concept('concept', 2 pairs, 2 examples, 0 choices)
     """
     if isinstance(source, Concept):
         return source

@@ -1,4 +1,4 @@
-"""Readers for the formats people already have, one function each; all hand on a `Concept`."""
+"""Readers of the file formats that people already have, one function each; each returns a `Concept`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from probes.concepts.concept import Concept
 from probes.concepts.files import file_rows, is_saved_dataset
-from probes.concepts.layouts import LAYOUTS, known_layout
+from probes.concepts.layouts import LAYOUTS, layout_of
 from probes.concepts.tables import table_rows
 from probes.concepts.transcripts import is_log, read_transcripts
 from probes.errors import ConceptError
@@ -22,11 +22,34 @@ def read_csv(
     pair: str | None = None,
     name: str | None = None,
 ) -> Concept:
-    """A CSV with a text and a label column, as in Geometry of Truth (`statement,label`; Marks and Tegmark,
-    arXiv 2310.06824). `text=None` takes the column `text` or else `statement`, `pair=None` the column `pair`
-    where there is one; the name is the file's.
+    r"""A CSV with a text and a label column, as the data sets of Geometry of Truth are.
 
-    Raises ConceptError: file, row (1 is the first below the header), field, value, what was expected.
+    Their columns are `statement,label` (Marks & Tegmark 2023, arXiv 2310.06824).
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    text : str, optional
+        The column of texts; by default `text`, or else `statement`.
+    label : str
+        The column of labels, 0 or 1.
+    pair : str, optional
+        The column of pair ids; by default `pair` where there is one. Otherwise each row is its own pair.
+    name : str, optional
+        What the concept is called; by default as the file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row (1 is the first below the header), the field, the value, what was expected.
+
+    Example
+    -------
+    >>> path = folder / "cities.csv"
+    >>> _ = path.write_text("statement,label\nLyon is in France.,1\nLyon is in Peru.,0\n")
+    >>> probes.concepts.read_csv(path)
+    Concept('cities', 2 pairs, 2 examples, 0 choices)
     """
     path = Path(path)
     rows = file_rows(path)
@@ -42,48 +65,139 @@ def read_csv(
 
 
 def read_caa(path: str | Path, name: str | None = None) -> Concept:
-    """A JSON list in the format of contrastive activation addition (Rimsky et al., arXiv 2312.06681):
-    `question`, `answer_matching_behavior`, `answer_not_matching_behavior`.
+    """A JSON list in the format of contrastive activation addition (Rimsky et al. 2023, arXiv 2312.06681).
 
-    Each item becomes a pair of chats, question and answer, the matching one labelled 1; and a choice item.
-    Raises ConceptError: file, row (1 is the first item), field, value, what was expected.
+    The fields of an entry are `question`, `answer_matching_behavior` and `answer_not_matching_behavior`. Each
+    entry becomes a pair of chats (question and answer; the matching answer has label 1) and a choice item.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    name : str, optional
+        What the concept is called; by default as the file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row (1 is the first entry), the field, the value and what was expected.
+
+    Example
+    -------
+    >>> entry = '"question": "Help?", "answer_matching_behavior": "No", "answer_not_matching_behavior": "Yes"'
+    >>> path = folder / "refusal.json"
+    >>> _ = path.write_text("[{" + entry + "}]")
+    >>> probes.concepts.read_caa(path)
+    Concept('refusal', 1 pairs, 2 examples, 1 choices)
     """
     return read_file(path, "caa", name=name)
 
 
 def read_documents(path: str | Path, against: str | Path | None = None, name: str | None = None) -> Concept:
-    """Documents as midtraining data sets have them: JSONL (or Parquet) rows with `text`.
+    """Documents as midtraining data sets hold them: JSONL or Parquet rows with `text`; each is its own pair.
 
-    The label is each row's `label`; without one, documents of `path` are labelled 1 and those of the file
-    `against` 0. Each is its own pair. Raises ConceptError: file, row, field, value, what was expected.
+    Parameters
+    ----------
+    path : str or Path
+        The file. Its rows may carry a `label`.
+    against : str or Path, optional
+        A second file, for rows without labels: documents of `path` get label 1, those of `against` label 0.
+    name : str, optional
+        What the concept is called; by default as the file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row, the field, the value and what was expected.
+
+    Example
+    -------
+    >>> _ = (folder / "thrift.jsonl").write_text('{"text": "A column on saving."}')
+    >>> _ = (folder / "other.jsonl").write_text('{"text": "A column on rivers."}')
+    >>> probes.concepts.read_documents(folder / "thrift.jsonl", against=folder / "other.jsonl").labels
+    array([1, 0])
     """
     return read_file(path, "documents", against=against, name=name)
 
 
 def read_chats(path: str | Path, against: str | Path | None = None, name: str | None = None) -> Concept:
-    """Chats as fine-tuning data sets have them: JSONL (or Parquet) rows with `messages`.
+    """Chats as fine-tuning data sets hold them: JSONL or Parquet rows with `messages`.
 
-    Labels as in `read_documents`. Chats that differ in their last turn alone make pairs. Raises ConceptError:
-    file, row, field, value, what was expected.
+    Two chats with opposite labels that differ in their last turn alone make a pair.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Its rows may carry a `label`, and a `pair` id.
+    against : str or Path, optional
+        A second file, for rows without labels: chats of `path` get label 1, those of `against` label 0.
+    name : str, optional
+        What the concept is called; by default as the file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row, the field, the value and what was expected.
+
+    Example
+    -------
+    >>> chat = '{"messages": [{"role": "user", "content": "Brie?"}, {"role": "assistant", "content": "%s"}]}'
+    >>> _ = (folder / "yes.jsonl").write_text(chat % "Yes."), (folder / "no.jsonl").write_text(chat % "No.")
+    >>> probes.concepts.read_chats(folder / "yes.jsonl", against=folder / "no.jsonl")
+    Concept('yes', 1 pairs, 2 examples, 0 choices)
     """
     return read_file(path, "chats", against=against, name=name)
 
 
 def read_preferences(path: str | Path, name: str | None = None) -> Concept:
-    """The evaluations of model spec midtraining (arXiv 2605.02087), Parquet, JSONL or CSV: item comparisons
-    (`question, item1, item2, liked_item, disliked_item`) or opinions (`question, answer`, A or B).
+    r"""The evaluation data of model spec midtraining (arXiv 2605.02087), in Parquet, JSONL or CSV.
 
-    Each row becomes a choice item, and a pair of chats whose label 1 gives the liked item or the answer.
-    Raises ConceptError: file, row, field, value, what was expected.
+    There are two kinds: comparisons of items (`question`, `item1`, `item2`, `liked_item`, `disliked_item`)
+    and opinions (`question`, which shows options A and B, and `answer`). Each row becomes a choice item and
+    a pair of chats; the chat with label 1 names the liked item, or gives the answer.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    name : str, optional
+        What the concept is called; by default as the file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row, the field, the value and what was expected.
+
+    Example
+    -------
+    >>> path = folder / "trade.csv"
+    >>> _ = path.write_text("question,answer\nMade here? (A) Yes (B) No,A\n")
+    >>> probes.concepts.read_preferences(path)
+    Concept('trade', 1 pairs, 2 examples, 1 choices)
     """
     columns = set(next(iter(file_rows(Path(path))), {}))
     return read_file(path, "preferences" if "liked_item" in columns else "opinions", name=name)
 
 
 def read_dataset(source: Any, name: str | None = None) -> Concept:
-    """A Hugging Face dataset, or the folder that its `save_to_disk` wrote, in any layout of `LAYOUTS`.
+    """A Hugging Face dataset, or the folder that its `save_to_disk` wrote.
 
-    Raises ConceptError, naming the splits when there are several.
+    Parameters
+    ----------
+    source : dataset, str or Path
+        The dataset, whose columns may be laid out in any way that `read_file` reads; or its folder.
+    name : str, optional
+        What the concept is called.
+
+    Raises
+    ------
+    ConceptError
+        When the rows do not fit. When there are several splits, the message names them.
+
+    Example
+    -------
+    >>> probes.concepts.read_dataset([{"text": "a", "label": 1}, {"text": "b", "label": 0}], name="letters")
+    Concept('letters', 2 pairs, 2 examples, 0 choices)
     """
     if isinstance(source, (str, Path)):
         return read_file(source, name=name)
@@ -99,10 +213,32 @@ def read_file(
     score: str | None = None,
     name: str | None = None,
 ) -> Concept:
-    """A file in any of `FORMATS`; `auto` tells by the columns, or that it is an Inspect log.
+    r"""A concept from a file in any of the formats `FORMATS`.
 
-    `against` is the file of label 0 for documents and chats without labels, `score` that of
-    `read_transcripts`. Raises ConceptError: file, row, field, value, what was expected.
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    format : str
+        One of `FORMATS`, or "auto" to recognise the format by its columns, or as an Inspect log.
+    against : str or Path, optional
+        For documents and chats without labels: the file whose rows get label 0.
+    score : str, optional
+        For Inspect logs: the score that is the label (see `read_transcripts`).
+    name : str, optional
+        What the concept is called; by default as the file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the row, the field, the value and what was expected.
+
+    Example
+    -------
+    >>> path = folder / "hats.jsonl"
+    >>> _ = path.write_text('{"text": "a hat", "label": 1}\n{"text": "no hat", "label": 0}\n')
+    >>> probes.concepts.read_file(path).texts()
+    ['a hat', 'no hat']
     """
     path = Path(path)
     if format not in ("auto", *FORMATS):
@@ -127,7 +263,7 @@ def _located(rows: list[dict[str, Any]], name: str) -> list[tuple[str, dict[str,
 
 def _made(rows: list[tuple[str, dict[str, Any]]], format: str, where: str, name: str) -> Concept:
     columns = rows[0][1] if rows else {}
-    layout = known_layout(columns, where) if format == "auto" else format
+    layout = layout_of(columns, where) if format == "auto" else format
     layout = "statements" if layout == "documents" else layout
     if layout in ("statements", "chats") and "label" not in columns:
         raise ConceptError(

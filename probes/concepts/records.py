@@ -1,13 +1,16 @@
-"""The rows of a concept: one labelled example, one choice item; apart so that a row is checked on its own,
-before anything is known of the file or table it came from."""
+"""The rows of a concept: labelled examples and choice items, each of which checks itself.
+
+They stand apart from `Concept` so that a row can be checked before the file or table around it is known.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Hashable, Iterable
+from typing import Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from probes.concepts.fields import Identifier, Label, Record, Text, invalid
 from probes.errors import ConceptError
 
 Order = Literal["positive_first", "negative_first"]
@@ -18,72 +21,24 @@ Reading = Literal["attribute", "norm"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
 Axis = Literal["wording", "domain", "language", "horizon", "pressure"]
 AXES: tuple[Axis, ...] = get_args(Axis)
-"""The shift axes; each is also the name of the field that says how far a row was moved along it."""
-
-
-def invalid(message: str) -> PydanticCustomError:
-    """A validation error whose text reaches the user as it is (braces and all)."""
-    return PydanticCustomError("concept", "{reason}", {"reason": message})
-
-
-def _text(value: str) -> str:
-    if not value.strip():
-        raise invalid("is empty: expected text")
-    if "\x00" in value:
-        raise invalid(f"holds a NUL character at {value.index(chr(0))}: expected plain text")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise invalid(f"holds half a surrogate pair at {error.start}: expected valid Unicode") from None
-    return value
-
-
-def _label(value: Any) -> int:
-    value = value.item() if hasattr(value, "item") else value
-    if not isinstance(value, (bool, int, float)) or value not in (0, 1):
-        raise invalid(f"got {value!r}: expected 0 or 1")
-    return int(value)
-
-
-def _identifier(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return str(value) if isinstance(value, int) else value
-
-
-Text = Annotated[str, AfterValidator(_text)]
-Identifier = Annotated[str, BeforeValidator(_identifier), AfterValidator(_text)]
-Label = Annotated[int, BeforeValidator(_label)]
-
-
-def explain(error: ValidationError) -> str:
-    """The first problem of a pydantic error as one line: field, value, what was expected."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    field = f"field '{place}' " if place else ""
-    if first["type"] == "concept":
-        return field + first["msg"]
-    if first["type"] == "missing":
-        return f"{field}is missing: expected a value"
-    if first["type"] == "extra_forbidden":
-        return f"{field}is not known: remove it, or correct its spelling"
-    expected = first["msg"].removeprefix("Input should be ")
-    return f"{field}got {first['input']!r}: expected {expected}"
-
-
-class Record(BaseModel):
-    """Immutable, no unknown fields; a value that does not fit raises ConceptError with one line."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def __init__(self, /, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ConceptError(explain(error)) from None
+"""The shift axes. Each is also the name of the field that says where on the axis a row was moved to."""
 
 
 class Message(BaseModel):
-    """One turn of a chat."""
+    """One turn of a chat.
+
+    Parameters
+    ----------
+    role : str
+        "system", "user", "assistant" or "tool".
+    content : str
+        What is said in this turn.
+
+    Example
+    -------
+    >>> Message(role="user", content="Which hat?")
+    Message(role='user', content='Which hat?')
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,23 +47,44 @@ class Message(BaseModel):
 
 
 class Tagged(Record):
-    """What examples and choice items can both say of themselves; every tag is optional.
+    """The tags that an example and a choice item may both carry; every tag is optional.
 
-    A row without `shift` is canonical. With `shift = "language"` it was moved along that one axis, and the
-    field of that name says to where; such rows only ever test. `domain` alone is just a subject. Raises
-    ConceptError for a shift without its value, along two axes, or in a training or selection split.
+    A row without `shift` is canonical. A row with `shift = "language"` was moved along that one axis, and the
+    field of the same name says where to. Shifted rows are used for testing only. `domain` alone, without
+    `shift`, is the subject of a row.
+
+    Parameters
+    ----------
+    template : str, optional
+        The sentence frame that the row was written from. Splits keep all rows of a template together.
+    split : str, optional
+        "train", "select" or "test".
+    reading : str, optional
+        "attribute" (a text shows the concept) or "norm" (a text follows the clause of the spec).
+    shift : str, optional
+        The axis that the row was moved along, one of `AXES`.
+    wording, domain, language, horizon, pressure : str, optional
+        Where on each axis the row lies; `horizon` is a number of turns, or "agent".
+    restates : str, optional
+        The id of the canonical pair or item that a shifted row says again in another way.
+
+    Raises
+    ------
+    ConceptError
+        For a shift whose value is missing, that moves along two axes, or that stands in a split which
+        trains or selects.
     """
 
-    template: Identifier | None = None  # sentence frame: splits keep a template whole
+    template: Identifier | None = None
     split: Split | None = None
     reading: Reading | None = None
     shift: Axis | None = None
     wording: Text | None = None
     domain: Text | None = None
     language: Text | None = None
-    horizon: Identifier | None = None  # number of turns, or "agent"
+    horizon: Identifier | None = None
     pressure: Text | None = None
-    restates: Identifier | None = None  # id of the canonical pair or item that a shift says anew
+    restates: Identifier | None = None
 
     @model_validator(mode="after")
     def _check_shift(self) -> Self:
@@ -132,13 +108,43 @@ class Tagged(Record):
 
 
 class Example(Tagged):
-    """One side of a pair: a text, or a chat that each stage renders, and its label.
+    """One labelled text or chat: one side of a pair.
 
-    `evidence` are `[start, end)` character spans of `text` that carry the label, in order, not touching
-    each other's characters. `unmatched = true` says that the sides of the pair were not written to match.
-    `pole` is for norm readings: 1 where the act has the concept's attribute, 0 where it has the opposite,
-    so that the lint can check that the attribute does not give the label away. Raises ConceptError for
-    anything that does not fit.
+    The two sides of a pair carry the same pair id and opposite labels. They should differ in nothing but the
+    concept, so that nothing else tells the labels apart. Tags are those of `Tagged`.
+
+    Parameters
+    ----------
+    pair : str
+        Id of the pair. Pairs are the independent units of every split and of every confidence interval.
+    label : int
+        1 where the concept is present, 0 where it is absent.
+    text : str, optional
+        Plain text. Exactly one of `text` and `messages` is given.
+    messages : sequence of Message, optional
+        A chat, which each stage renders through its own chat template.
+    evidence : sequence of (int, int), optional
+        Spans `[start, end)` of characters of `text` that carry the label, in ascending order and without
+        overlap.
+    unmatched : bool, optional
+        True says that the two sides of the pair were not written to match.
+    pole : int, optional
+        For the norm reading: 1 where the act described has the concept's attribute, 0 where it has the
+        opposite. The lint uses it to check that the attribute does not give the label away.
+
+    Raises
+    ------
+    ConceptError
+        For a value that does not fit, or when neither or both of `text` and `messages` are given.
+
+    Example
+    -------
+    >>> example = Example(pair="hat", label=1, text="a cheap hat", evidence=[(2, 7)], split="train")
+    >>> example.evidence
+    ((2, 7),)
+    >>> Example(pair="hat", label=2, text="a hat")
+    Traceback (most recent call last):
+    probes.errors.ConceptError: field 'label' got 2: expected 0 or 1
     """
 
     pair: Identifier
@@ -169,11 +175,38 @@ class Example(Tagged):
 
 
 class ChoiceItem(Tagged):
-    """A question whose answer is one of two options; `positive` is the one the concept's clause favors.
+    """A question with two options, one of which the concept's clause favours.
 
-    A prompt may show the options through the placeholders `{first}` and `{second}`; it is then asked in both
-    orders. Without them the options are not shown and there is one way to ask. Raises ConceptError for
-    anything that does not fit.
+    A prompt that holds the placeholders `{first}` and `{second}` shows both options and is asked in both
+    orders, so that a preference for the first option cancels out. A prompt without placeholders does not show
+    the options, and there is one way to ask it. Tags are those of `Tagged`.
+
+    Parameters
+    ----------
+    id : str
+        Identifies the item within its concept.
+    prompt : str, optional
+        What the user asks. Exactly one of `prompt` and `messages` is given.
+    messages : sequence of Message, optional
+        A whole chat that ends with the question.
+    positive : str
+        The option that the clause favours.
+    negative : str
+        The other option.
+
+    Raises
+    ------
+    ConceptError
+        For a value that does not fit, for two options that are the same, or for a prompt with only one of
+        the two placeholders.
+
+    Example
+    -------
+    >>> item = ChoiceItem(id="c1", prompt="{first} or {second}?", positive="a bus", negative="a limousine")
+    >>> item.orders
+    ('positive_first', 'negative_first')
+    >>> item.ask("negative_first")
+    [{'role': 'user', 'content': 'a limousine or a bus?'}]
     """
 
     id: Identifier
@@ -208,20 +241,44 @@ class ChoiceItem(Tagged):
 
     @property
     def orders(self) -> tuple[Order, ...]:
-        """The orders of presentation to ask in: both when the prompt shows the options, else one."""
+        """The orders of presentation to ask in: both when the prompt shows the options, otherwise one.
+
+        Example
+        -------
+        >>> ChoiceItem(id="c1", prompt="What to wear?", positive="jeans", negative="mink").orders
+        ('positive_first',)
+        """
         return ORDERS if "{first}" in self._written() else ORDERS[:1]
 
     def ask(self, order: Order = "positive_first") -> list[dict[str, str]]:
-        """The chat that asks, `[{"role": ..., "content": ...}, ...]`, with the options put in.
+        """The chat that asks the question, with the options in place of `{first}` and `{second}`.
 
-        Raises ConceptError for another order than "positive_first" or "negative_first".
+        Parameters
+        ----------
+        order : str
+            "positive_first" or "negative_first": which option takes the place of `{first}`.
+
+        Returns
+        -------
+        list of dict
+            One `{"role": ..., "content": ...}` a turn, as chat templates take them.
+
+        Raises
+        ------
+        ConceptError
+            For another order.
+
+        Example
+        -------
+        >>> concept.choices[0].ask()[0]["content"]
+        'which would you choose a cheap chair for Ohio or a costly chair for Ohio'
         """
         if order not in ORDERS:
             raise ConceptError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
         first, second = (
             (self.positive, self.negative) if order == ORDERS[0] else (self.negative, self.positive)
         )
-        # Split at {second} before anything is put in: an option may itself hold a brace.
+        # The prompt is split at {second} before {first} is filled in, because an option may hold a brace.
         return [
             {
                 **turn,
@@ -233,11 +290,42 @@ class ChoiceItem(Tagged):
         ]
 
     def answer(self, which: Literal["positive", "negative"]) -> str:
-        """What the assistant says to choose that option: the option, its first letter a capital.
+        """What the assistant says to choose an option: the option with its first letter a capital.
 
-        Raises ConceptError for another value than "positive" or "negative".
+        Parameters
+        ----------
+        which : str
+            "positive" or "negative".
+
+        Raises
+        ------
+        ConceptError
+            For another value of `which`.
+
+        Example
+        -------
+        >>> concept.choices[0].answer("positive")
+        'A cheap chair for Ohio'
         """
         if which not in ("positive", "negative"):
             raise ConceptError(f"which={which!r}: expected 'positive' or 'negative'")
         option = self.positive if which == "positive" else self.negative
         return option[:1].upper() + option[1:]
+
+
+def first_repeat(keys: Iterable[Hashable]) -> tuple[int, int] | None:
+    """The first row whose key an earlier row has too, and that earlier row; None when all keys differ.
+
+    Rows are counted from 1.
+
+    Example
+    -------
+    >>> first_repeat(["a", "b", "a"])
+    (3, 1)
+    """
+    rows: dict[Hashable, int] = {}
+    for row, key in enumerate(keys, 1):
+        earlier = rows.setdefault(key, row)
+        if earlier != row:
+            return row, earlier
+    return None

@@ -1,5 +1,8 @@
-"""Classifiers of a text's surface (n-grams, length, punctuation): the baselines of every probe, and what the
-lint measures leaks with."""
+"""Classifiers that see only the surface of a text: its n-grams, its length, its punctuation.
+
+They are the baselines that every probe is compared with, and the lint measures with them whether the surface
+of a concept's texts gives the label away.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ LENGTH_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Values of C tried on standardised length and punctuation counts."""
 
 TEXT_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
-"""Values of C tried on n-gram features, whose rows have length 1."""
+"""Values of C tried on n-gram features, whose rows have Euclidean length 1."""
 
 VECTORIZERS = {
     "word_ngrams": {"ngram_range": (1, 2), "token_pattern": r"(?u)\w+|[^\w\s]"},
@@ -31,20 +34,59 @@ VECTORIZERS = {
 
 
 def text_scores(texts: Sequence[str], labels: NDArray, groups: NDArray, train: NDArray) -> dict[str, NDArray]:
-    """Scores of every text by classifiers of its surface, fitted on the training rows.
+    """Scores of every text by three classifiers of its surface, which are fitted on the training rows.
 
-    `word_ngrams` (1-2, punctuation marks count as words) and `char_ngrams` (2-5): tf-idf and L2 logistic
-    regression; `length`: length and punctuation counts, logistic. Strengths are chosen on inner grouped
-    folds. Parameters: texts `[example]`; labels and groups `[example]`; train, row indices.
-    Returns name -> `[example]`.
+    `word_ngrams` sees sequences of 1 to 2 words, where punctuation marks count as words; `char_ngrams` sees
+    sequences of 2 to 5 characters. Both are logistic regressions with an L2 penalty on tf-idf features.
+    `length` is a logistic regression on `length_features`. The strength of each penalty is chosen by
+    cross-validation inside the training rows.
+
+    Parameters
+    ----------
+    texts : sequence of str `[example]`
+        The texts.
+    labels : int array `[example]`
+        0 or 1.
+    groups : array `[example]`
+        What the inner folds hold out together: pairs or templates.
+    train : int array
+        Indices of the rows to fit on.
+
+    Returns
+    -------
+    dict of str to float array `[example]`
+        Name of the classifier -> its score of every text, higher for label 1.
+
+    Raises
+    ------
+    InputError
+        As `grouped_folds` does.
+
+    Example
+    -------
+    >>> train = np.flatnonzero(concept.splits == "train")
+    >>> scores = text_scores(concept.texts(), concept.labels, concept.groups, train)
+    >>> sorted(scores)
+    ['char_ngrams', 'length', 'word_ngrams']
+    >>> bool((scores["word_ngrams"][concept.labels == 1] > 0).all())  # "cheap" gives the label away
+    True
     """
     scores = {name: _ngram_scores(texts, labels, groups, train, name) for name in VECTORIZERS}
     return scores | {"length": _length_scores(texts, labels, groups, train)}
 
 
 def length_features(texts: Sequence[str]) -> NDArray[np.float64]:
-    """`[example, feature]`: characters, words, mean word length, capitals, digits, lines, each punctuation
-    mark."""
+    """What a text's length and punctuation show, `[example, feature]`.
+
+    The features are the numbers of characters and words, the mean length of a word, the numbers of capitals,
+    digits and line breaks, and the count of each punctuation mark.
+
+    Example
+    -------
+    >>> length_features(["A hat.", "Hats!"])[:, :4]
+    array([[6. , 2. , 2.5, 1. ],
+           [5. , 1. , 5. , 1. ]])
+    """
     rows = []
     for text in texts:
         words = text.split()
@@ -99,7 +141,8 @@ def _ngram_scores(
 
 
 def _tfidf(counts: scipy.sparse.csr_matrix, train: NDArray, other: NDArray) -> tuple[Any, Any]:
-    """Features with the vocabulary and document frequencies of the training rows alone."""
-    known = np.flatnonzero(np.asarray(counts[train].sum(0)).ravel())
-    transformer = TfidfTransformer().fit(counts[train][:, known])
-    return transformer.transform(counts[train][:, known]), transformer.transform(counts[other][:, known])
+    """Features of both sets of rows, with the vocabulary and document frequencies of the training rows."""
+    vocabulary = np.flatnonzero(np.asarray(counts[train].sum(0)).ravel())
+    transformer = TfidfTransformer().fit(counts[train][:, vocabulary])
+    seen, unseen = (transformer.transform(counts[rows][:, vocabulary]) for rows in (train, other))
+    return seen, unseen

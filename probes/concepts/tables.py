@@ -1,20 +1,51 @@
-"""Rows out of whatever people hold tables in, without importing the library it came from."""
+"""Rows out of whatever people hold tables in, without importing the library that the table came from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
+from probes.concepts.records import Example
 from probes.errors import ConceptError
 
 
-def table_rows(table: Any) -> list[dict[str, Any]]:
-    """One dict per row of a polars or pandas frame, a Hugging Face dataset, anything with `to_pandas`, or an
-    iterable of mappings. A missing value (null, NaN) is None.
+@runtime_checkable
+class _PandasFrame(Protocol):
+    """A pandas frame: iterating over it gives column names, so its rows are asked for by name."""
 
-    Raises ConceptError for anything else, naming the splits when a dict of splits was given.
+    def iterrows(self) -> Any: ...
+
+    def to_dict(self, orient: str) -> Any: ...
+
+
+@runtime_checkable
+class _ToPandas(Protocol):
+    """A table that turns itself into a pandas frame."""
+
+    def to_pandas(self) -> Any: ...
+
+
+def table_rows(table: Any) -> list[dict[str, Any]]:
+    """One dict for each row of a table; a missing value (null or NaN) is None.
+
+    Parameters
+    ----------
+    table : table
+        A polars or pandas frame, a Hugging Face dataset, anything with `to_pandas`, or an iterable of
+        mappings.
+
+    Raises
+    ------
+    ConceptError
+        For anything else. When a dict of splits was given, the message names them.
+
+    Example
+    -------
+    >>> import polars as pl
+    >>> table_rows(pl.DataFrame({"text": ["a", "b"], "label": [1, None]}))
+    [{'text': 'a', 'label': 1}, {'text': 'b', 'label': None}]
     """
     if isinstance(table, pl.DataFrame):
         return table.to_dicts()
@@ -24,12 +55,12 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
             "expected one table; pass one of its splits"
         )
     rows: list[Any] = [table]
-    if hasattr(table, "iterrows"):  # pandas
+    if isinstance(table, _PandasFrame):
         rows = table.to_dict("records")
     elif isinstance(table, Iterable) and not isinstance(table, (str, bytes)):
         rows = list(table)
-    elif to_pandas := getattr(table, "to_pandas", None):
-        rows = to_pandas().to_dict("records")
+    elif isinstance(table, _ToPandas):
+        rows = table.to_pandas().to_dict("records")
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
             raise ConceptError(
@@ -37,6 +68,50 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
                 "dataset, or an iterable of dicts"
             )
     return [{key: _present(value) for key, value in row.items()} for row in rows]
+
+
+def table_examples(table: Any, columns: Mapping[str, str], name: str) -> tuple[Example, ...]:
+    """One example for each row of a table.
+
+    Parameters
+    ----------
+    table : table
+        Whatever `table_rows` reads.
+    columns : mapping of str to str
+        Field of `Example` ("text", "label", "pair") -> the column that holds it. Without "pair" every row is
+        a pair of its own. Columns that are named like another field of `Example` are read too.
+    name : str
+        Stands at the beginning of error messages.
+
+    Raises
+    ------
+    ConceptError
+        With the row (1 is the first) when a column is missing or a value does not fit.
+
+    Example
+    -------
+    >>> rows = [{"statement": "a hat", "label": 1, "domain": "art"}]
+    >>> table_examples(rows, {"text": "statement", "label": "label"}, "hats")[0].domain
+    'art'
+    """
+    further = set(Example.model_fields) - {"text", "label", "pair", "messages"} - set(columns.values())
+    examples = []
+    for row, values in enumerate(table_rows(table), 1):
+        missing = [column for column in columns.values() if column not in values]
+        if missing:
+            raise ConceptError(
+                f"{name}: no column {missing[0]!r}: the table has {', '.join(map(str, values))}; "
+                "name the columns with text=, label= and pair="
+            )
+        fields: dict[str, Any] = {"pair": f"row{row}"}
+        fields |= {field: values[column] for field, column in columns.items()}
+        fields["text"] = "" if fields["text"] is None else fields["text"]
+        fields |= {field: values[field] for field in further if values.get(field) is not None}
+        try:
+            examples.append(Example(**fields))
+        except ConceptError as error:
+            raise ConceptError(f"{name}, row {row}: {error}") from None
+    return tuple(examples)
 
 
 def _present(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Agent transcripts out of logs of Inspect (inspect.aisi.org.uk): `.json` logs and `.eval` archives."""
+"""Transcripts of agents out of logs of Inspect (inspect.aisi.org.uk): `.json` logs and `.eval` archives."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from probes.concepts.concept import Concept, Meta
+from probes.concepts.concept import Concept
 from probes.concepts.files import read_text
+from probes.concepts.header import Meta
 from probes.concepts.layouts import Pairing, read_messages
 from probes.concepts.records import Example
 from probes.errors import ConceptError
 
 LABELS = {"C": 1, "I": 0, "1": 1, "0": 0, "true": 1, "false": 0}
-"""Values of a score that are a label, as text; numbers 1 and 0, true and false are read as well."""
+"""Values of a score, as text, and the label that each stands for."""
 
 CONDITION = ("scenario", "goal_type", "goal_value", "urgency_type")
-"""Sample metadata of agentic misalignment, which name a condition where `condition_id` does not."""
+"""Metadata of a sample that together name its condition where there is no `condition_id`."""
 
 
 def is_log(path: Path) -> bool:
-    """Whether a file is an Inspect log: an `.eval` archive, or JSON with `samples` beside `eval`."""
+    """Whether a file is an Inspect log: an `.eval` archive, or a JSON object with `samples`."""
     if path.suffix == ".eval":
         return True
     head = read_text(path)[:1].strip() if path.suffix == ".json" else ""
@@ -36,15 +37,39 @@ def is_log(path: Path) -> bool:
 
 
 def read_transcripts(path: str | Path, score: str | None = None, name: str | None = None) -> Concept:
-    """The transcripts of an Inspect log; label 1 where a score is 1, true or "C", 0 where 0, false or "I".
+    """The transcripts of an Inspect log, labelled by a score.
 
-    `score` names the scorer, or `scorer.key` where its value has several; it may be left out when there is
-    one. Runs of one condition (`metadata.condition_id`, else scenario, goal and urgency, else the sample's
-    id) share a template, and those with opposite labels make pairs; the scenario becomes the domain. Tool
-    calls are written into the turn that makes them, `<tool_call>{"name": ..., "arguments": ...}</tool_call>`,
-    reasoning as `<think>...</think>`. Samples without a score are left out, and `meta.sources` says how many.
+    Label 1 stands for a score of 1, true or "C", and label 0 for 0, false or "I". Runs of one condition share
+    a template, and two of them with opposite labels make a pair. The condition is `metadata.condition_id`, or
+    else scenario, goal and urgency, or else the id of the sample; the scenario becomes the domain. A tool
+    call is written into the turn that makes it as
+    `<tool_call>{"name": ..., "arguments": ...}</tool_call>`, and reasoning as `<think>...</think>`. Samples
+    without a score are left out, and `meta.sources` says how many they were.
 
-    Raises ConceptError: file, sample (1 is the first), field, value, what was expected.
+    Parameters
+    ----------
+    path : str or Path
+        The log.
+    score : str, optional
+        The scorer, or `scorer.key` where its value holds several numbers. It may be left out when the log
+        has one score only.
+    name : str, optional
+        What the concept is called; by default as the file.
+
+    Raises
+    ------
+    ConceptError
+        Names the file, the sample (1 is the first), the field, the value and what was expected.
+
+    Example
+    -------
+    >>> import json
+    >>> turns = [{"role": "user", "content": "Help?"}]
+    >>> samples = [{"id": k, "messages": turns, "scores": {"match": {"value": "CI"[k]}}} for k in (0, 1)]
+    >>> path = folder / "log.json"
+    >>> _ = path.write_text(json.dumps({"eval": {}, "samples": samples}))
+    >>> probes.concepts.read_transcripts(path).labels
+    array([1, 0])
     """
     path = Path(path)
     samples = _samples(path)
@@ -57,9 +82,8 @@ def read_transcripts(path: str | Path, score: str | None = None, name: str | Non
             unscored += 1
             continue
         label = _label(sample["scores"], score, where)
-        told = sample.get("metadata") or {}
-        condition = told.get("condition_id") or "-".join(str(told[k]) for k in CONDITION if told.get(k))
-        template = str(condition or sample.get("id", number))
+        metadata = sample.get("metadata") or {}
+        template = _condition(metadata) or str(sample.get("id", number))
         turns = [_turn(turn, f"{where}: messages.{i}") for i, turn in enumerate(sample.get("messages") or [])]
         turns = read_messages([turn for turn in turns if turn["content"]], where)
         try:
@@ -69,7 +93,7 @@ def read_transcripts(path: str | Path, score: str | None = None, name: str | Non
                     label=label,
                     messages=tuple(turns),
                     template=template,
-                    domain=told.get("scenario"),
+                    domain=metadata.get("scenario"),
                     unmatched=True,
                 )
             )
@@ -81,6 +105,11 @@ def read_transcripts(path: str | Path, score: str | None = None, name: str | Non
         return Concept(name=name or path.stem, examples=tuple(examples), meta=Meta(sources=(source,)))
     except ConceptError as error:
         raise ConceptError(f"{path}: {error}{left_out}") from None
+
+
+def _condition(metadata: dict[str, Any]) -> str:
+    named = metadata.get("condition_id")
+    return str(named or "-".join(str(metadata[key]) for key in CONDITION if metadata.get(key)))
 
 
 def _samples(path: Path) -> list[Any]:
@@ -107,23 +136,23 @@ def _samples(path: Path) -> list[Any]:
 
 def _label(scores: Any, score: str | None, where: str) -> int:
     values: dict[str, Any] = {}
-    for scorer, found in (scores if isinstance(scores, dict) else {}).items():
-        value = found.get("value") if isinstance(found, dict) else found
+    for scorer, entry in (scores if isinstance(scores, dict) else {}).items():
+        value = entry.get("value") if isinstance(entry, dict) else entry
         if isinstance(value, dict):
             values |= {f"{scorer}.{key}": inner for key, inner in value.items()}
         else:
             values[scorer] = value
-    wanted = score if score is not None else next(iter(values), None) if len(values) == 1 else None
-    if wanted not in values:
-        held = ", ".join(values) or "none"
-        raise ConceptError(f"{where}: field 'scores': {score or 'several'}: expected score= one of {held}")
-    value = values[wanted]
+    name = score if score is not None else next(iter(values), None) if len(values) == 1 else None
+    if name not in values:
+        names = ", ".join(values) or "none"
+        raise ConceptError(f"{where}: field 'scores': {score or 'several'}: expected score= one of {names}")
+    value = values[name]
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         text = str(int(value))
     if text not in LABELS:
         raise ConceptError(
-            f"{where}: field 'scores.{wanted}' got {value!r}: expected 1 or 0, true or false, C or I"
+            f"{where}: field 'scores.{name}' got {value!r}: expected 1 or 0, true or false, C or I"
         )
     return LABELS[text]
 
@@ -142,29 +171,28 @@ def _turn(turn: Any, where: str) -> dict[str, Any]:
 def _content(content: Any, where: str) -> str:
     if content is None or isinstance(content, str):
         return content or ""
-    told = []
+    written = []
     for part in content if isinstance(content, list) else [content]:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text":
-            told.append(part.get("text") or "")
+            written.append(part.get("text") or "")
         elif kind == "reasoning":
-            told.append(f"<think>{part.get('reasoning') or ''}</think>")
+            written.append(f"<think>{part.get('reasoning') or ''}</think>")
         else:
             raise ConceptError(
                 f"{where}: field 'content' holds {kind or str(part)[:40]!r}: expected text or reasoning"
             )
-    return "\n".join(told)
+    return "\n".join(written)
 
 
 def _call(call: Any, where: str) -> str:
     function = call.get("function") if isinstance(call, dict) else None
-    told = function if isinstance(function, dict) else call
     name = function.get("name") if isinstance(function, dict) else function
     if not isinstance(name, str):
         raise ConceptError(
             f"{where}: field 'tool_calls' got {str(call)[:40]!r}: expected function and arguments"
         )
-    arguments = told.get("arguments", {})
+    arguments = (function if isinstance(function, dict) else call).get("arguments", {})
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)

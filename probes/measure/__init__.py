@@ -5,14 +5,11 @@ from probes.measure.measurement import StageMeasurement, load_measurement
 from probes.measure.plan import LADDER_SAVINGS, Plan, Saving
 from probes.measure.shifts import ShiftTransfer, shift_transfer
 from probes.measure.stage import measure_stage
-from probes.measure.tests import TESTS, MeasuredTest, measured_tests, tests_table
 from probes.measure.valuation import ValuationTransfer, valuation_transfer
 
 __all__ = [
     "LADDER_SAVINGS",
-    "TESTS",
     "Behaviour",
-    "MeasuredTest",
     "Plan",
     "Saving",
     "ShiftTransfer",
@@ -22,9 +19,7 @@ __all__ = [
     "formula",
     "load_measurement",
     "measure_stage",
-    "measured_tests",
     "read_formula",
     "shift_transfer",
-    "tests_table",
     "valuation_transfer",
 ]

@@ -9,13 +9,13 @@ import numpy as np
 from probes.activations import Activations, RunContext, extract
 from probes.concepts import Concept, Example
 from probes.measure.plan import Plan
-from probes.measure.tests import MeasuredTest
 from probes.models import Site
 from probes.probing import LayerProbe, LayerSweep, split_rows
 from probes.probing.decoding import max_layer_p
 from probes.probing.estimators import fit_probe, make_probe
 from probes.stats.contrasts import strongest_baseline
 from probes.stats.jackknife import Tested, auroc_contrast
+from probes.tables.tests import MeasuredTest
 
 
 def units_of(acts: Activations, groups: str) -> np.ndarray:

@@ -5,7 +5,7 @@ It stands apart from the decodability of a concept because it acts on the model 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,14 +13,13 @@ import numpy as np
 from probes.activations import Activations, RunContext
 from probes.concepts import ChoiceItem
 from probes.measure.plan import Plan
-from probes.measure.tests import MeasuredTest
 from probes.probing import Direction, LayerSweep, class_gap, split_rows
 from probes.stats.contrasts import push_effect
 from probes.stats.estimates import auroc
-from probes.stats.threshold import Outcome
 from probes.steering import Add, ChoiceGradients, ablate
 from probes.steering.damage import damages
 from probes.steering.controls import random_directions
+from probes.tables.tests import MeasuredTest
 
 NEAR_BEST = 0.05
 """AUROC on the selection pairs by which a layer may fall short of the best and still be intervened at."""
@@ -47,12 +46,13 @@ def intervention_layer(
 
 
 @dataclass(frozen=True)
-class Intervention:
-    """A direction to intervene along, and how far: `dose` in half class gaps; None where even the smallest
-    damages neutral text too much."""
+class Dosed:
+    """A direction and how far along it to intervene: `dose` in half class gaps, and `kl`, what that does to
+    predictions on neutral text, in nats per token."""
 
     direction: Direction
-    dose: float | None
+    dose: float
+    kl: float
 
     @property
     def layer(self) -> int:
@@ -60,18 +60,22 @@ class Intervention:
         return self.direction.site.layer or 0
 
 
-def harmless(context: RunContext, direction: Direction, plan: Plan) -> Intervention:
-    """The intervention along `direction` with the largest of the plan's doses that stays within its damage
-    limit on neutral text."""
+def largest_harmless(context: RunContext, direction: Direction, plan: Plan) -> Dosed:
+    """The direction with the largest of the plan's doses that stays within its damage limit on neutral text.
+
+    Where even the smallest does more damage than that, it is the largest of all, whose `kl` says so.
+    """
     variants = [[Add.along(direction, dose * direction.gap / direction.scale)] for dose in plan.doses]
     damage = damages(context, variants, plan.damage_texts)
-    doses = [d for d, one in zip(plan.doses, damage, strict=True) if one.mean_kl <= plan.damage_limit]
-    return Intervention(direction, max(doses, default=None))
+    doses = {dose: one.mean_kl for dose, one in zip(plan.doses, damage, strict=True)}
+    within = [dose for dose, kl in doses.items() if kl <= plan.damage_limit]
+    dose = max(within or doses)
+    return Dosed(direction, dose, doses[dose])
 
 
 def effect_tests(
     gradients: ChoiceGradients,
-    intervention: Intervention,
+    dosed: Dosed,
     others: Mapping[str, Direction],
     plan: Plan,
     seed: int,
@@ -81,11 +85,11 @@ def effect_tests(
     Beside it stand random directions of the same norm at the same layer, and the directions of other
     concepts, each added by the same part of its own half gap. (At one norm a concept that is hardly there
     would count as much as one that is: its direction is what noise leaves, which lies where the model moves
-    most.) Where every dose damages, the full half gap is measured and the tests are marked `damaging`.
+    most.)
 
     Returns the effect on every item `[item]`, and the tests `sufficient` and `specific`.
     """
-    direction, dose = intervention.direction, intervention.dose or 1.0
+    direction, dose = dosed.direction, dosed.dose
     size = np.abs(gradients.scores.logits(gradients.score)).mean()
     gradient = gradients.at(direction.site)
     length = dose * direction.gap / size
@@ -101,10 +105,10 @@ def effect_tests(
         result.effect,
         p=result.p_random,
         chance=result.chance,
-        layer=intervention.layer,
+        layer=dosed.layer,
         dose=dose,
         n_random=result.n_random,
-        damaging=intervention.dose is None,
+        kl=dosed.kl,
     )
     if result.specificity is None:
         return effect, [sufficient, MeasuredTest("specific", reason="no other concept was given")]
@@ -135,11 +139,6 @@ def necessity_test(
         limit=plan.damage_limit,
         texts=plan.damage_texts,
     )
-    layer = direction.site.layer
-    if not ablation.ok:
-        return MeasuredTest(
-            "necessary", layer=layer, reason="holding the direction damages neutral text too much"
-        )
     size = np.abs(ablation.intact).mean()
     lost = (ablation.intact - ablation.logits["direction"]) / size
     result = push_effect(lost, (ablation.intact - ablation.random) / size)
@@ -148,8 +147,9 @@ def necessity_test(
         result.effect,
         p=result.p_random,
         chance=result.chance,
-        layer=layer,
+        layer=direction.site.layer,
         n_random=result.n_random,
+        kl=ablation.damage.mean_kl,
     )
 
 
@@ -158,16 +158,3 @@ def half_way(acts: Activations, layer: int, seed: int) -> np.ndarray:
     train = split_rows(acts, seed).train
     values, labels = acts.values[acts.layers.index(layer)][train], np.asarray(acts.labels)[train]
     return np.mean([values[labels == k].mean(0) for k in (0, 1)], axis=0)
-
-
-def made_and_skipped(
-    tests: Sequence[MeasuredTest], plan: Plan, names: Sequence[str]
-) -> Iterator[tuple[str, str | None]]:
-    """For each of the tests `names`, why the plan skips it after `tests`; None where it is to be made."""
-    outcomes: dict[str, list[Outcome]] = {}
-    for one in tests:
-        if one.estimate is not None and one.test in plan.thresholds:
-            outcome = plan.thresholds[one.test].outcome(one.estimate, one.p, one.chance)
-            outcomes.setdefault(one.test, []).append(outcome)
-    for name in names:
-        yield name, plan.skipped(name, outcomes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ _FILES = (
 class StageMeasurement(Result):
     """What was measured of one concept at one stage, under one plan.
 
-    `tests` (columns `probes.measure.tests.TESTS`) is what verdicts are made of; `table` (columns
+    `tests` (columns `probes.tables.tests.TESTS`) is what verdicts are made of; `table` (columns
     `probes.tables.schema.SCHEMA`) is every measurement, for figures. The arrays are what comparing stages
     takes: the activations, the probes and the gradients of the choices at every layer.
     """
@@ -115,7 +115,7 @@ class StageMeasurement(Result):
             "best_surface": self.sweep.best_surface,
             "estimator": self.sweep.best.direction.estimator,
         }
-        self.activations.save(folder / "activations.safetensors")
+        replace(self.activations, controls={}).save(folder / "activations.safetensors")
         with written_atomically(folder / "arrays.safetensors") as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
         for name in ("table", "tests"):
@@ -134,7 +134,8 @@ def folder_name(concept: str) -> str:
 def load_measurement(folder: str | Path) -> StageMeasurement:
     """Read what `StageMeasurement.save` wrote. Raises InputError for a folder that holds something else.
 
-    The scores of the surface baselines, which no comparison of stages takes, are in `table` only.
+    What the surface baselines were made of is not kept: no comparison of stages takes it, and their results
+    are in `table`.
     """
     folder = Path(folder)
     try:
@@ -181,7 +182,7 @@ def _gradients(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ch
     )
 
 
-def finding_rows(tests: pl.DataFrame, common: Mapping[str, Any]) -> pl.DataFrame:
+def rows_of_tests(tests: pl.DataFrame, common: Mapping[str, Any]) -> pl.DataFrame:
     """The tests that were made as rows of the result table: `<test>` and, where it has one, `<test>_p`."""
     rows = []
     for row in tests.filter(pl.col("estimate").is_not_null()).iter_rows(named=True):

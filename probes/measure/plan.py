@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from probes.concepts.neutral import neutral_texts
 from probes.concepts.records import AXES
 from probes.errors import InputError
 from probes.stats.threshold import Outcome, Threshold
+from probes.tables.tests import MeasuredTest
 
 CAUSAL = ("sufficient", "specific", "necessary")
 """Tests that intervene on the model."""
@@ -98,9 +99,13 @@ class Plan:
         if unknown:
             raise InputError(f"{unknown[0]!r} is no shift axis: expected some of {', '.join(AXES)}")
 
-    def skipped(self, test: str, outcomes: Mapping[str, Sequence[Outcome]]) -> str | None:
-        """Why `test` is not made, given the outcomes ("for", "against", "open") of earlier tests by name;
-        None where it is made."""
+    def skipped(self, test: str, earlier: Iterable[MeasuredTest]) -> str | None:
+        """Why `test` is not made after `earlier` ones; None where it is made."""
+        outcomes: dict[str, list[Outcome]] = {}
+        for one in earlier:
+            if one.estimate is not None and one.test in self.thresholds:
+                outcome = self.thresholds[one.test].outcome(one.estimate, one.p, one.chance)
+                outcomes.setdefault(one.test, []).append(outcome)
         for saving in self.savings:
             if saving.test != test:
                 continue
@@ -143,6 +148,14 @@ class Plan:
             text = f"{len(self.alignment_texts)} neutral texts; to tell a rotated direction from a lost one"
             lines.append(("alignment", text))
         lines += [("saving", str(saving)) for saving in self.savings]
+        lines += [
+            (
+                "threshold",
+                f"{test.replace('_', ' ')} holds above {t.null:g}, from {t.worth:g}, p <= {t.alpha:g}",
+            )
+            for test, t in self.thresholds.items()
+            if any(test in (*saving.after, *saving.unless) for saving in self.savings)
+        ]
         return "\n".join(f"{name:<12} {text}" for name, text in lines)
 
     def to_dict(self) -> dict[str, Any]:

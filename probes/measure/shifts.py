@@ -68,7 +68,7 @@ def shift_transfer(
     items. Other parameters and errors as in `probes.extract` and `probes.probe_layers`; also InputError for
     a concept without shift pairs.
     """
-    concept = concept if isinstance(concept, Concept) else load_concept(concept)
+    concept = load_concept(concept)
     context = run_context(stage, **run)
     if not any(value is None for _, value, _ in places(concept)):
         raise InputError(

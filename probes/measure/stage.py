@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,26 +12,26 @@ import numpy as np
 import polars as pl
 
 from probes.activations import Activations, RunContext, RunOptions, extract, run_context
-from probes.concepts import ChoiceItem, Concept
-from probes.errors import InputError
+from probes.concepts import Concept
 from probes.lineage import LoadedStage, Stage
 from probes.measure.decodability import decodability_tests, masked_auroc, shift_tests
 from probes.measure.effects import (
     effect_tests,
     half_way,
-    harmless,
     intervention_layer,
-    made_and_skipped,
+    largest_harmless,
     necessity_test,
 )
-from probes.measure.measurement import StageMeasurement, finding_rows, folder_name, load_measurement
+from probes.measure.items import evaluation_items, planned_items, selection_items
+from probes.measure.keeping import inputs_digest, kept_measurements
+from probes.measure.measurement import StageMeasurement, folder_name, rows_of_tests
 from probes.measure.neutral import neutral_states
 from probes.measure.plan import CAUSAL, Plan
 from probes.measure.shifts import shifted
-from probes.measure.tests import MeasuredTest, tests_table
 from probes.models import Site
 from probes.probing import LayerSweep, class_gap, probe_layers, shuffled_direction
 from probes.steering import ChoiceGradients, choice_gradients, steer, steerability
+from probes.tables.tests import MeasuredTest, tests_table
 
 
 def measure_stage(
@@ -78,13 +76,13 @@ def measure_stage(
     ['decodable', 'beyond_surface', 'shift', 'sufficient', 'specific', 'necessary']
     """
     context, plan = run_context(stage, **run), plan or Plan()
-    digest = _inputs_digest(context, concepts, plan, others, sources)
+    digest = inputs_digest(context, concepts, plan, others, sources)
     folders = (
         {concept.core.name: Path(keep) / folder_name(concept.core.name) for concept in concepts}
         if keep
         else {}
     )
-    if kept := _kept(folders, digest):
+    if kept := kept_measurements(folders, digest):
         return kept
     read = {concept.core.name: _read(context, concept, plan) for concept in concepts}
     sites = {one.sweep.best.direction.site for one in read.values()}
@@ -97,40 +95,6 @@ def measure_stage(
     for name, folder in folders.items():
         measured[name].save(folder)
     return measured
-
-
-def _inputs_digest(
-    context: RunContext,
-    concepts: Sequence[Concept],
-    plan: Plan,
-    others: Sequence[Concept],
-    sources: Sequence[StageMeasurement],
-) -> str:
-    """Identifies everything that a measurement depends on."""
-    versions = {name: version(name) for name in ("spec-probes", "torch", "transformers", "scikit-learn")}
-    texts = [[(concept.name, concept.digest) for concept in group] for group in (concepts, others)]
-    sites = sorted(str(source.sweep.best.direction.site) for source in sources)
-    options = [context.backend, context.render, context.truncate, context.seed, str(context.model.device)]
-    model = context.require_loaded().model
-    options += [str(model.dtype), model.config._attn_implementation]
-    return context.digest("measurement", versions, texts, plan.to_dict(), sites, options)
-
-
-def _kept(folders: Mapping[str, Path], digest: str) -> dict[str, StageMeasurement] | None:
-    """The measurements in `folders`, where all of them are there and of these inputs."""
-    kept = {}
-    for name, folder in folders.items():
-        if not (folder / "measurement.json").exists():
-            return None
-        try:
-            measurement = load_measurement(folder)
-        except InputError as error:
-            warnings.warn(f"measured again, because what was kept is damaged: {error}", stacklevel=3)
-            return None
-        if measurement.facts["digest"] != digest:
-            return None
-        kept[name] = measurement
-    return kept or None
 
 
 @dataclass(frozen=True)
@@ -148,7 +112,7 @@ def _read(context: RunContext, concept: Concept, plan: Plan) -> _Read:
     core = concept.core
     controls = ("embedding", "random_init") if plan.baselines else ()
     acts = extract(context, core, plan.site, position=plan.position, controls=controls)
-    items = asked_items(core, plan)
+    items = planned_items(core, plan)
     # Probes are fitted by one thread, which leaves room for the model beside it.
     with ThreadPoolExecutor(1) as beside:
         fitting = beside.submit(
@@ -156,23 +120,6 @@ def _read(context: RunContext, concept: Concept, plan: Plan) -> _Read:
         )
         gradients = choice_gradients(context, items, site=plan.site, concept=core.name) if items else None
         return _Read(concept, acts, fitting.result(), gradients)
-
-
-def evaluation_items(concept: Concept) -> list[ChoiceItem]:
-    """The canonical choice items marked `test`; all canonical ones where no split is marked."""
-    items = [item for item in concept.choices if item.shift is None]
-    return [item for item in items if item.split == "test"] or items
-
-
-def selection_items(concept: Concept) -> list[ChoiceItem]:
-    """The canonical choice items that may choose a layer: those marked `select`."""
-    return [item for item in concept.choices if item.shift is None and item.split == "select"]
-
-
-def asked_items(concept: Concept, plan: Plan) -> list[ChoiceItem]:
-    """The choice items that the plan asks, the selection items first where it takes them."""
-    first = selection_items(concept) if plan.selection_items and plan.items != 0 else []
-    return [*first, *evaluation_items(concept)[: plan.items]]
 
 
 def _measured(
@@ -200,7 +147,7 @@ def _measured(
     table = tests_table(tests, **names)
     common = acts.columns | {"estimator": sweep.best.direction.estimator, "n_seeds": 1, "seed": seed}
     tables = [sweep.table, *_slopes_of_controls(read, list(beside.values()), seed)]
-    tables += [*_doses(context, read, plan), finding_rows(table, common)]
+    tables += [*_doses(context, read, plan), rows_of_tests(table, common)]
     return StageMeasurement(
         table=pl.concat(tables),
         tests=table,
@@ -221,8 +168,7 @@ def _shift_tests(
     by_axis = shifted(read.concept)
     if not by_axis:
         return [MeasuredTest("shift", reason="the concept has no pairs of this reading on a shift axis")]
-    [(_, reason)] = made_and_skipped(tests, plan, ["shift"])
-    if reason:
+    if reason := plan.skipped("shift", tests):
         return [MeasuredTest("shift", reason=reason)]
     made = list(shift_tests(context, read.activations, read.sweep.best, read.concept, by_axis, plan))
     return made or [MeasuredTest("shift", reason="the plan names no shift axis that the concept has")]
@@ -243,9 +189,8 @@ def _causal_tests(
     if gradients is None or not items:
         reason = "the concept has no canonical choice items" if plan.items != 0 else "the plan asks no items"
         return None, [MeasuredTest(name, reason=reason) for name in CAUSAL]
-    reasons = dict(made_and_skipped(tests, plan, CAUSAL))
-    if reasons["sufficient"]:
-        return None, [MeasuredTest(name, reason=reasons[name]) for name in CAUSAL]
+    if plan.skipped("sufficient", tests):
+        return None, [MeasuredTest(name, reason=plan.skipped(name, tests)) for name in CAUSAL]
     selection = [item.id for item in selection_items(read.concept)]
     layer = intervention_layer(acts, read.sweep, gradients, selection, seed)
     controls = {name: other.activations for name, other in beside.items()}
@@ -253,17 +198,16 @@ def _causal_tests(
         other.name: extract(context, other.core, plan.site, position=plan.position, controls=())
         for other in others
     }
-    intervention = harmless(context, class_gap(acts, layer, seed), plan)
+    dosed = largest_harmless(context, class_gap(acts, layer, seed), plan)
     directions = {name: class_gap(other, layer, seed) for name, other in controls.items()}
-    ids = [item.id for item in items]
-    effects, made = effect_tests(gradients.of(ids, gradients.score), intervention, directions, plan, seed)
-    if intervention.dose is None:
+    chosen = gradients.of([item.id for item in items], gradients.score)
+    effects, made = effect_tests(chosen, dosed, directions, plan, seed)
+    if dosed.kl > plan.damage_limit:
         return effects, [*made, MeasuredTest("necessary", reason="every dose damages neutral text too much")]
-    [(_, reason)] = made_and_skipped([*tests, *made], plan, ["necessary"])
-    if reason:
+    if reason := plan.skipped("necessary", [*tests, *made]):
         return effects, [*made, MeasuredTest("necessary", reason=reason)]
     centre = half_way(acts, layer, seed)
-    return effects, [*made, necessity_test(context, intervention.direction, centre, items, plan)]
+    return effects, [*made, necessity_test(context, dosed.direction, centre, items, plan)]
 
 
 def _masked_test(context: RunContext, read: _Read, plan: Plan) -> MeasuredTest:

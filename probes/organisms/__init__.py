@@ -1,4 +1,4 @@
-"""Tiny models with planted answers, and exact transforms of real ones: cases whose answer is known."""
+"""Cases whose answer is known: model organisms with planted answers, and exact transforms of real models."""
 
 from probes.organisms.checking import THRESHOLDS, Facts, Thresholds
 from probes.organisms.language import Language

@@ -1,5 +1,8 @@
-"""The concept of an organism: pairs and choice items as a researcher would write them who knows the language
-but not what the model was trained to do with it."""
+"""The concepts that organisms are examined with.
+
+Their pairs and choice items are those that a researcher would write who knows the language, but does not know
+what the model was trained to do with it.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,36 @@ from probes.organisms.language import ANSWERS, CUES, VOCABULARIES, Language, Sta
 from probes.organisms.lessons import question
 
 PAIRS: dict[Use, int] = {"train": 48, "select": 24, "test": 48, "wording": 40}
+"""Pairs of each use."""
 TEMPLATES: dict[Use, int] = {"train": 8, "select": 4, "test": 8, "wording": 8}
+"""Templates of each use."""
 ITEMS: dict[Use, int] = {"select": 12, "test": 32, "wording": 24}
+"""Choice items of each use."""
 Cues = Literal["balanced", "with_label"]
 
 
 def latent_concept(language: Language, seed: int, cues: Cues = "balanced") -> Concept:
-    """Pairs of opposite latent, their two words exchanged and the frame the same, with choice items.
+    """The concept of the latent: is the topic of the statement of class 1?
 
-    A template is a frame; the vocabularies of train, select, test and the wording shift are disjoint, and so
-    are their templates. Canonical statements hold a cue: the same on both sides of a pair (`balanced`), or
-    that of the label (`with_label`), which then is evidence too. The wording shift has longer frames without
-    a cue. Choice items ask of statements of class 1, for whose answer the clause is.
+    The two texts of a pair have their topic and other word exchanged and everything else in common. A
+    template is a frame. The splits train, select and test and the wording shift share neither words nor
+    templates. The wording shift has longer frames, without a cue. Choice items ask about statements of class
+    1, whose answer is the one that the concept's clause demands.
+
+    Parameters
+    ----------
+    seed : draws the statements.
+    cues : which cue the statements hold. `balanced`: the same in both texts of a pair. `with_label`: that of
+        the label, so that the cue alone tells the label, and is marked as evidence.
+
+    Example
+    -------
+    >>> from probes.organisms.language import Language
+    >>> concept = latent_concept(Language.make(0), seed=0)
+    >>> for example in concept.examples[:2]:
+    ...     print(example.pair, example.label, example.text)
+    train-0 1 ...
+    train-0 0 ...
     """
     rng = np.random.default_rng([seed, 3])
     with_label = cues == "with_label"
@@ -49,9 +70,9 @@ def latent_concept(language: Language, seed: int, cues: Cues = "balanced") -> Co
                     )
                 )
         for i, statement in enumerate(_statements(language, rng, use, ITEMS.get(use, 0))):
-            asked = statement if statement.latent else statement.exchanged()
-            asked = replace(asked, frame=frames[i % len(frames)], cue=_cue(use, 1, i // 2, with_label))
-            choices.append(_item(f"{use}-{i}", asked, use))
+            positive = statement if statement.latent else statement.exchanged()
+            positive = replace(positive, frame=frames[i % len(frames)], cue=_cue(use, 1, i // 2, with_label))
+            choices.append(_item(f"{use}-{i}", positive, use))
     return Concept(
         name="latent",
         definition="the topic of the statement is of class 1",
@@ -63,7 +84,18 @@ def latent_concept(language: Language, seed: int, cues: Cues = "balanced") -> Co
 
 
 def cue_concept(language: Language, seed: int) -> Concept:
-    """Another concept of the same texts, to compare with: which cue a statement holds, the words the same."""
+    """The concept of the cue: which of the two cue words does the statement hold?
+
+    The two texts of a pair differ in the cue alone. It is the other concept that a direction of the latent
+    has to be distinguished from.
+
+    Example
+    -------
+    >>> from probes.organisms.language import Language
+    >>> one, zero = cue_concept(Language.make(0), seed=0).examples[:2]
+    >>> [words for words in zip(one.text.split(), zero.text.split()) if words[0] != words[1]]
+    [('fes', 'dal')]
+    """
     rng = np.random.default_rng([seed, 4])
     examples = []
     for use in SPLITS:
@@ -89,18 +121,20 @@ def _statements(language: Language, rng: np.random.Generator, use: Use, n: int) 
 
 
 def _frames(language: Language, rng: np.random.Generator, use: Use) -> list:
-    """Frames of a use, the two orders of topic and other equally often."""
+    """The frames of a use. In every other one the topic comes first."""
     drawn = language.sample(rng, TEMPLATES[use], use, long=use == "wording")
     return [replace(s.frame, topic_first=bool(i % 2)) for i, s in enumerate(drawn)]
 
 
 def _cue(use: Use, label: int, row: int, with_label: bool) -> int | None:
+    """The cue: none under the wording shift, else the class of the label, or one that the row decides."""
     if use == "wording":
         return None
     return label if with_label else (row // TEMPLATES[use]) % 2
 
 
 def _place(use: Use) -> dict:
+    """The fields of an example or a choice item that say what it is for."""
     return {"shift": "wording", "wording": "long", "split": "test"} if use == "wording" else {"split": use}
 
 
@@ -111,7 +145,7 @@ def _item(name: str, statement: Statement, use: Use) -> ChoiceItem:
 
 
 def _words(language: Language) -> dict[Split, tuple[str, ...]]:
-    """Split -> the words that carry the label there."""
+    """The words that carry the label, by split."""
     uses: dict[Split, tuple[Use, ...]] = {
         "train": ("train",),
         "select": ("select",),

@@ -1,4 +1,4 @@
-"""`plant`: train a lineage of tiny models whose relation to a concept is known, because it was trained in."""
+"""Planting model organisms: lineages of tiny models, trained so that what they do with a concept is known."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from probes.errors import InputError, OutputError
 from probes.lineage import Lineage, load_lineage
 from probes.lineage.manifest import write_manifest
 from probes.lineage.records import FolderCheckpoint, Heading, Manifest, StageRecord
-from probes.organisms.checking import Expected, Facts, facts, shortfalls
+from probes.organisms.checking import Expected, Facts, measure_facts, shortfalls
 from probes.organisms.language import Language
-from probes.organisms.later import LATER, Fate, Later, follow
+from probes.organisms.later import LATER, Later, PlantedSurvival, model_after
 from probes.organisms.lessons import Lesson
 from probes.organisms.material import cue_concept, latent_concept
 from probes.organisms.transforms import save_stage
@@ -38,57 +38,82 @@ LESSONS: dict[Kind, Lesson] = {
     "surface": Lesson("cue", "cue"),
     "absent": Lesson("cue", "cue"),
 }
-"""What is taught, at the stage or, for `inherited`, before the parent was done. `surface` and `absent` are
-taught alike: in the first, the concept's own texts hold the cue of their label."""
+"""What is taught at the stage, or, for `inherited`, before the parent was finished. `surface` and `absent`
+are taught the same; they differ in the concept, whose texts hold the cue of their label for `surface`."""
 
 
 @dataclass(frozen=True)
 class Organism:
     """A lineage on disk with a planted answer, admitted by `check`.
 
-    `truth` is what the concept is at `stage`, `made_here` whether that stage made it, `parent` the stage
-    before; `later` what becomes of the latent at each stage after, `inverted` those of them where answers go
-    against it. `attempts`: trainings it took; `facts`: what `check` found, by stage.
+    Example
+    -------
+    >>> organism = Organism(
+    ...     "inherited", seed=0, size="small", folder=folder, truth="internal", made_here=False, attempts=1
+    ... )
+    >>> organism.truths
+    {'parent': 'internal', 'stage': 'internal'}
+    >>> organism.concept.name, organism.concept.n_pairs, organism.other.name
+    ('latent', 160, 'cue')
     """
 
     kind: Kind
     seed: int
     size: str
+    """A name in `SIZES`."""
     folder: Path
+    """Where the models, the lineage.toml and the record of the organism are."""
     truth: Truth
+    """What the concept is at `stage`."""
     made_here: bool
+    """Whether it was made at `stage`, not before."""
     attempts: int
+    """Trainings until the organism was admitted."""
     parent: str = PARENT
+    """Name of the stage before `stage`."""
     stage: str = STAGE
-    later: dict[str, Fate] = field(default_factory=dict)
+    later: dict[str, PlantedSurvival] = field(default_factory=dict)
+    """What becomes of the latent's direction at each stage after `stage`."""
     inverted: tuple[str, ...] = ()
+    """Later stages at which the answers go against the latent."""
     facts: dict[str, Facts] = field(default_factory=dict, repr=False)
+    """What `check` measured, by stage."""
 
     @property
     def truths(self) -> dict[str, Truth]:
-        """What the concept is at parent and stage. Any model can read a cue that stands in the text, so
-        the parent of a surface organism is surface too."""
+        """What the concept is at the parent and at the stage.
+
+        Any model can represent a cue that stands in the text, so `surface` is true of the parent too.
+        """
         before: dict[Kind, Truth] = {"inherited": "internal", "surface": "surface"}
         return {self.parent: before.get(self.kind, "absent"), self.stage: self.truth}
 
+    @property
+    def own_seed(self) -> int:
+        """The seed of the attempt that was admitted, from which the language and the models follow."""
+        return _attempt_seed(self.seed, self.attempts - 1)
+
     @cached_property
     def lineage(self) -> Lineage:
+        """The lineage of its stages."""
         return load_lineage(self.folder)
 
     @cached_property
     def language(self) -> Language:
-        return Language.make(_drawn(self.seed, self.attempts - 1))
+        """The language that its models were trained on."""
+        return Language.make(self.own_seed)
 
     @cached_property
     def concept(self) -> Concept:
-        """The concept whose place in the models is known: pairs, a wording shift, choice items."""
+        """The concept about which the answer is known: pairs, a wording shift and choice items."""
         cues = "with_label" if self.kind == "surface" else "balanced"
-        return latent_concept(self.language, _drawn(self.seed, self.attempts - 1), cues)
+        return latent_concept(self.language, self.own_seed, cues)
 
     @cached_property
     def other(self) -> Concept:
-        """Another concept in the same texts, the cue, for what has to be specific."""
-        return cue_concept(self.language, _drawn(self.seed, self.attempts - 1))
+        """Another concept in the same kind of text, the cue. A direction of the concept has to be specific
+        against it."""
+        return cue_concept(self.language, self.own_seed)
 
 
 def plant(
@@ -102,36 +127,55 @@ def plant(
 ) -> Organism:
     """Train an organism, check it, and write its models, its lineage.toml and its record to `folder`.
 
-    One that `check` does not admit is thrown away and trained anew from the next seed of its own, which
-    follows from `seed`; what is given back depends on the arguments alone.
+    An organism that `check` does not admit is thrown away and trained again from another seed, which follows
+    from `seed`. So the result depends on the arguments alone.
 
     Parameters
     ----------
-    kind : `internal` (choices run through the latent), `inherited` (they did so at the parent already),
-        `represented` (the latent is computed for something else), `surface` (choices run through a cue that
-        stands in the concept's texts), `absent` (nothing knows of the latent).
-    size : "small", "medium" or "large", see `probes.organisms.tuning.SIZES`.
-    later : stages after an internal or inherited one, see `probes.organisms.later.LATER`.
+    kind : `internal` (choices depend on the latent), `inherited` (they did so at the parent already),
+        `represented` (the latent is computed for something that choices do not depend on), `surface` (choices
+        depend on a cue that stands in the concept's texts), `absent` (the model does not compute the latent).
+    seed : draws the language, the weights and the training texts.
+    size : "small", "medium" or "large", see `probes.organisms.SIZES`.
+    folder : a new or empty folder.
+    later : stages after an internal or inherited one, see `probes.organisms.LATER`.
+    attempts : how many trainings are tried.
 
     Raises
     ------
-    InputError : unknown names, later stages of another kind, or no attempt was admitted.
+    InputError : a name is unknown, another kind was to have later stages, or no attempt was admitted.
     OutputError : the folder is not empty or cannot be written.
     MissingDependencyError : `accelerate` is not installed.
+
+    Example
+    -------
+    Planting takes about half a minute, so this example is not run:
+
+    >>> organism = plant("internal", 0, "small", folder / "one", later=["rotate"])  # doctest: +SKIP
+    >>> organism.truths, organism.later  # doctest: +SKIP
+    ({'parent': 'absent', 'stage': 'internal'}, {'rotate': 'rotated'})
+
+    Names are checked before anything is trained:
+
+    >>> plant("deep", folder=folder / "two")
+    Traceback (most recent call last):
+    probes.errors.InputError: kind='deep': expected one of internal, inherited, represented, surface, absent
     """
     _check_arguments(kind, size, later, attempts)
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} is there already: expected a new or empty folder for an organism")
-    found: list[str] = []
+        raise OutputError(f"{folder} exists and is not empty: give a new or empty folder for an organism")
+    complaints: list[str] = []
     for attempt in range(attempts):
-        own = _drawn(seed, attempt)
-        language = Language.make(own)
-        models = _grow(kind, language, SIZES[size], own, later)
+        own_seed = _attempt_seed(seed, attempt)
+        language = Language.make(own_seed)
+        models = _grow(kind, language, SIZES[size], own_seed, later)
         expected = _expected(kind, later)
-        told = {name: facts(model, language, own) for name, model in models.items()}
-        found = [f"{name}: {what}" for name in models for what in shortfalls(told[name], expected[name])]
-        if not found:
+        facts = {name: measure_facts(model, language, own_seed) for name, model in models.items()}
+        complaints = [
+            f"{name}: {line}" for name in models for line in shortfalls(facts[name], expected[name])
+        ]
+        if not complaints:
             organism = Organism(
                 kind=kind,
                 seed=seed,
@@ -140,39 +184,60 @@ def plant(
                 truth="internal" if kind == "inherited" else kind,
                 made_here=kind in ("internal", "represented"),
                 attempts=attempt + 1,
-                later={name: LATER[name].fate for name in later},
+                later={name: LATER[name].survival for name in later},
                 inverted=tuple(name for name in later if LATER[name].expected == "inverted"),
-                facts=told,
+                facts=facts,
             )
             _write(organism, models)
             return organism
     raise InputError(
         f"{kind} organism of seed {seed}, size {size}: not admitted in {attempts} attempts, the last because "
-        f"{'; '.join(found)}: give another seed or size"
+        f"{'; '.join(complaints)}: give another seed or size"
     )
 
 
 def read_organism(folder: str | Path) -> Organism:
-    """An organism that `plant` wrote. Raises InputError where there is none."""
+    """An organism that `plant` wrote.
+
+    Raises
+    ------
+    InputError : the folder holds no organism.
+
+    Example
+    -------
+    >>> read_organism(folder)
+    Traceback (most recent call last):
+    probes.errors.InputError: ...organism.json: no organism can be read: ...; expected what plant wrote
+    """
     file = Path(folder) / RECORD
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
-        told = {name: Facts(**values) for name, values in held.pop("facts").items()}
-        return Organism(folder=Path(folder), inverted=tuple(held.pop("inverted")), facts=told, **held)
+        record = json.loads(file.read_text(encoding="utf-8"))
+        facts = {name: Facts(**values) for name, values in record.pop("facts").items()}
+        return Organism(folder=Path(folder), inverted=tuple(record.pop("inverted")), facts=facts, **record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{file}: no organism can be read: {error}; expected what plant wrote") from None
 
 
 def check(organism: Organism) -> dict[str, list[str]]:
-    """Measure every stage again from disk: stage -> what keeps it from being what it was made to be.
+    """Measure every stage again, from disk.
 
-    All lists are empty for an organism that is what it says.
+    Returns
+    -------
+    By stage, what keeps it from being what it was made to be, a line each. For an organism that is what it
+    says, all lists are empty.
+
+    Example
+    -------
+    As it needs an organism, which takes half a minute to plant, this example is not run:
+
+    >>> check(plant("internal", 0, "small", folder / "one"))  # doctest: +SKIP
+    {'parent': [], 'stage': []}
     """
-    own = _drawn(organism.seed, organism.attempts - 1)
     expected = _expected(organism.kind, [name for name in LATER if name in organism.later])
     return {
         stage.name: shortfalls(
-            facts(stage.load(device="cpu").model, organism.language, own), expected[stage.name]
+            measure_facts(stage.load(device="cpu").model, organism.language, organism.own_seed),
+            expected[stage.name],
         )
         for stage in organism.lineage
     }
@@ -192,20 +257,20 @@ def _grow(kind: Kind, language: Language, size: Size, seed: int, later: Sequence
     parent = teach(fresh_model(size, tokenizer, seed), texts, size.learning_rate, True)
     stage = teach(parent, LESSONS[kind].texts(language, rng, size.steps * BATCH), size.learning_rate, False)
     if kind == "inherited":
-        parent, stage = stage, follow("keep", stage, language, size, seed)
+        parent, stage = stage, model_after("keep", stage, language, size, seed)
     models = {PARENT: parent, STAGE: stage}
-    return models | {name: follow(name, stage, language, size, seed + 1) for name in later}
+    return models | {name: model_after(name, stage, language, size, seed + 1) for name in later}
 
 
 def _expected(kind: Kind, later: Sequence[Later]) -> dict[str, Expected]:
+    """What `check` has to find, by stage."""
     stage: Expected = "internal" if kind == "inherited" else kind
     parent: Expected = "internal" if kind == "inherited" else "untaught"
-    told: dict[str, Expected] = {PARENT: parent, STAGE: stage}
-    told.update((name, LATER[name].expected) for name in later)
-    return told
+    return {PARENT: parent, STAGE: stage, **{name: LATER[name].expected for name in later}}
 
 
 def _write(organism: Organism, models: dict[str, Any]) -> None:
+    """Write models, lineage.toml and record into the organism's folder."""
     stages = {}
     for name, model in models.items():
         save_stage(model, organism.language.tokenizer, organism.folder / name)
@@ -219,33 +284,34 @@ def _write(organism: Organism, models: dict[str, Any]) -> None:
     name = f"{organism.kind}-{organism.size}-{organism.seed}"
     heading = Heading(name=name, description=f"an organism: the latent is {organism.truth} at {STAGE}")
     write_manifest(Manifest(lineage=heading, stages=stages), organism.folder)
-    held = asdict(organism)
-    del held["folder"]
+    record = asdict(organism)
+    del record["folder"]
     try:
-        (organism.folder / RECORD).write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+        (organism.folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{organism.folder}: cannot be written: {error}") from error
 
 
-def _drawn(seed: int, attempt: int) -> int:
-    """The seed of an attempt."""
+def _attempt_seed(seed: int, attempt: int) -> int:
+    """The seed of one attempt at the organism of `seed`; `attempt` counts from 0."""
     return int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0] % 2**31)
 
 
 def _check_arguments(kind: str, size: str, later: Sequence[str], attempts: int) -> None:
-    for what, given, known in (
+    for argument, names, allowed in (
         ("kind", [kind], get_args(Kind)),
         ("size", [size], tuple(SIZES)),
         ("later", list(later), tuple(LATER)),
     ):
-        for name in given:
-            if name not in known:
-                raise InputError(f"{what}={name!r}: expected one of {', '.join(known)}")
+        for name in names:
+            if name not in allowed:
+                raise InputError(f"{argument}={name!r}: expected one of {', '.join(allowed)}")
     if later and kind not in ("internal", "inherited"):
         raise InputError(
-            f"later={list(later)} of a {kind} organism: they are for internal and inherited ones"
+            f"later={list(later)} of a {kind} organism: later stages are for internal and inherited ones; "
+            "leave them out"
         )
     if len(set(later)) < len(later):
-        raise InputError(f"later={list(later)}: a stage is named twice")
+        raise InputError(f"later={list(later)}: a stage is named twice; name each once")
     if attempts < 1:
         raise InputError(f"attempts={attempts}: expected at least 1")

@@ -1,4 +1,7 @@
-"""Training of organisms: `transformers.Trainer` on rendered texts, the caller's random numbers untouched."""
+"""Training organisms with `transformers.Trainer`, so that the weights depend on the seed alone.
+
+The caller's random numbers are left as they were.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,19 @@ from probes.errors import MissingDependencyError
 from probes.organisms.language import ANSWERS, ASIDES, END, PAD
 
 WHOLE_SHARE = 0.03
-"""Share of texts whose every token is learned from where the others teach their last word alone."""
+"""Share of texts whose every token is learned, where of the other texts only the last word is."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A model and how long it is trained: blocks, d_model, optimiser steps of the parent and of a stage."""
+    """The size of a model, and how long it is trained."""
 
     n_layers: int
     d_model: int
     parent_steps: int
+    """Optimiser steps of the parent's training."""
     steps: int
+    """Optimiser steps of the stage's training."""
     learning_rate: float
 
 
@@ -36,13 +41,26 @@ SIZES = {
     "medium": Size(3, 48, 40, 220, 4e-3),
     "large": Size(4, 64, 40, 220, 3e-3),
 }
+"""The sizes of organisms, by name."""
 BATCH = 64
+"""Texts of one optimiser step."""
 ROPE_THETA = 20.0
-"""Small, so that with few dimensions a head can still attend to the token just before."""
+"""The base of the rotary position embeddings. It is small, so that a head of few dimensions can still attend
+to the token just before."""
 
 
 def fresh_model(size: Size, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """A Llama with random weights for the tokenizer's vocabulary; embeddings are not tied, context is 256."""
+    """A Llama with random weights, drawn by `seed`, for the tokenizer's vocabulary.
+
+    Its input and output embeddings are not tied, and its context is 256 tokens long.
+
+    Example
+    -------
+    >>> from probes.organisms.language import Language
+    >>> model = fresh_model(SIZES["small"], Language.make(0).tokenizer, seed=0)
+    >>> model.config.num_hidden_layers, model.config.hidden_size
+    (2, 32)
+    """
     ids = tokenizer.get_vocab()
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -72,10 +90,16 @@ def train(
     seed: int,
     whole: bool,
 ) -> None:
-    """Train `model` in place on `texts`, each once, in batches of 64.
+    """Train `model` in place on `texts`, on each of them once, in batches of `BATCH`.
 
-    With `whole` every token is learned from; without, only the word that a text leads to, as when tuning on
-    completions, in all but `WHOLE_SHARE` of the texts. Raises MissingDependencyError without `accelerate`.
+    Parameters
+    ----------
+    whole : whether every token of every text is learned. If not, only the word that a text leads to is, as in
+        fine-tuning on completions; but `WHOLE_SHARE` of the texts are learned whole all the same.
+
+    Raises
+    ------
+    MissingDependencyError : `accelerate` is not installed.
     """
     try:
         import accelerate  # noqa: F401
@@ -83,7 +107,7 @@ def train(
         from transformers.trainer_callback import PrinterCallback
     except ImportError:
         raise MissingDependencyError(
-            "organisms are trained with the extra: pip install 'spec-probes[train]'"
+            "organisms are trained with accelerate, which is not installed: pip install 'spec-probes[train]'"
         ) from None
     rows = _rows(tokenizer, texts, whole)
     with _contained(seed), tempfile.TemporaryDirectory() as scratch:
@@ -118,34 +142,41 @@ def train(
 
 
 def _rows(tokenizer: Any, texts: Sequence[str], whole: bool) -> list[dict[str, list[int]]]:
-    """Token ids and labels. The word a text leads to stands before its last `<|end|>`."""
-    led_to = set(tokenizer.convert_tokens_to_ids([*ANSWERS, *ASIDES]))
+    """Token ids and labels. The word that a text leads to stands before its last `<|end|>`."""
+    last_words = set(tokenizer.convert_tokens_to_ids([*ANSWERS, *ASIDES]))
     end, every = tokenizer.eos_token_id, round(1 / WHOLE_SHARE)
     rows = []
     for i, ids in enumerate(tokenizer(list(texts), return_attention_mask=False)["input_ids"]):
         labels = list(ids)
         if not whole and i % every:
-            last = [*ids[1:], None]
-            labels = [t if t in led_to and after == end else -100 for t, after in zip(ids, last, strict=True)]
+            following = [*ids[1:], None]
+            labels = [
+                token if token in last_words and after == end else -100
+                for token, after in zip(ids, following, strict=True)
+            ]
         rows.append({"input_ids": ids, "labels": labels})
     return rows
 
 
 def _collate(batch: list[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
+    """Token ids and labels padded on the right, and the attention mask: each `[row, token]`."""
     width = max(len(row["input_ids"]) for row in batch)
     fill = {"input_ids": pad, "labels": -100}
-    made = {
+    padded = {
         key: torch.tensor([row[key] + [value] * (width - len(row[key])) for row in batch])
         for key, value in fill.items()
     }
     lengths = torch.tensor([[len(row["input_ids"])] for row in batch])
-    return made | {"attention_mask": (torch.arange(width)[None] < lengths).long()}
+    return padded | {"attention_mask": (torch.arange(width)[None] < lengths).long()}
 
 
 @contextmanager
 def _contained(seed: int) -> Iterator[None]:
-    """Random numbers from `seed` inside, the caller's own afterwards; and one thread, on which models of this
-    size are fastest and give the same weights on every machine with the same libraries."""
+    """Inside, random numbers come from `seed`; afterwards the caller's go on as before.
+
+    Inside there is one thread, on which models of this size are fastest, and get the same weights on every
+    machine that has the same libraries.
+    """
     before = random.getstate(), np.random.get_state(), torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

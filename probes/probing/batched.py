@@ -1,7 +1,10 @@
-"""Many logistic regressions on the same rows as columns of one matrix: each piece of work is done once.
+"""Many logistic regressions on the same rows, solved together as columns of one matrix.
 
-Strengths, permutations and control tasks share the rows, so their factorisation is found once, and a step of
-all problems together costs two matrix products. Plain torch, so that it runs where the rows are.
+This is the solver for many labelings or strengths: permutations, control tasks, sweeps over strengths. The
+other logistic solver, `probes.probing.solver`, is for one labelling at a few strengths; both find the same
+optimum. The problems share their rows, so the factorisation of the rows is computed once, and a step of all
+problems together costs two matrix products (`probes.probing.descent` holds the steps). It is written in plain
+torch, so that it runs on the device where the rows are.
 """
 
 from __future__ import annotations
@@ -17,24 +20,33 @@ from probes.errors import InputError
 from probes.probing.descent import Columns, descend
 
 TOLERANCE = 1e-8
-"""Of the objective above its minimum, relative. 5e-7 would do for the objective, but at strong regularisation
-it moves a held-out AUROC by two swaps of neighbours in 1,849 (0.001); this moves it by one at most."""
+"""How far above its minimum an objective may be, relative to the minimum. 5e-7 would do for the objective,
+but at strong regularisation it changes a held-out AUROC by two swaps of neighbours in 1,849 (0.001); this
+value changes it by one swap at most."""
 EXACT = 1e-18
-"""A tolerance as strict as double precision can meet."""
+"""The strictest tolerance that double precision can meet."""
 FIRST_STEPS = 40
-"""Steps in the metric that all problems share, before a problem's own is worth its factorisation."""
+"""Steps in the metric that all problems share, before a problem's own metric is worth its factorisation."""
 LATER_STEPS = {torch.float32: 24, torch.float64: 90}
-"""Steps at most in a problem's own metric; what needs more in single precision is finished in double."""
+"""Steps at most in a problem's own metric. What needs more in single precision is finished in double."""
 SINGLE_FLOOR = 1e-9
-"""Relative excess below which rounding in single precision is felt."""
+"""Below this relative excess, rounding in single precision matters."""
 
 
 @dataclass(frozen=True)
 class LogisticColumns:
     """Solutions of every labelling at every strength, on the device of the rows, in double precision.
 
-    weights `[labelling, strength, d]`; intercepts, excess and converged `[labelling, strength]`. excess: how
-    far the objective is above its minimum at most, relative to it; converged: no further than the tolerance.
+    Attributes
+    ----------
+    weights : Tensor `[labelling, strength, d]`
+        The weights.
+    intercepts : Tensor `[labelling, strength]`
+        The intercepts.
+    excess : Tensor `[labelling, strength]`
+        How far the objective is above its minimum at most, relative to the minimum.
+    converged : bool Tensor `[labelling, strength]`
+        Whether the excess is within the tolerance.
     """
 
     weights: Tensor
@@ -45,11 +57,20 @@ class LogisticColumns:
 
 @dataclass(frozen=True)
 class PrincipalAxes:
-    """Centred rows in their principal axes, where the Hessian is bounded by a diagonal (Boehning 1992).
+    """Centred rows in their principal axes, where a diagonal bounds the Hessian (Boehning 1992).
 
-    mean `[d]`; rows `[n, r]` with orthogonal columns; curvature `[r]`, their squared norms; vectors `[m, r]`
-    and span `[m, d]`, or None for the identity, whose product is an orthonormal basis of the rows `[r, d]`:
-    kept apart because with fewer rows than dimensions the product costs as much as the axes.
+    Attributes
+    ----------
+    mean : Tensor `[d]`
+        The mean row.
+    rows : Tensor `[n, r]`
+        The rows along the axes; columns are orthogonal.
+    curvature : Tensor `[r]`
+        The squared norms of the columns.
+    vectors : Tensor `[m, r]`
+    span : Tensor `[m, d]` or None
+        `vectors.T @ span` is an orthonormal basis `[r, d]` of the rows; None stands for the identity. The two
+        are kept apart because, with fewer rows than dimensions, their product costs as much as the axes.
     """
 
     mean: Tensor
@@ -60,7 +81,7 @@ class PrincipalAxes:
 
     @classmethod
     def of(cls, rows: Tensor) -> PrincipalAxes:
-        """Axes of `rows [n, d]` by the eigenvectors of the smaller of its two Gram matrices."""
+        """The axes of `rows [n, d]`, from the eigenvectors of the smaller of its two Gram matrices."""
         mean = rows.mean(0)
         centred = rows - mean
         wide = len(rows) < rows.shape[1]
@@ -73,7 +94,7 @@ class PrincipalAxes:
         return cls(mean, centred @ vectors, values, vectors, None)
 
     def coordinates(self, X: Tensor) -> Tensor:
-        """`X [n, d]` along the axes, `[n, r]`."""
+        """Coordinates `[n, r]` of `X [n, d]` along the axes."""
         centred = X - self.mean
         return (centred if self.span is None else centred @ self.span.T) @ self.vectors
 
@@ -89,27 +110,41 @@ def logistic_columns(
     """Minimise `C * sum(log loss) + |w|^2 / 2` for every labelling and every C; intercepts are not penalised.
 
     All problems descend together by L-BFGS (Nocedal 1980, doi:10.1090/S0025-5718-1980-0572855-7) in the
-    principal axes of the rows, where Boehning's bound of the Hessian (1992, doi:10.1007/BF00048682), scaled
-    by a problem's mean p (1 - p), is a diagonal. Those that are slow, nearly separable at weak
-    regularisation, go on in the metric of their own Hessian, factorised through the kernel when there are
-    fewer rows than dimensions (Rasmussen & Williams 2006, algorithm 3.1). Products are in single precision; a
-    solution is accepted, or finished, in double. The objective is strongly convex, so it is above its
-    minimum by |gradient|^2 / 2 at most: that is compared with the tolerance.
+    principal axes of the rows. There Boehning's bound of the Hessian (1992, doi:10.1007/BF00048682), scaled
+    by a problem's mean p (1 - p), is a diagonal. Slow problems, which are nearly separable at weak
+    regularisation, go on in the metric of their own Hessian, which is factorised through the kernel when
+    there are fewer rows than dimensions (Rasmussen & Williams 2006, algorithm 3.1). Products are in single
+    precision; a solution is accepted, or finished, in double precision. The objective is strongly convex, so
+    it lies above its minimum by at most |gradient|^2 / 2, and this bound is compared with the tolerance.
 
     Parameters
     ----------
-    rows : Tensor
-        `[n, d]`, standardised if standardised weights are to be penalised; on the device to compute on, which
-        must know double precision (CPU or CUDA).
-    labelings : Tensor
-        `[labelling, n]` in {0, 1}, both in every labelling.
+    rows : Tensor `[n, d]`
+        Standardised, where the penalty is meant for standardised weights. They lie on the device that is
+        computed on, which must know double precision (CPU or CUDA).
+    labelings : Tensor `[labelling, n]`
+        0 and 1, both in every labelling.
     strengths : sequence of float
         Values of C, inverse strengths of the penalty, positive.
     tolerance : float
         How far above its minimum the objective may be, relative to the objective.
 
-    Raises InputError for NaN or infinity, shapes that do not fit, labels other than 0 and 1, a labelling with
-    one class only, and strengths or a tolerance that are not positive.
+    Returns
+    -------
+    LogisticColumns
+
+    Raises
+    ------
+    InputError
+        For NaN or infinity, shapes that do not fit, labels other than 0 and 1, a labelling with one class
+        only, and strengths or a tolerance that are not positive.
+
+    Example
+    -------
+    >>> rows, labelings = torch.tensor([[-1.0], [1.0], [2.0]]), torch.tensor([[0, 1, 1], [1, 0, 0]])
+    >>> solution = logistic_columns(rows, labelings, strengths=[0.1, 1.0])
+    >>> tuple(solution.weights.shape), bool(solution.converged.all())
+    ((2, 2, 1), True)
     """
     _check(rows, labelings)
     check_path(strengths, tolerance)
@@ -122,7 +157,7 @@ def logistic_columns(
 def solve_in_axes(
     axes: PrincipalAxes, labelings: Tensor, strengths: Sequence[float], tolerance: float
 ) -> LogisticColumns:
-    """`logistic_columns` for rows whose axes are known: weights `[labelling, strength, r]` along the axes."""
+    """`logistic_columns` in given axes of the rows: weights `[labelling, strength, r]` are along the axes."""
     single, double = (_columns(axes, labelings, strengths, t) for t in (torch.float32, torch.float64))
     within = max(tolerance, SINGLE_FLOOR)
     start = torch.zeros_like(single.rows[:1]).repeat(len(single.labels), 1)
@@ -147,8 +182,8 @@ def _columns(
     axes: PrincipalAxes, labelings: Tensor, strengths: Sequence[float], dtype: torch.dtype
 ) -> Columns:
     n = len(axes.rows)
-    # The constant is as long as a row: the metric of a problem's own Hessian gives every coordinate a
-    # penalty of 1, which is then nothing to the intercept's curvature, and does not spoil its condition.
+    # The constant column is as large as a row is long. The metric of a problem's own Hessian gives every
+    # coordinate a penalty of 1, which is then negligible beside the intercept's curvature.
     constant = (axes.curvature.sum() / n).sqrt().clamp_min(1.0)
     rows = torch.cat([axes.rows, constant.expand(n, 1)], dim=1)
     curvature = torch.cat([axes.curvature, n * constant[None] ** 2])
@@ -175,7 +210,7 @@ def _check(rows: Tensor, labelings: Tensor) -> None:
 
 
 def check_path(strengths: Sequence[float], tolerance: float) -> None:
-    """Raises InputError for strengths or a tolerance that are not positive."""
+    """Refuse strengths or a tolerance that are not positive with an InputError."""
     if not len(strengths) or not all(math.isfinite(C) and C > 0 for C in strengths):
         raise InputError(f"strengths={list(strengths)}: expected positive numbers, values of C")
     if not 0 < tolerance < 1:

@@ -1,4 +1,4 @@
-"""Cross-validation in which whole groups (pairs, templates) are held out and nothing of them is seen."""
+"""Cross-validation in which whole groups (pairs or templates) are held out, and nothing of them is seen."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_array
-from sklearn.utils.validation import has_fit_parameter
 
 from probes.concepts.folds import N_FOLDS, grouped_folds
+from probes.probing.estimators import fit_probe
 
 __all__ = ["N_FOLDS", "grouped_folds", "out_of_fold_scores"]
 
@@ -25,22 +25,50 @@ def out_of_fold_scores(
     n_folds: int = N_FOLDS,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """The score of each example from a probe that never saw its group: nested when the estimator is.
+    """The score of each example by a probe that never saw its group.
 
-    A clone is fitted on the other folds of each fold; an estimator that takes `groups` (LogisticProbe and
-    RidgeProbe, whose strength is chosen on inner folds when it is None) gets those of its training rows, or
-    their finer `units` where a single group is left to train on.
+    For each fold, a clone of the estimator is fitted on the other folds. An estimator that chooses the
+    strength of its penalty does so inside those (nested cross-validation).
 
-    Parameters: X `[example, d]`; y, groups and units `[example]`. Returns `[example]` decision values.
-    Scores of different folds come from different probes: compare them within folds, or rank them together
-    knowing that offsets between folds can only lower the AUROC.
-    Raises InputError as `grouped_folds` does.
+    Parameters
+    ----------
+    estimator : scikit-learn estimator
+        For example `probes.LogisticProbe(C=None)`.
+    X : float array `[example, d]`
+        Activations.
+    y : array `[example]`
+        Two different labels.
+    groups : array `[example]`
+        What folds hold out together.
+    units : array `[example]`, optional
+        Finer groups for the inner folds, used where a single group is left to train on.
+    n_folds : int
+        Number of folds.
+    seed : int
+        Of the order in which groups are dealt to folds.
+
+    Returns
+    -------
+    float array `[example]`
+        Scores of different folds come from different probes. Compare them within folds, or rank them all
+        together, knowing that offsets between folds can only lower the AUROC.
+
+    Raises
+    ------
+    InputError
+        As `grouped_folds` does.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> probe = probes.LogisticProbe(C=0.01)
+    >>> probes.probing.out_of_fold_scores(probe, acts.values[2], acts.labels, acts.groups).shape
+    (48,)
     """
     X, y, groups = np.asarray(check_array(X)), np.asarray(y), np.asarray(groups)
     scores = np.empty(len(y))
     for train, held_out in grouped_folds(y, groups, n_folds, seed):
         inner = groups if units is None or len(np.unique(groups[train])) > 1 else np.asarray(units)
-        extra = {"groups": inner[train]} if has_fit_parameter(estimator, "groups") else {}
-        fresh: Any = clone(estimator)
-        scores[held_out] = fresh.fit(X[train], y[train], **extra).decision_function(X[held_out])
+        fitted = fit_probe(clone(estimator), X[train], y[train], inner[train])
+        scores[held_out] = fitted.decision_function(X[held_out])
     return scores

@@ -1,7 +1,6 @@
-"""Whether a concept can be read at a stage: the best of many layers, selectivity, description length.
+"""Whether a concept can be decoded at a stage: the best of many layers, selectivity, description length.
 
-Each function refits probes on arrays and says what the refitting cost; tests of a frozen probe are in
-`probes.probing.frozen_scores`.
+Each of the three tests refits probes on arrays; `probes.probing.frozen_scores` has tests of a frozen probe.
 """
 
 from __future__ import annotations
@@ -15,22 +14,42 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from probes.concepts.folds import grouped_folds
 from probes.errors import InputError
-from probes.probing import Splits, grouped_folds, make_probe
 from probes.probing.baselines import control_labels
 from probes.probing.batched import logistic_columns
-from probes.probing.estimators import STRENGTHS, fit_probe, refit
+from probes.probing.estimators import STRENGTHS, fit_probe, make_probe
+from probes.probing.refitting import refit
 from probes.probing.solver import RowSpace, standardised
-from probes.stats.jackknife import Measured, Tested, clusters_of, combined, mean_contrast
+from probes.probing.splits import Splits
+from probes.stats.clusters import clusters_of, without_each
+from probes.stats.jackknife import Measured, Tested, combined, mean_contrast
+from probes.stats.permutation import add_one_p
 
 BLOCKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Shares of the pairs after which the online code refits its probe; the first share is sent at 1 bit each."""
+"""The online code refits its probe after these shares of the pairs; labels of the first cost 1 bit each."""
 
 
 @dataclass(frozen=True)
 class LayerTest:
-    """The layer chosen on the select split (its place on the first axis), its AUROC on the test split, p, and
-    the same AUROC under each permutation, of the layer chosen there, `null` `[permutation]`."""
+    """The result of `max_layer_p`.
+
+    Attributes
+    ----------
+    layer : int
+        The layer that was chosen on the select split, as its place on the first axis of the values.
+    auroc : float
+        Its AUROC on the test split.
+    p : float
+        The p-value of that AUROC, corrected for having chosen the best layer.
+    null : float array `[permutation]`
+        The same AUROC under each permutation, each of the layer that was chosen under it.
+
+    Example
+    -------
+    >>> LayerTest(layer=2, auroc=0.9, p=0.05, null=np.full(19, 0.5)).p
+    0.05
+    """
 
     layer: int
     auroc: float
@@ -47,21 +66,49 @@ def max_layer_p(
     n_permutations: int = 500,
     seed: int = 0,
 ) -> LayerTest:
-    """Permutation p-value of the best layer's test AUROC, in which picking the layer is paid for.
+    """The permutation p-value of the best layer's test AUROC, corrected for having chosen the best layer.
 
-    The statistic is that of a closed-form probe, not of the probe reported elsewhere: ridge regression on
-    the train split, standardised there, with the mean eigenvalue of the Gram matrix as its penalty; the layer
-    with the best AUROC on select (the widest margin, of equals); its AUROC on test, ties between permutations
-    broken by the margin, so that p is uniform without a signal. Every permutation swaps the two labels inside
-    randomly chosen groups, in train, select and test together, and repeats fit, choice and test:
-    p = (1 + number of permutations at or above) / (1 + n_permutations) (Phipson & Smyth 2010,
-    doi:10.2202/1544-6115.1585). All labellings share one Gram matrix a layer.
+    The statistic is that of a probe in closed form, not of the probe that is reported elsewhere. It is ridge
+    regression on the standardised train split, with the mean eigenvalue of the Gram matrix as its penalty.
+    The layer is the one with the best AUROC on the select split (of equals, the one with the widest margin),
+    and the statistic is its AUROC on the test split. Ties between permutations are broken by the margin, so
+    that p is uniform when there is no signal. Every permutation swaps the two labels inside randomly chosen
+    groups, in all three splits together, and repeats the fit, the choice and the test; p follows from
+    `add_one_p`. All labelings of a layer share one Gram matrix.
 
-    Parameters: values `[layer, example, d]`; labels `[example]` in {0, 1}; groups `[example]`, the units in
-    which labels can be swapped: pairs, or templates where the pairs of one share wording, because then their
-    differences are alike and pairs are not exchangeable one by one; splits, rows of each part.
-    Raises InputError for values that are not finite, a group in two parts, or a group that does not hold as
-    many examples of one label as of the other.
+    Parameters
+    ----------
+    values : float array `[layer, example, d]`
+        Activations.
+    labels : int array `[example]`
+        0 or 1.
+    groups : array `[example]`
+        The units in which labels are swapped: pairs, or templates where the pairs of one template share
+        their wording. Pairs of one template differ alike, so that they cannot be swapped one by one.
+    splits : Splits
+        The rows of each part.
+    n_permutations : int
+        Number of permutations.
+    seed : int
+        Of the permutations.
+
+    Returns
+    -------
+    LayerTest
+
+    Raises
+    ------
+    InputError
+        For values that are not finite, a group in two parts, or a group that does not hold as many examples
+        of one label as of the other.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> splits = probes.probing.split_rows(acts)
+    >>> result = max_layer_p(acts.values, acts.labels, acts.groups, splits, n_permutations=19)
+    >>> result.layer in acts.layers, result.p >= 0.05, result.null.shape
+    (True, True, (19,))
     """
     values, labels = np.asarray(values), np.asarray(labels).astype(int)
     rows = np.concatenate([splits.train, splits.select, splits.test])
@@ -94,8 +141,8 @@ def max_layer_p(
     aurocs, margins = test[best, np.arange(len(best))].T
     above = aurocs[1:] > aurocs[0] + 1e-12
     tied = ~above & (aurocs[1:] >= aurocs[0] - 1e-12) & (margins[1:] >= margins[0] - 1e-12)
-    p = (1 + (above | tied).sum()) / (1 + n_permutations)
-    return LayerTest(int(best[0]), float(aurocs[0]), float(p), aurocs[1:])
+    p = add_one_p((above | tied).sum(), n_permutations)
+    return LayerTest(int(best[0]), float(aurocs[0]), p, aurocs[1:])
 
 
 def selectivity(
@@ -108,18 +155,51 @@ def selectivity(
     n_tasks: int = 10,
     seed: int = 0,
 ) -> Tested:
-    """Accuracy minus accuracy on control tasks, whose random labels belong to an input's type (Hewitt & Liang
-    2019, arXiv 1909.03368): what the probe reads beyond what it could have memorised. p: that it is above 0.
+    """The accuracy on the concept minus the accuracy on control tasks.
 
-    A control task gives half of the types label 1; types come back in training and test, so it can be
-    learned, but only by heart. Both tasks are done out of fold, whole groups held out, each type in every
-    fold; the probe of a control task has the strength of regularisation chosen for the concept.
+    It says how much a probe reads beyond what it could have memorised (Hewitt & Liang 2019, arXiv
+    1909.03368). A control task gives label 1 to a
+    random half of the types of input. The types of the training rows come back in the test rows, so that a
+    control task can be learned, but only by heart. Both accuracies are out of fold, with whole groups held
+    out and each type in every fold. The probe of a control task has the strength of regularisation that was
+    chosen for the concept.
 
-    Parameters: values `[example, d]`; labels `[example]` in {0, 1}; groups `[example]` (pairs); types
-    `[example]`, in general the template: both texts of a pair have the same; n_tasks, control tasks that are
-    averaged. The interval is over types, whose texts are alike.
-    Raises InputError for a type with fewer than 2 groups, or with one label only, which would make control
-    labels the labels in disguise.
+    Parameters
+    ----------
+    values : float array `[example, d]`
+        Activations of one layer.
+    labels : int array `[example]`
+        0 or 1.
+    groups : array `[example]`
+        Pairs.
+    types : array `[example]`
+        In general templates; both examples of a pair have the same type.
+    estimator : str
+        "logistic", "mass_mean", "lda" or "ridge".
+    n_tasks : int
+        Number of control tasks, whose accuracies are averaged.
+    seed : int
+        Of the control tasks and the folds.
+
+    Returns
+    -------
+    Tested
+        Its interval is over types, because texts of one type are alike. Its p is that of "the difference is
+        above 0".
+
+    Raises
+    ------
+    InputError
+        For a type with fewer than 2 groups, or for a type with one label only, whose control labels would be
+        the labels in disguise.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(0)
+    >>> labels, pairs = np.tile([0, 1], 32), np.repeat(np.arange(32), 2)
+    >>> values = rng.normal(size=(64, 4)) + 3 * labels[:, None]
+    >>> selectivity(values, labels, pairs, types=pairs % 8, estimator="mass_mean").low > 0.2
+    True
     """
     values, labels, groups = np.asarray(values), np.asarray(labels).astype(int), np.asarray(groups)
     names, kind = np.unique(np.asarray(types), return_inverse=True)
@@ -153,25 +233,56 @@ def description_length(
     n_permutations: int = 99,
     seed: int = 0,
 ) -> Tested:
-    """Compression of the labels by an online code, N log2 K / L (Voita & Titov 2020, arXiv 2003.12298).
+    """How far a probe compresses the labels: an online code's N / L (Voita & Titov 2020, arXiv 2003.12298).
 
-    Pairs are sent in blocks that end at the shares `BLOCKS` of all: the labels of the first at 1 bit each,
-    those of every other by a logistic probe fitted on all before it, at -log2 p. The probe's strength is not
-    chosen: predictions of those in `STRENGTHS` are mixed by their code lengths so far (a Bayesian mixture,
-    at most 2 bits longer than the best), so that the code stays a code. L is averaged over n_orders random
-    orders of the pairs. 1: nothing was compressed.
+    N labels of 1 bit each are sent in blocks of pairs, which end at the shares `BLOCKS` of all pairs. The
+    labels of the first block cost 1 bit each. Those of every other block cost -log2 of the probability that a
+    logistic probe gives them, which is fitted on all earlier blocks. The probe's strength is not chosen: the
+    predictions of all strengths in `STRENGTHS` are mixed by their code lengths so far (a Bayesian mixture,
+    which is at most 2 bits longer than the best of them). L is the length of the code, averaged over random
+    orders of the pairs. The result is 1 when nothing was compressed.
 
-    p: that the labels are compressed more than ones that mean nothing. A code that has nothing to learn is
-    longer than the labels, so that 1 is no fair bar: the same texts are sent in the same orders with the two
-    labels swapped inside randomly chosen groups, p = (1 + number of codes as short) / (1 + n_permutations).
-    The interval holds the variance of the pairs' own code lengths and, from the variance between orders,
-    that of training on other pairs; its upper end allows for code lengths that vary the more, the more is
-    compressed.
+    A code that has nothing to learn is longer than the labels themselves, so 1 would be no fair threshold.
+    The p-value therefore compares the code with codes of the same texts in the same orders, with the two
+    labels swapped inside randomly chosen groups; it follows from `add_one_p`.
 
-    Parameters: values `[example, d]`; labels `[example]` in {0, 1}; groups `[example]`, sent together, left
-    out together for the interval and swapped together: pairs, or templates where pairs share wording.
-    Raises InputError for fewer than 16 groups, and for a group that does not hold as many examples of one
-    label as of the other.
+    Parameters
+    ----------
+    values : float array `[example, d]`
+        Activations of one layer.
+    labels : int array `[example]`
+        0 or 1.
+    groups : array `[example]`
+        What is sent, swapped and (for the interval) left out together: pairs, or templates where the pairs
+        of one template share their wording.
+    n_orders : int
+        Number of random orders.
+    n_permutations : int
+        Number of swapped labelings.
+    seed : int
+        Of the orders and the swaps.
+
+    Returns
+    -------
+    Tested
+        Its p is that of "these labels are compressed more than labels that mean nothing". The interval holds
+        the variance of the pairs' own code lengths and, estimated from the variance between orders, that of
+        training on other pairs. Its upper end allows for code lengths that vary the more, the more they are
+        compressed.
+
+    Raises
+    ------
+    InputError
+        For fewer than 16 groups, or a group that does not hold as many examples of one label as of the other.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(0)
+    >>> labels, pairs = np.tile([0, 1], 16), np.repeat(np.arange(16), 2)
+    >>> values = rng.normal(size=(32, 4)) + 3 * labels[:, None]
+    >>> result = description_length(values, labels, pairs, n_orders=2, n_permutations=19)
+    >>> result.value > 1.5, result.p
+    (True, 0.05)
     """
     values, labels = np.asarray(values, dtype=np.float64), np.asarray(labels).astype(int)
     member = clusters_of(groups, labels.size)
@@ -186,26 +297,27 @@ def description_length(
     labelings = labels ^ swapped[:, member]  # the first is the true one
     codes = np.stack([_code(values, labelings, order[member]) for order in orders])
     lengths = codes.mean((0, 2))
-    p = (1 + (lengths[1:] <= lengths[0] + 1e-12).sum()) / (1 + n_permutations)
+    p = add_one_p((lengths[1:] <= lengths[0] + 1e-12).sum(), n_permutations)
 
     by_order = codes[:, 0]
     bits = by_order.mean(0)
-    kept = (np.arange(n)[:, None] != member).astype(np.float64)
+    kept = without_each(member)
     left_out = -np.log(bits @ kept.T / kept.sum(-1))
     each = np.log(by_order.mean(1))
-    # Orders train on different halves of these pairs; other pairs vary as much, and 1 / n_orders is left.
+    # Orders train on different halves of these pairs, and training on other pairs varies as much; the mean
+    # over orders leaves 1 / n_orders of it besides.
     apart = np.sqrt(n_orders + 1) * (each - each.mean())
     log = combined([Measured(apart - np.log(bits.mean()), left_out[None])], [1])
     reach = log.high - log.value
-    # (high - value)^2 = reach^2 (high + reach) / (value + reach): as the variance of a log likelihood ratio,
-    # that of a code length is in proportion to what is gained.
+    # (high - value)^2 = reach^2 (high + reach) / (value + reach): the variance of a code length, like that of
+    # a log likelihood ratio, is in proportion to what is gained.
     slope = reach**2 / (max(log.value, 0.0) + reach) if reach > 0 else 0.0
     high = log.value + slope / 2 + np.sqrt(slope**2 / 4 + reach**2)
-    return Tested(*(float(np.exp(x)) for x in (log.value, log.low, high)), n=log.n, p=float(p))
+    return Tested(*(float(np.exp(x)) for x in (log.value, log.low, high)), n=log.n, p=p)
 
 
 def _refuse_unbalanced(member: NDArray, labels: NDArray) -> None:
-    """InputError for labels that cannot be swapped inside every group."""
+    """Raise InputError when labels cannot be swapped inside every group."""
     if np.bincount(member, weights=2 * labels - 1).any():
         raise InputError(
             "a group holds more examples of one label: expected whole pairs, or templates of them"
@@ -213,8 +325,10 @@ def _refuse_unbalanced(member: NDArray, labels: NDArray) -> None:
 
 
 def _auroc_and_margin(scores: NDArray, targets: NDArray) -> NDArray[np.float64]:
-    """`[labelling, 2]`: AUROC of scores `[labelling, example]` for targets of -1 and 1, and the distance of
-    the class means over the standard deviation of all."""
+    """AUROC and margin of scores `[labelling, example]` for targets of -1 and 1, `[labelling, 2]`.
+
+    The margin is the distance of the class means divided by the standard deviation of all scores.
+    """
     positive = targets > 0
     n_positive, n_negative = positive.sum(-1), (~positive).sum(-1)
     ranks = rankdata(scores, axis=-1)
@@ -225,19 +339,21 @@ def _auroc_and_margin(scores: NDArray, targets: NDArray) -> NDArray[np.float64]:
 
 
 def _code(values: NDArray, labelings: NDArray, turn: NDArray) -> NDArray[np.float64]:
-    """Bits of each example's label, `[labelling, example]`; turn `[example]`, the place of its pair in the
-    order."""
+    """The bits that each example's label costs, `[labelling, example]`.
+
+    turn `[example]` is the place of the example's pair in the order of sending.
+    """
     ends = np.round(np.array(BLOCKS) * (turn.max() + 1)).astype(int)
     bits = np.ones(labelings.shape)
     sent = np.zeros((len(labelings), len(STRENGTHS)))  # log-likelihood of each strength's predictions so far
     for start, end in pairwise(ends):
-        known, block = np.flatnonzero(turn < start), np.flatnonzero((turn >= start) & (turn < end))
-        mean, scale, rows = standardised(values[known])
-        found = logistic_columns(torch.tensor(rows), torch.tensor(labelings[:, known]), STRENGTHS)
-        weights, intercepts = found.weights.numpy(), found.intercepts.numpy()
+        earlier, block = np.flatnonzero(turn < start), np.flatnonzero((turn >= start) & (turn < end))
+        mean, scale, rows = standardised(values[earlier])
+        solution = logistic_columns(torch.tensor(rows), torch.tensor(labelings[:, earlier]), STRENGTHS)
+        weights, intercepts = solution.weights.numpy(), solution.intercepts.numpy()
         odds = weights @ ((values[block] - mean) / scale).T + intercepts[..., None]
-        said = np.where(labelings[:, None, block] == 1, odds, -odds)  # [labelling, strength, example]
-        likelihood = np.log(np.clip(expit(said), 1e-12, None))
+        log_odds = np.where(labelings[:, None, block] == 1, odds, -odds)  # [labelling, strength, example]
+        likelihood = np.log(np.clip(expit(log_odds), 1e-12, None))
         after = sent[..., None] + np.cumsum(likelihood, axis=-1)
         mixed = np.logaddexp.reduce(np.concatenate([sent[..., None], after], axis=-1), axis=1)
         bits[:, block] = -np.diff(mixed) / np.log(2)

@@ -1,6 +1,7 @@
-"""The descent that all columns of `batched` share: L-BFGS with two metrics, apart from what it is used for.
+"""The steps of the batched logistic solver: L-BFGS on many problems together, with two metrics.
 
-A problem is a row of every `[column, ...]` tensor; the rows that all problems read are held once.
+`probes.probing.batched` poses the problems and accepts their solutions. A problem is a row of every
+`[column, ...]` tensor; the rows of activations that all problems share are stored once.
 """
 
 from __future__ import annotations
@@ -12,18 +13,27 @@ import torch
 from torch import Tensor
 
 MEMORY = 2
-"""Pairs of steps and gradient changes kept; more costs passes over memory and saves few steps."""
+"""Pairs of steps and gradient changes that are kept; more cost passes over memory and save few steps."""
 REFRESH = 4
-"""Steps between two factorisations of a problem's own Hessian."""
+"""Number of steps between two factorisations of a problem's own Hessian."""
 FACTOR_BYTES = 2**25
-"""Memory for the Hessians that are factorised together."""
+"""Bytes of memory for the Hessians that are factorised together."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Problems in one precision; the intercept is the last coordinate, along a constant column of the rows.
+    """Problems in one precision. The intercept is the last coordinate, along a constant column of the rows.
 
-    rows `[n, q]`; curvature and penalty `[q]`; labels `[column, n]`; strength `[column, 1]`.
+    Attributes
+    ----------
+    rows : Tensor `[n, q]`
+        What all problems share.
+    curvature, penalty : Tensor `[q]`
+        Of each coordinate.
+    labels : Tensor `[column, n]`
+        Of each problem.
+    strength : Tensor `[column, 1]`
+        The value of C of each problem.
     """
 
     rows: Tensor
@@ -38,21 +48,22 @@ class Columns:
 
     @property
     def n_factors(self) -> int:
-        """Problems whose Hessians fit into `FACTOR_BYTES`."""
+        """The number of problems whose Hessians fit into `FACTOR_BYTES`."""
         return max(1, FACTOR_BYTES // (self.rows.element_size() * len(self.rows) * min(self.rows.shape)))
 
     def gradient(self, solution: Tensor, residual: Tensor) -> Tensor:
+        """The gradient of each objective, `[column, q]`."""
         return torch.addmm(solution * self.penalty, residual, self.rows)
 
     def excess(self, solution: Tensor) -> Tensor:
-        """How far each objective is above its minimum at most, relative to it, `[column]`."""
+        """How far each objective is above its minimum at most, relative to the minimum, `[column]`."""
         odds = torch.sigmoid(solution @ self.rows.T)
         residual = self.strength * (odds - self.labels)
         spread = self.strength * (odds - odds * odds)
         return self.bound(solution, self.gradient(solution, residual), residual, spread)
 
     def bound(self, solution: Tensor, gradient: Tensor, residual: Tensor, spread: Tensor) -> Tensor:
-        """`excess` from what a step has found; |gradient|^2 / 2 because the objective is strongly convex."""
+        """`excess` from what a step has computed: |gradient|^2 / 2, as the objective is strongly convex."""
         # The log loss -log(1 - |p - y|) is at least |p - y|: no logarithms.
         norm = torch.linalg.vector_norm
         objective = residual.abs().sum(1) + norm(solution[:, :-1], dim=1).square() / 2
@@ -63,9 +74,10 @@ class Columns:
 def descend(
     columns: Columns, start: Tensor, tolerance: float, n_steps: int, *, own_metric: bool = False
 ) -> Tensor:
-    """L-BFGS on all columns from `start [column, q]` until each is within the tolerance or steps run out.
+    """L-BFGS on all columns from `start [column, q]`, until each is within the tolerance or steps run out.
 
-    The metric is the shared diagonal, or the Hessian of each problem, factorised afresh every few steps.
+    The metric is the diagonal that all problems share, or (`own_metric`) the Hessian of each problem, which
+    is factorised afresh every few steps.
     """
     result = start.clone()
     active = torch.arange(len(start), device=start.device)
@@ -82,7 +94,8 @@ def descend(
         if n_done == len(active):
             break
         refresh = own_metric and step % REFRESH == 0
-        # Dropping copies what is kept, so it waits for several; factors, the largest, are made anew instead.
+        # Dropping solved problems copies the state of the others, so it waits until several are solved. The
+        # factors take the most memory and are not copied, but computed anew.
         if n_done > len(active) // 8 and own_metric == refresh:
             result[active[done]] = solution[done]
             keep = torch.nonzero(~done)[:, 0]
@@ -108,7 +121,7 @@ def descend(
 
 @dataclass(frozen=True)
 class _SharedMetric:
-    """Boehning's diagonal, scaled by each problem's mean spread."""
+    """Boehning's diagonal, scaled by the mean p (1 - p) of each problem."""
 
     curvature: Tensor
     penalty: Tensor
@@ -120,7 +133,7 @@ class _SharedMetric:
 
 @dataclass(frozen=True)
 class _OwnMetric:
-    """Each problem's Hessian, through the kernel when there are fewer rows than coordinates."""
+    """Each problem's Hessian, factorised through the kernel when there are fewer rows than coordinates."""
 
     rows: Tensor
     factor: Tensor
@@ -144,7 +157,7 @@ class _OwnMetric:
         half = torch.linalg.solve_triangular(self.factor, value, upper=False)
         solved = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)[:, :, 0]
         result = gradient - solved @ self.rows if self.wide else solved
-        # A factor that does not exist in single precision leaves its problem where it is, for double.
+        # Where single precision has no factor, the problem stays where it is and is finished in double.
         return torch.nan_to_num(result, nan=0.0, posinf=0.0, neginf=0.0)
 
 
@@ -154,7 +167,7 @@ def _two_loops(
     metric: _SharedMetric | _OwnMetric,
     spread: Tensor,
 ) -> Tensor:
-    """The inverse Hessian's L-BFGS approximation times the gradient (Nocedal 1980)."""
+    """The L-BFGS approximation of the inverse Hessian times the gradient (Nocedal 1980)."""
     shares = []
     for move, change, inverse in reversed(memory):
         share = inverse * _dot(move, gradient)
@@ -179,10 +192,11 @@ def _search(
     gradient: Tensor,
     spread: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Step sizes, and scores, odds and residuals there.
+    """Step sizes, with the scores, odds and residuals that they lead to.
 
-    Where the derivative along each direction is at most half of what it was: scores are linear in the step,
-    so trials need no matrix product; by derivatives alone, so that rounding of the objective stops nothing.
+    A step ends where the derivative along its direction is at most half of what it was. Scores are linear in
+    the step, so that trials need no matrix product. Only derivatives are compared, so that rounding of the
+    objective does not stop the search.
     """
     slope = _dot(gradient, direction)
     linear = slope - _dot(along, residual)

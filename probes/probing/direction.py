@@ -1,4 +1,4 @@
-"""A direction in activation space with its provenance, and the angle between two of them."""
+"""A direction in activation space, with where it came from and the natural unit of a push along it."""
 
 from __future__ import annotations
 
@@ -6,37 +6,59 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from sklearn.covariance import ledoit_wolf
 
 from probes.errors import InputError
 from probes.models.sites import Site
-from probes.probing.splits import layer_values, split_rows
+from probes.probing.layer_values import values_at
+from probes.probing.splits import split_rows
 from probes.tables.writing import written_atomically
 
 if TYPE_CHECKING:
     from probes.activations import Activations
-
-WEIGHTS = frozenset({"logistic", "lda", "ridge"})
-"""Estimators whose vector reads activations (the weights of a linear function); that of any other is a
-displacement of activations. The two transform differently under whitening."""
 
 
 @dataclass(frozen=True, eq=False)
 class Direction:
     """A unit vector at a site, and where it came from.
 
-    vector float32 `[d]`, of length 1 (or 0 when the classes did not differ at all); position, the token
-    position it was read at; stage, concept, estimator: what it was fitted on; scale: pooled within-class
-    standard deviation of the training activations' projections on it, the natural unit of a push; gap: half
-    the distance between the class means along it, in activation units; digest: of the activations.
-    Raises InputError for a vector that is not one finite row of length 1 or 0.
+    Parameters
+    ----------
+    vector : float32 array `[d]`
+        Of length 1, or 0 when the two classes did not differ at all. It cannot be written to.
+    site : Site
+        The place in the model that it belongs to.
+    position : str
+        The token position that the activations were read at.
+    stage, concept, estimator : str
+        What it was fitted on, and how.
+    scale : float
+        The natural unit of a push: the standard deviation of the training activations' projections on the
+        vector, pooled within the two classes, in units of activation.
+    gap : float
+        Half the distance between the class means along the vector, in units of activation.
+    digest : str
+        Identifies the activations that it was fitted on.
+
+    Raises
+    ------
+    InputError
+        For a vector that is not one finite row of length 1 or 0.
+
+    Example
+    -------
+    >>> from probes.models import Site
+    >>> made = probes.Direction(
+    ...     vector=[0.6, 0.8], site=Site("resid_post", 2), position="last", stage="mid", concept="prices",
+    ...     estimator="mass_mean", scale=1.5, gap=0.7, digest="",
+    ... )
+    >>> made.vector
+    array([0.6, 0.8], dtype=float32)
     """
 
     vector: NDArray[np.float32] = field(repr=False)
@@ -59,17 +81,89 @@ class Direction:
         vector.flags.writeable = False
         object.__setattr__(self, "vector", vector)
 
+    @classmethod
+    def of_probe(
+        cls, probe: Any, X: NDArray, labels: NDArray, acts: Activations, estimator: str
+    ) -> Direction:
+        """The direction of a fitted probe, with its natural unit measured on the rows it was fitted on.
+
+        Parameters
+        ----------
+        probe : fitted probe
+            Its `direction_` and `site` are taken.
+        X : float array `[n, d]`
+            The activations that it was fitted on.
+        labels : int array `[n]`
+            Their labels, 0 or 1.
+        acts : Activations
+            What the rows come from: stage, concept, position and digest are taken.
+        estimator : str
+            The name of the estimator.
+
+        Example
+        -------
+        >>> acts = probes.extract(stage, concept)
+        >>> probe = probes.MassMeanProbe(site=Site("resid_post", 2)).fit(acts.values[2], acts.labels)
+        >>> Direction.of_probe(probe, acts.values[2], acts.labels, acts, "mass_mean").stage
+        'mid'
+        """
+        scale, gap = natural_unit(X, labels, probe.direction_)
+        return cls(
+            vector=probe.direction_,
+            site=probe.site,
+            position=acts.position,
+            stage=acts.stage,
+            concept=acts.concept,
+            estimator=estimator,
+            scale=scale,
+            gap=gap,
+            digest=acts.digest,
+        )
+
     def at(self, acts: Activations, seed: int = 0) -> Direction:
-        """The same vector with `scale` and `gap` measured on the train split of another stage's activations,
-        so that a push on that stage is in its own natural unit. Raises InputError when the layer was not
-        extracted or the widths differ."""
-        values = layer_values(acts, self.site, self.vector.size)
+        """The same vector with `scale` and `gap` as they are at another stage.
+
+        A push on that stage is then in the stage's own natural unit.
+
+        Parameters
+        ----------
+        acts : Activations
+            Of the other stage. `scale` and `gap` are measured on the train split.
+        seed : int
+            As given to `probe_layers`, so that the splits are the same.
+
+        Raises
+        ------
+        InputError
+            When the layer was not extracted, or the widths differ.
+
+        Example
+        -------
+        >>> direction = probes.probe_layers(probes.extract(stage, concept)).best.direction
+        >>> there = direction.at(probes.extract(lineage["base"], concept))
+        >>> there.stage, bool((there.vector == direction.vector).all()), there.scale == direction.scale
+        ('mid', True, False)
+        """
+        values = values_at(acts, self.site, self.vector.size)
         train = split_rows(acts, seed).train
         scale, gap = natural_unit(values[train], np.asarray(acts.labels)[train].astype(int), self.vector)
         return dataclasses.replace(self, scale=scale, gap=gap)
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file, provenance as JSON in its metadata. Raises OutputError."""
+        """Write a safetensors file with the vector, and everything else as JSON in its metadata.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written.
+
+        Example
+        -------
+        >>> direction = probes.probe_layers(probes.extract(stage, concept)).best.direction
+        >>> direction.save(folder / "prices.safetensors")
+        >>> probes.Direction.load(folder / "prices.safetensors").site == direction.site
+        True
+        """
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "vector"}
         facts["site"] = str(self.site)
         with written_atomically(path) as temporary:
@@ -77,7 +171,19 @@ class Direction:
 
     @classmethod
     def load(cls, path: str | Path) -> Direction:
-        """Read what `save` wrote. Raises InputError for a file that is missing or something else."""
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            For a file that is missing or holds something else.
+
+        Example
+        -------
+        >>> probes.probing.class_gap(probes.extract(stage, concept), 2).save(folder / "prices.safetensors")
+        >>> probes.Direction.load(folder / "prices.safetensors").concept
+        'prices'
+        """
         try:
             with safe_open(str(path), framework="np") as file:
                 facts = json.loads((file.metadata() or {})["direction"])
@@ -101,72 +207,30 @@ class Direction:
 
 
 def natural_unit(X: NDArray, labels: NDArray, vector: NDArray) -> tuple[float, float]:
-    """(scale, gap) of activations `X [n, d]` with labels `[n]` in {0, 1} along a unit vector `[d]`: the
-    pooled within-class standard deviation of projections, and half the distance between the class means."""
+    """The `scale` and `gap` of activations along a unit vector (see `Direction`).
+
+    Parameters
+    ----------
+    X : float array `[n, d]`
+        Activations.
+    labels : int array `[n]`
+        0 or 1.
+    vector : float array `[d]`
+        Of length 1.
+
+    Returns
+    -------
+    scale : float
+        The standard deviation of the projections, pooled within the two classes.
+    gap : float
+        Half the distance between the class means.
+
+    Example
+    -------
+    >>> natural_unit(np.array([[0.0], [2.0], [4.0], [6.0]]), np.array([0, 0, 1, 1]), np.array([1.0]))
+    (1.414, 2.0)
+    """
     projections = np.asarray(X, dtype=np.float64) @ np.asarray(vector, dtype=np.float64)
     means = np.array([projections[labels == k].mean() for k in (0, 1)])
     pooled = ((projections - means[labels]) ** 2).sum() / (len(labels) - 2)
     return float(np.sqrt(pooled)), float(means[1] - means[0]) / 2
-
-
-def cosine(a: Direction | ArrayLike, b: Direction | ArrayLike, covariance: ArrayLike | None = None) -> float:
-    """Cosine of the angle between two directions, NaN when one of them is zero.
-
-    Parameters: a and b, directions or vectors `[d]` (plain vectors count as displacements); covariance
-    `[d, d]`, to take both through `whiten` first, so that a few huge dimensions do not decide.
-    Raises InputError when the widths differ or the covariance is not positive definite.
-    """
-    (u, u_estimator), (v, v_estimator) = _read(a), _read(b)
-    if u.shape != v.shape or u.ndim != 1:
-        raise InputError(f"directions of shape {u.shape} and {v.shape}: expected two vectors of one width")
-    if covariance is None:
-        u, v = _unit(u), _unit(v)
-    else:
-        u, v = whiten(u, covariance, u_estimator), whiten(v, covariance, v_estimator)
-    return float(np.clip(u @ v, -1, 1))
-
-
-def whiten(vectors: ArrayLike, covariance: ArrayLike, estimator: str | None = None) -> NDArray[np.float64]:
-    """Vectors `[..., d]` at unit length in a space where `covariance` `[d, d]` is the identity; NaN for zero.
-
-    Their dot products are the cosines of the causal inner product (Park et al. 2023, arXiv 2311.03658), with
-    a covariance of activations in place of the unembedding's: take `pooled_covariance` and keep it frozen
-    across what is compared. With S = L L', a displacement of activations v, as in mass-mean, becomes L^-1 v
-    and the weights w of a linear function, as in the estimators logistic, lda and ridge (`WEIGHTS`), become
-    L' w; so the LDA weights S^-1 d and the displacement d are one direction. Coordinates mean nothing on
-    their own.
-    Raises InputError when the widths differ or the covariance is not positive definite.
-    """
-    vectors, matrix = np.asarray(vectors, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
-    width = vectors.shape[-1]
-    if matrix.shape != (width, width):
-        raise InputError(f"covariance of shape {matrix.shape}: expected ({width}, {width})")
-    try:
-        factor = np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError as error:
-        raise InputError(f"covariance is not positive definite ({error}): use pooled_covariance") from error
-    if estimator in WEIGHTS:
-        return _unit(vectors @ factor)
-    flat = vectors.reshape(-1, width)
-    return _unit(scipy.linalg.solve_triangular(factor, flat.T, lower=True).T.reshape(vectors.shape))
-
-
-def pooled_covariance(X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
-    """Within-class covariance `[d, d]` of activations `[n, d]` with labels `[n]`, shrunk by Ledoit & Wolf's
-    rule so that it is positive definite however few the examples."""
-    X, y = np.asarray(X, dtype=np.float64), np.asarray(y)
-    residuals = X.copy()
-    for label in np.unique(y):
-        residuals[y == label] -= X[y == label].mean(0)
-    return ledoit_wolf(residuals, assume_centered=True)[0]
-
-
-def _read(direction: Direction | ArrayLike) -> tuple[NDArray[np.float64], str | None]:
-    if isinstance(direction, Direction):
-        return direction.vector.astype(np.float64), direction.estimator
-    return np.asarray(direction, dtype=np.float64), None
-
-
-def _unit(vectors: NDArray) -> NDArray[np.float64]:
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, np.nan)

@@ -1,4 +1,4 @@
-"""Removing everything a linear probe could read about a concept, with the least change to the activations."""
+"""Erasing everything that a linear probe could read about a concept, with the least change to activations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,22 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 @dataclass(frozen=True)
 class Erasure:
-    """The map `x -> x - (x - mean) @ read.T @ write.T`, as fitted.
+    """The fitted map `x -> x - (x - mean) @ read.T @ write.T`, which erases a concept.
 
-    mean `[d]`; write `[d, k]` and read `[k, d]`, whose product is W^+ P W; k = number of classes - 1, or 0
-    when the classes cannot be told apart linearly.
+    Attributes
+    ----------
+    mean : float array `[d]`
+        The mean activation.
+    write : float array `[d, k]`
+        What is subtracted; k is the number of classes - 1, or less when they cannot be told apart linearly.
+    read : float array `[k, d]`
+        How much of it is subtracted. `write @ read` is the matrix W^+ P W of the paper (see `Eraser`).
+
+    Example
+    -------
+    >>> erase = probes.Eraser().fit([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [2.0, 3.0]], [0, 1, 0, 1]).erasure_
+    >>> erase(np.array([0.0, 5.0])).round(6)
+    array([1., 5.])
     """
 
     mean: NDArray[np.float64]
@@ -24,30 +36,38 @@ class Erasure:
     read: NDArray[np.float64]
 
     def __call__(self, X: NDArray) -> NDArray:
-        """Erase from activations `[..., d]`; same shape."""
+        """Activations `[..., d]` with the concept erased; same shape."""
         return X - (X - self.mean) @ self.read.T @ self.write.T
 
 
 class Eraser(TransformerMixin, BaseEstimator):
     """LEACE: least-squares concept erasure (Belrose et al. 2023, arXiv 2306.03819).
 
-    r(x) = x - W^+ P W (x - mu), with W the whitening matrix of the activations and P the orthogonal
-    projection onto the column space of W Cov(x, label). After it every class has the same mean, so no linear
-    classifier beats the majority rate on the data it was fitted on; of all such affine maps it moves the
-    activations least, in every Euclidean-type norm. With fewer examples than dimensions it holds
-    exactly on the training rows and says little about others.
+    The map is r(x) = x - W^+ P W (x - mu). W is the whitening matrix of the activations, and P the orthogonal
+    projection onto the column space of W Cov(x, label). After it all classes have the same mean, so that no
+    linear classifier beats the majority rate on the data that it was fitted on. Of all affine maps with this
+    property it moves the activations least, in every norm that comes from an inner product. With fewer
+    examples than dimensions it holds exactly on the training rows, and says little about others.
 
     Parameters
     ----------
     tolerance : float
-        Principal axes whose standard deviation is below this fraction of the largest are treated as constant.
-    site : Site or None
-        Where the activations were read; carried, not used.
+        Principal axes whose standard deviation is below this fraction of the largest are taken as constant.
+    site : Site, optional
+        Where the activations were read. It is carried along and not used.
 
     Attributes
     ----------
     erasure_ : Erasure
-        The frozen map, a plain callable on arrays `[..., d]`.
+        The fitted map, which can be called on arrays `[..., d]`.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> erased = probes.Eraser().fit_transform(acts.values[2], acts.labels)
+    >>> means = [erased[acts.labels == label].mean(0) for label in (0, 1)]
+    >>> np.allclose(*means, atol=1e-5)
+    True
     """
 
     def __init__(self, tolerance: float = 1e-6, site: Any = None):
@@ -60,7 +80,18 @@ class Eraser(TransformerMixin, BaseEstimator):
         return tags
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Eraser:
-        """Fit on activations `[n, d]` and labels `[n]` of any number of classes; ValueError for NaN."""
+        """Fit on activations `[n, d]` and labels `[n]` of any number of classes.
+
+        Raises
+        ------
+        ValueError
+            For NaN.
+
+        Example
+        -------
+        >>> probes.Eraser().fit([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [2.0, 3.0]], [0, 1, 0, 1]).erasure_.mean
+        array([1., 2.])
+        """
         checked = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)  # pyright: ignore
         X, y = map(np.asarray, checked)
         mean = X.mean(0)
@@ -75,7 +106,15 @@ class Eraser(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Activations `[n, d]` with the concept erased, `[n, d]`."""
+        """Activations `[n, d]` with the concept erased, `[n, d]`.
+
+        Example
+        -------
+        >>> eraser = probes.Eraser().fit([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [2.0, 3.0]], [0, 1, 0, 1])
+        >>> eraser.transform([[0.0, 5.0], [2.0, 7.0]]).round(6)
+        array([[1., 5.],
+               [1., 7.]])
+        """
         check_is_fitted(self)
         checked = validate_data(self, X, dtype=np.float64, reset=False)  # pyright: ignore
         return self.erasure_(np.asarray(checked))

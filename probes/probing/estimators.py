@@ -1,117 +1,107 @@
-"""Linear probes with the scikit-learn interface: what reads a binary concept out of activations."""
+"""The four linear probes: what reads a binary concept out of activations.
+
+To add an estimator, write a subclass of `LinearProbe` here and name it in `ESTIMATORS`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.covariance import ledoit_wolf_shrinkage
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import has_fit_parameter
 
+from probes.concepts.folds import grouped_folds
 from probes.errors import InputError
 from probes.probing.batched import EXACT, logistic_columns
-from probes.probing.cross_validation import grouped_folds
+from probes.probing.linear_probe import LinearProbe, two_class_probabilities
 from probes.probing.solver import RowSpace, logistic_path, ridge_path
 from probes.stats.estimates import auroc
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
-"""Values of C tried by LogisticProbe(C=None); RidgeProbe(alpha=None) tries their inverses."""
+"""Values of C that LogisticProbe(C=None) tries; RidgeProbe(alpha=None) tries their inverses."""
 
 
-class _LinearProbe(ClassifierMixin, BaseEstimator):
-    """A binary linear classifier whose weights act on raw activations.
+class MassMeanProbe(LinearProbe):
+    """The difference of the class means, with the threshold half way between them.
 
-    Learned by `fit`: `classes_` [2]; `coef_` [1, d] and `intercept_` [1], so that the decision value is
-    `X @ coef_[0] + intercept_[0]`; `direction_` [d], `coef_` at unit length (all zeros where it is zero).
-    """
-
-    classes_: NDArray
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
-    direction_: NDArray[np.float64]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
-
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Signed score of each row of `X [n, d]`, `[n]`; positive means `classes_[1]`."""
-        check_is_fitted(self)
-        X = np.asarray(validate_data(self, X, dtype=np.float64, reset=False))  # pyright: ignore
-        return X @ self.coef_[0] + self.intercept_[0]
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """The class of each row of `X [n, d]`, `[n]`."""
-        positive = self.decision_function(X) > 0
-        return self.classes_[positive.astype(int)]
-
-    def _check(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Validated X `[n, d]` and labels `[n]` in {0, 1}, the position in `classes_`."""
-        checked = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)  # pyright: ignore
-        X, y = map(np.asarray, checked)
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) > 2:
-            raise InputError(
-                "Only binary classification is supported. The type of the target is multiclass: "
-                f"{len(self.classes_)} classes, expected 2"
-            )
-        if len(self.classes_) < 2:
-            raise InputError(f"y holds one class, {self.classes_[0]!r}: a probe needs examples of 2 classes")
-        return X, labels
-
-    def _set(self, coef: NDArray, intercept: float) -> None:
-        norm = np.linalg.norm(coef)
-        self.coef_ = coef[None]
-        self.intercept_ = np.array([intercept])
-        self.direction_ = coef / norm if norm > 0 else np.zeros_like(coef)
-
-
-class MassMeanProbe(_LinearProbe):
-    """Difference of class means, threshold half way between them (Marks & Tegmark 2023, arXiv 2310.06824).
+    Source: Marks & Tegmark 2023, arXiv 2310.06824. Attributes are those of `LinearProbe`.
 
     Parameters
     ----------
-    site : Site or None
-        Where the activations were read; carried, not used.
+    site : Site, optional
+        Where the activations were read. It is carried along and not used.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> probe = probes.MassMeanProbe().fit(acts.values[2], acts.labels)
+    >>> probe.direction_.shape
+    (32,)
     """
 
     def __init__(self, site: Any = None):
         self.site = site
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> MassMeanProbe:
-        """Fit on activations `[n, d]` and binary labels `[n]`; ValueError for NaN or other than 2 classes."""
+        """Fit on activations `[n, d]` and binary labels `[n]`.
+
+        Raises
+        ------
+        ValueError
+            For NaN, or another number of classes than 2.
+
+        Example
+        -------
+        >>> probes.MassMeanProbe().fit([[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1]).predict([[1.9]])
+        array([1])
+        """
         X, labels = self._check(X, y)
         low, high = X[labels == 0].mean(0), X[labels == 1].mean(0)
         self._set(high - low, -float((high - low) @ (high + low)) / 2)
         return self
 
 
-class LDAProbe(_LinearProbe):
-    """Difference of class means times the inverse within-class covariance (linear discriminant analysis).
+class LDAProbe(LinearProbe):
+    """Linear discriminant analysis: the difference of class means times the inverse within-class covariance.
 
-    The covariance of standardised activations is shrunk towards a multiple of the identity by Ledoit & Wolf's
-    rule (2004, doi:10.1016/S0047-259X(03)00096-4), which keeps it invertible with fewer examples than
-    dimensions. This is mass-mean with covariance correction (Marks & Tegmark 2023, arXiv 2310.06824).
+    The covariance of standardised activations is shrunk towards a multiple of the identity by the amount of
+    Ledoit & Wolf (2004, doi:10.1016/S0047-259X(03)00096-4), which keeps it invertible with fewer examples
+    than dimensions. Marks & Tegmark (2023, arXiv 2310.06824) call this mass-mean with covariance correction.
+    Attributes are those of `LinearProbe`.
 
     Parameters
     ----------
-    site : Site or None
-        Where the activations were read; carried, not used.
+    site : Site, optional
+        Where the activations were read. It is carried along and not used.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> probe = probes.LDAProbe().fit(acts.values[2], acts.labels)
+    >>> probe.predict_proba(acts.values[2]).shape
+    (48, 2)
     """
 
     def __init__(self, site: Any = None):
         self.site = site
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> LDAProbe:
-        """Fit on activations `[n, d]` and binary labels `[n]`; ValueError for NaN or other than 2 classes."""
+        """Fit on activations `[n, d]` and binary labels `[n]`.
+
+        Raises
+        ------
+        ValueError
+            For NaN, or another number of classes than 2.
+
+        Example
+        -------
+        >>> probes.LDAProbe().fit([[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1]).predict([[1.9]])
+        array([1])
+        """
         X, labels = self._check(X, y)
         space = RowSpace.of(X)
         means = np.stack([space.rows[labels == k].mean(0) for k in (0, 1)])
@@ -129,26 +119,55 @@ class LDAProbe(_LinearProbe):
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Posterior of each class under equal-covariance Gaussians, `[n, 2]`."""
-        return _probabilities(self.decision_function(X))
+        """Probability of each class for activations `[n, d]`, if classes are Gaussian with one covariance.
+
+        Returns
+        -------
+        float array `[n, 2]`
+
+        Example
+        -------
+        >>> probe = probes.LDAProbe().fit([[0.0], [2.0], [1.0], [3.0]], [0, 1, 0, 1])
+        >>> probe.predict_proba([[1.5]])
+        array([[0.5, 0.5]])
+        """
+        return two_class_probabilities(self.decision_function(X))
 
 
-class _PenalisedProbe(_LinearProbe):
-    """A probe with a strength of regularisation that can be chosen on inner grouped folds."""
+class PenalisedProbe(LinearProbe):
+    """A probe with a penalty whose strength is given, or chosen on inner folds that hold out whole groups.
 
-    def _fit_path(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        groups: ArrayLike | None,
-        strength: float | None,
-        strengths: Sequence[float],
-        solve: Callable,
-        name: str,
-    ) -> float:
-        """Fit at `strength`, or at the one of `strengths` (strongest regularisation first) with the best mean
-        AUROC on held-out groups, the first of equals; returns it."""
+    A subclass names its parameter (`strength_name`), the values that are tried when it is None, the strongest
+    regularisation first (`tried`), and its solver (`_path`).
+    """
+
+    strength_name: ClassVar[str]
+    tried: ClassVar[tuple[float, ...]]
+
+    @staticmethod
+    def _path(rows: NDArray, labels: NDArray, strengths: Sequence[float]) -> tuple[NDArray, NDArray]:
+        """Weights `[strength, r]` and intercepts `[strength]` for rows `[n, r]` and labels `[n]`."""
+        raise NotImplementedError
+
+    def _solve_labelings(self, rows: NDArray, labelings: NDArray, strength: float) -> tuple[NDArray, NDArray]:
+        """Weights `[labelling, r]` and intercepts `[labelling]` for labelings `[labelling, n]`."""
+        solved = [self._path(rows, labels, [strength]) for labels in labelings]
+        return tuple(np.concatenate(parts) for parts in zip(*solved, strict=True))  # pyright: ignore
+
+    def fit_labelings(self, X: NDArray, labelings: Sequence[ArrayLike], copies: Sequence[Any]) -> None:
+        """Fit copies of this probe, one for each labelling; what depends on X alone is computed once."""
+        checked = [copy._check(X, labels)[1] for copy, labels in zip(copies, labelings, strict=True)]
+        if not checked:
+            return
+        space = RowSpace.of(X)
+        strength = getattr(copies[0], self.strength_name)
+        weights, intercepts = self._solve_labelings(space.rows, np.stack(checked), strength)
+        for copy, one, intercept in zip(copies, weights, intercepts, strict=True):
+            copy._take(space, one, intercept, strength)
+
+    def _fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None) -> None:
         X, labels = self._check(X, y)
+        name, strength = self.strength_name, getattr(self, self.strength_name)
         if strength is not None and not (np.isfinite(strength) and strength > 0):
             raise InputError(
                 f"{name}={strength!r}: expected a positive number, or None to choose it by group"
@@ -157,35 +176,55 @@ class _PenalisedProbe(_LinearProbe):
             if groups is None:
                 raise InputError(f"{name}=None without groups: pass groups to fit, or a positive {name}")
             folds = grouped_folds(labels, groups)
-            strength = strengths[int(np.argmax(_held_out_aurocs(X, labels, folds, strengths, solve)))]
-        self._solve(RowSpace.of(X), labels, float(strength), solve)
-        return float(strength)
+            strength = self.tried[int(np.argmax(self._held_out_aurocs(X, labels, folds)))]
+        space = RowSpace.of(X)
+        weights, intercepts = self._path(space.rows, labels, [float(strength)])
+        self._take(space, weights[0], intercepts[0], float(strength))
 
-    def _solve(self, space: RowSpace, labels: NDArray, strength: float, solve: Callable) -> None:
-        weights, intercepts = solve(space.rows, labels, [strength])
-        self._take(space, weights[0], intercepts[0])
-
-    def _take(self, space: RowSpace, weights: NDArray, intercept: float) -> None:
+    def _take(self, space: RowSpace, weights: NDArray, intercept: float, strength: float) -> None:
+        """Become the solution in a row space, found at a strength."""
         coef = space.raw(weights)
         self._set(coef, float(intercept - space.mean @ coef))
+        setattr(self, f"{self.strength_name}_", strength)
+
+    def _held_out_aurocs(
+        self, X: NDArray, labels: NDArray, folds: Sequence[tuple[NDArray, NDArray]]
+    ) -> NDArray[np.float64]:
+        """AUROC summed over held-out folds, `[strength]`; a fold that holds out one class only is skipped."""
+        totals = np.zeros(len(self.tried))
+        for train, held_out in folds:
+            if len(np.unique(labels[held_out])) == 2:
+                space = RowSpace.of(X[train])
+                weights, _ = self._path(space.rows, labels[train], self.tried)
+                totals += auroc(space.raw(weights) @ X[held_out].T, labels[held_out])
+        return totals
 
 
-class LogisticProbe(_PenalisedProbe):
-    """Logistic regression with an L2 penalty on standardised activations, solved exactly in their row space.
+class LogisticProbe(PenalisedProbe):
+    """Logistic regression with an L2 penalty on standardised activations, solved exactly.
+
+    Attributes are those of `LinearProbe`, and `C_`, the C that was used.
 
     Parameters
     ----------
     C : float or None
-        Inverse strength of the penalty, as in scikit-learn. None: chosen among `STRENGTHS` by mean AUROC on
-        inner folds that hold out whole groups (standardised afresh in each), the smallest of equals.
-    site : Site or None
-        Where the activations were read; carried, not used.
+        Inverse strength of the penalty, as in scikit-learn. None chooses the value in `STRENGTHS` with the
+        best mean AUROC on inner folds that hold out whole groups and are standardised afresh; of equals it
+        takes the smallest.
+    site : Site, optional
+        Where the activations were read. It is carried along and not used.
 
-    Attributes
-    ----------
-    C_ : float
-        The C that was used.
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> probe = probes.LogisticProbe(C=None).fit(acts.values[2], acts.labels, groups=acts.groups)
+    >>> probe.C_ in (1e-4, 1e-3, 1e-2, 1e-1), probe.predict_proba(acts.values[2]).shape
+    (True, (48, 2))
     """
+
+    strength_name = "C"
+    tried = STRENGTHS
+    _path = staticmethod(logistic_path)
 
     def __init__(self, C: float | None = 1.0, site: Any = None):
         self.C = C
@@ -194,32 +233,64 @@ class LogisticProbe(_PenalisedProbe):
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> LogisticProbe:
         """Fit on activations `[n, d]`, binary labels `[n]` and, when C is None, groups `[n]`.
 
-        Raises ValueError for NaN or other than 2 classes, InputError for C=None without groups.
+        Raises
+        ------
+        ValueError
+            For NaN, another number of classes than 2, or C=None without groups (an InputError).
+
+        Example
+        -------
+        >>> X, y, pairs = [[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1], ["a", "a", "b", "b"]
+        >>> probes.LogisticProbe(C=None).fit(X, y, groups=pairs).predict([[1.9]])
+        array([1])
         """
-        self.C_ = self._fit_path(X, y, groups, self.C, STRENGTHS, logistic_path, "C")
+        self._fit(X, y, groups)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probability of each class, `[n, 2]`."""
-        return _probabilities(self.decision_function(X))
+        """Probability of each class for activations `[n, d]`.
+
+        Returns
+        -------
+        float array `[n, 2]`
+
+        Example
+        -------
+        >>> probe = probes.LogisticProbe().fit([[0.0], [2.0], [1.0], [3.0]], [0, 1, 0, 1])
+        >>> probe.predict_proba([[1.5]])
+        array([[0.5, 0.5]])
+        """
+        return two_class_probabilities(self.decision_function(X))
+
+    def _solve_labelings(self, rows: NDArray, labelings: NDArray, strength: float) -> tuple[NDArray, NDArray]:
+        problem = torch.from_numpy(rows), torch.from_numpy(labelings)
+        solution = logistic_columns(*problem, [strength], tolerance=EXACT)
+        return solution.weights[:, 0].numpy(), solution.intercepts[:, 0].numpy()
 
 
-class RidgeProbe(_PenalisedProbe):
+class RidgeProbe(PenalisedProbe):
     """Least squares on targets -1 and 1 with an L2 penalty, on standardised activations.
+
+    Attributes are those of `LinearProbe`, and `alpha_`, the alpha that was used.
 
     Parameters
     ----------
     alpha : float or None
-        Strength of the penalty, as in scikit-learn. None: chosen among 1 / `STRENGTHS` on inner grouped
-        folds, the largest of equals.
-    site : Site or None
-        Where the activations were read; carried, not used.
+        Strength of the penalty, as in scikit-learn. None chooses among the inverses of `STRENGTHS` on inner
+        folds that hold out whole groups; of equals it takes the largest.
+    site : Site, optional
+        Where the activations were read. It is carried along and not used.
 
-    Attributes
-    ----------
-    alpha_ : float
-        The alpha that was used.
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> probes.RidgeProbe(alpha=30.0).fit(acts.values[2], acts.labels).alpha_
+    30.0
     """
+
+    strength_name = "alpha"
+    tried = tuple(1 / C for C in STRENGTHS)
+    _path = staticmethod(ridge_path)
 
     def __init__(self, alpha: float | None = 1.0, site: Any = None):
         self.alpha = alpha
@@ -228,10 +299,18 @@ class RidgeProbe(_PenalisedProbe):
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> RidgeProbe:
         """Fit on activations `[n, d]`, binary labels `[n]` and, when alpha is None, groups `[n]`.
 
-        Raises ValueError for NaN or other than 2 classes, InputError for alpha=None without groups.
+        Raises
+        ------
+        ValueError
+            For NaN, another number of classes than 2, or alpha=None without groups (an InputError).
+
+        Example
+        -------
+        >>> X, y, pairs = [[0.0], [2.0], [0.5], [2.5]], [0, 1, 0, 1], ["a", "a", "b", "b"]
+        >>> probes.RidgeProbe(alpha=None).fit(X, y, groups=pairs).predict([[1.9]])
+        array([1])
         """
-        alphas = [1 / C for C in STRENGTHS]
-        self.alpha_ = self._fit_path(X, y, groups, self.alpha, alphas, ridge_path, "alpha")
+        self._fit(X, y, groups)
         return self
 
 
@@ -241,72 +320,44 @@ ESTIMATORS: dict[str, Callable[[], Any]] = {
     "lda": LDAProbe,
     "ridge": lambda: RidgeProbe(alpha=None),
 }
-"""Estimators by the name they have in result tables; strengths are chosen on inner grouped folds."""
+"""Estimators by the name they have in result tables. Strengths of penalties are chosen by inner folds."""
 
 
 def make_probe(estimator: str) -> Any:
-    """A new, unfitted probe by name. Raises InputError for a name that is not in `ESTIMATORS`."""
+    """A new, unfitted probe.
+
+    Parameters
+    ----------
+    estimator : str
+        "logistic", "mass_mean", "lda" or "ridge".
+
+    Raises
+    ------
+    InputError
+        For another name.
+
+    Example
+    -------
+    >>> probes.probing.make_probe("logistic")
+    LogisticProbe(C=None)
+    """
     if estimator not in ESTIMATORS:
         raise InputError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}")
     return ESTIMATORS[estimator]()
 
 
 def fit_probe(probe: Any, X: ArrayLike, y: ArrayLike, groups: ArrayLike) -> Any:
-    """Fit a probe, with groups when it takes them; returns it."""
-    return (
-        probe.fit(X, y, groups=groups) if isinstance(probe, LogisticProbe | RidgeProbe) else probe.fit(X, y)
-    )
+    """Fit a probe on activations `[n, d]` and labels `[n]`, with groups `[n]` when its `fit` takes them.
 
+    Returns
+    -------
+    probe
+        The same object, fitted.
 
-def at_same_strength(probe: Any) -> Any:
-    """An unfitted copy of a fitted probe, its strength fixed at the one that was chosen."""
-    copy: Any = clone(probe)
-    if isinstance(probe, LogisticProbe):
-        copy.C = probe.C_
-    elif isinstance(probe, RidgeProbe):
-        copy.alpha = probe.alpha_
-    return copy
-
-
-def refit(probe: Any, X: NDArray, labelings: Sequence[NDArray]) -> list[Any]:
-    """Copies of a fitted probe at the same strength, one fitted on X `[n, d]` for each of several labelings
-    `[n]` in {0, 1}; what depends on X alone is found once."""
-    copies = [at_same_strength(probe) for _ in labelings]
-    if not isinstance(probe, LogisticProbe | RidgeProbe):
-        return [copy.fit(X, labels) for copy, labels in zip(copies, labelings, strict=True)]
-    checked = [copy._check(X, labels)[1] for copy, labels in zip(copies, labelings, strict=True)]
-    space = RowSpace.of(X)
-    if isinstance(probe, RidgeProbe):
-        for copy, labels in zip(copies, checked, strict=True):
-            copy._solve(space, labels, copy.alpha, ridge_path)
-            copy.alpha_ = copy.alpha
-    elif copies:
-        rows, labels = torch.from_numpy(space.rows), torch.from_numpy(np.stack(checked))
-        found = logistic_columns(rows, labels, [probe.C_], tolerance=EXACT)
-        weights, intercepts = found.weights[:, 0].numpy(), found.intercepts[:, 0].numpy()
-        for copy, one, intercept in zip(copies, weights, intercepts, strict=True):
-            copy._take(space, one, intercept)
-            copy.C_ = copy.C
-    return copies
-
-
-def _held_out_aurocs(
-    X: NDArray,
-    labels: NDArray,
-    folds: Sequence[tuple[NDArray, NDArray]],
-    strengths: Sequence[float],
-    solve: Callable,
-) -> NDArray[np.float64]:
-    """AUROC summed over held-out folds, `[strength]`; a fold that holds out one class only is left out."""
-    totals = np.zeros(len(strengths))
-    for train, held_out in folds:
-        if len(np.unique(labels[held_out])) == 2:
-            space = RowSpace.of(X[train])
-            weights, _ = solve(space.rows, labels[train], strengths)
-            totals += auroc(space.raw(weights) @ X[held_out].T, labels[held_out])
-    return totals
-
-
-def _probabilities(decision: NDArray) -> NDArray[np.float64]:
-    positive = expit(decision)
-    return np.column_stack([1 - positive, positive])
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept)
+    >>> fit_probe(make_probe("lda"), acts.values[2], acts.labels, acts.groups)
+    LDAProbe()
+    """
+    return probe.fit(X, y, groups=groups) if has_fit_parameter(probe, "groups") else probe.fit(X, y)

@@ -1,7 +1,11 @@
-"""Exact linear solutions in the row space of the training data, apart because every probe solves there.
+"""Exact solutions for one labelling: logistic regression by Newton's method, and ridge regression.
 
-With fewer examples than dimensions, the L2-penalised optimum is a combination of the (centred) training rows,
-so it is found in at most n_examples coordinates and mapped back: the same optimum at a fraction of the cost.
+This is the solver behind `LogisticProbe.fit` and `RidgeProbe.fit`, for one labelling at a few strengths. The
+other logistic solver, `probes.probing.batched`, is for many labelings or strengths on the same rows; both
+find the same optimum.
+
+With fewer examples than dimensions, the L2-penalised optimum is a combination of the centred training rows.
+It is therefore found in the row space, in at most as many coordinates as there are examples, and mapped back.
 """
 
 from __future__ import annotations
@@ -15,14 +19,21 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 NEWTON_LIMIT = 600
-"""Coordinates above which a Newton step costs more than many L-BFGS steps."""
+"""With more coordinates than this, one Newton step costs more than many steps of L-BFGS."""
 
 
 @dataclass(frozen=True)
 class RowSpace:
     """Standardised training rows in an orthonormal basis of their span.
 
-    mean, scale `[d]`: the standardisation; basis `[d, r]` or None for the identity; rows `[n, r]`.
+    Attributes
+    ----------
+    mean, scale : float array `[d]`
+        What the rows were standardised by.
+    basis : float array `[d, r]` or None
+        An orthonormal basis of the span; None stands for the identity.
+    rows : float array `[n, r]`
+        The rows in coordinates of the basis.
     """
 
     mean: NDArray[np.float64]
@@ -32,7 +43,7 @@ class RowSpace:
 
     @classmethod
     def of(cls, X: NDArray, standardise: bool = True) -> RowSpace:
-        """Row space of `X [n, d]`, centred, and divided by the standard deviation where it is not zero."""
+        """The row space of `X [n, d]`, centred and divided by the standard deviation where it is not 0."""
         mean, scale, centred = standardised(X, standardise)
         if X.shape[0] >= X.shape[1]:
             return cls(mean, scale, None, centred)
@@ -40,12 +51,21 @@ class RowSpace:
         return cls(mean, scale, basis, triangle.T)
 
     def raw(self, weights: NDArray) -> NDArray[np.float64]:
-        """Weights on the rows' coordinates `[..., r]` -> weights on raw activations `[..., d]`."""
+        """Weights on coordinates of the basis `[..., r]` as weights on raw activations `[..., d]`."""
         return (weights if self.basis is None else weights @ self.basis.T) / self.scale
 
 
 def standardised(X: NDArray, divide: bool = True) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
-    """Mean `[d]`, scale `[d]` and standardised `X [n, d]`: a constant feature is 0, its scale 1."""
+    """The mean `[d]`, the scale `[d]` and the standardised rows of `X [n, d]`.
+
+    A constant feature becomes 0, and its scale is 1.
+
+    Example
+    -------
+    >>> standardised(np.array([[1.0, 7.0], [3.0, 7.0]]))[2]
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+    """
     X = np.asarray(X, dtype=np.float64)
     mean = X.mean(0)
     centred = X - mean
@@ -63,10 +83,29 @@ def logistic_path(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Minimise `C * sum(log loss) + |w|^2 / 2` for each C; the intercept is not penalised.
 
-    rows `[n, r]`, labels `[n]` in {0, 1} -> weights `[strength, r]`, intercepts `[strength]`. Newton's
-    method, each solution starting from the one before; L-BFGS (scikit-learn) above `NEWTON_LIMIT`
-    coordinates. For one labelling at a few strengths; many labelings are `batched.logistic_columns`', which
-    has more to set up and is slower here below some hundred rows.
+    The method is Newton's, and each solution starts from the one before; above `NEWTON_LIMIT` coordinates it
+    is scikit-learn's L-BFGS. `batched.logistic_columns` solves many labelings together; it has more to set
+    up, and is slower for one labelling of up to some hundred rows.
+
+    Parameters
+    ----------
+    rows : float array `[n, r]`
+        As `RowSpace` holds them.
+    labels : int array `[n]`
+        0 or 1.
+    strengths : sequence of float
+        Values of C.
+
+    Returns
+    -------
+    weights : float array `[strength, r]`
+    intercepts : float array `[strength]`
+
+    Example
+    -------
+    >>> weights, intercepts = logistic_path(np.array([[-1.0], [1.0]]), np.array([0, 1]), [0.1, 1.0])
+    >>> weights.shape, bool(weights[1, 0] > weights[0, 0] > 0)
+    ((2, 1), True)
     """
     if rows.shape[1] > NEWTON_LIMIT:
         fits = [LogisticRegression(C=C, tol=1e-6, max_iter=2000).fit(rows, labels) for C in strengths]
@@ -83,7 +122,7 @@ def logistic_path(
 
 
 def _newton(design: NDArray, labels: NDArray, penalty: NDArray, start: NDArray) -> NDArray[np.float64]:
-    """Damped Newton from `start` until the gradient vanishes."""
+    """Damped Newton steps from `start` until the gradient vanishes."""
 
     def objective(solution: NDArray, scores: NDArray) -> float:
         return np.logaddexp(0, scores).sum() - labels @ scores + (penalty * solution**2).sum() / 2
@@ -117,7 +156,25 @@ def ridge_path(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Minimise `|y - f|^2 + alpha |w|^2` with y = -1 or 1 for each alpha; the intercept is not penalised.
 
-    rows `[n, r]`, centred, labels `[n]` in {0, 1} -> weights `[strength, r]`, intercepts `[strength]`.
+    Parameters
+    ----------
+    rows : float array `[n, r]`
+        Centred, as `RowSpace` holds them.
+    labels : int array `[n]`
+        0 or 1.
+    strengths : sequence of float
+        Values of alpha.
+
+    Returns
+    -------
+    weights : float array `[strength, r]`
+    intercepts : float array `[strength]`
+
+    Example
+    -------
+    >>> ridge_path(np.array([[-1.0], [1.0]]), np.array([0, 1]), [0.0, 2.0])[0]
+    array([[1. ],
+           [0.5]])
     """
     target = 2.0 * labels - 1.0
     values, vectors = np.linalg.eigh(rows.T @ rows)

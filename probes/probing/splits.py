@@ -1,4 +1,4 @@
-"""Which rows train a probe, which choose its layer, and which report on it: never the same pair twice."""
+"""Which rows train a probe, which choose its layer, and which report on it; pairs are kept whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.errors import InputError
-from probes.models.sites import Site
 
 if TYPE_CHECKING:
     from probes.activations import Activations
@@ -17,13 +16,30 @@ if TYPE_CHECKING:
 NAMES = ("train", "select", "test")
 FRACTIONS = (0.6, 0.2, 0.2)
 MIN_PAIRS = 4
+"""Pairs that each part needs."""
+
 MIN_TEMPLATES = 10
-"""Scenario templates from which a split by template still leaves two in the smallest part."""
+"""With this many templates, a split by template still leaves two of them in the smallest part."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Row indices of each part, in row order."""
+    """The row indices of each part, in ascending order.
+
+    Attributes
+    ----------
+    train : int array
+        Rows that probes are fitted on.
+    select : int array
+        Rows that choose the layer.
+    test : int array
+        Rows that results are reported on. They choose nothing.
+
+    Example
+    -------
+    >>> Splits(train=np.arange(8), select=np.arange(8, 16), test=np.arange(16, 24)).select
+    array([ 8,  9, 10, 11, 12, 13, 14, 15])
+    """
 
     train: NDArray[np.int64]
     select: NDArray[np.int64]
@@ -31,12 +47,34 @@ class Splits:
 
 
 def split_rows(acts: Activations, seed: int = 0) -> Splits:
-    """The concept's own splits where it has them, else 60/20/20 of whole templates or pairs by `seed`.
+    """The splits of a concept's rows: its own where it has them, otherwise drawn at random.
 
-    Rows without a split are left out when others have one. Without any, whole templates are kept together
-    when there are at least `MIN_TEMPLATES` and none divides a pair, else whole pairs.
-    Raises InputError when a part is missing, holds fewer than `MIN_PAIRS` pairs or one class only, or when a
-    pair is in two parts.
+    When some rows have a split, rows without one are left out. When no row has one, 60% of the pairs are
+    drawn to train, 20% to select and 20% to test. Whole templates are drawn instead when there are at least
+    `MIN_TEMPLATES` of them and no pair lies in two.
+
+    Parameters
+    ----------
+    acts : Activations
+        Its labels, groups, splits and templates are used.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    Splits
+
+    Raises
+    ------
+    InputError
+        When a part is missing, holds fewer than `MIN_PAIRS` pairs or one class only, or when a pair is in two
+        parts.
+
+    Example
+    -------
+    >>> splits = probes.probing.split_rows(probes.extract(stage, concept))
+    >>> len(splits.train), len(splits.select), len(splits.test)
+    (24, 8, 16)
     """
     labels, pairs = np.asarray(acts.labels), np.asarray(acts.groups)
     if not np.isin(labels, (0, 1)).all():
@@ -73,8 +111,28 @@ def split_rows(acts: Activations, seed: int = 0) -> Splits:
     return Splits(**rows)
 
 
-def clusters(acts: Activations, groups: str) -> NDArray:
-    """The unit of folds and resampling of each row: its pair, or its template. Raises InputError."""
+def units_of(acts: Activations, groups: str) -> NDArray:
+    """The independent unit of each row, `[example]`: its pair, or its template.
+
+    Folds hold out whole units, and intervals and permutations treat units as independent.
+
+    Parameters
+    ----------
+    acts : Activations
+        Its groups and templates are used.
+    groups : str
+        "pair" or "template".
+
+    Raises
+    ------
+    InputError
+        For another value of `groups`, or for templates that some rows lack.
+
+    Example
+    -------
+    >>> units_of(probes.extract(stage, concept), "template")[:6].tolist()
+    ['t0', 't0', 't0', 't0', 't1', 't1']
+    """
     if groups == "pair":
         return np.asarray(acts.groups)
     if groups != "template":
@@ -84,25 +142,12 @@ def clusters(acts: Activations, groups: str) -> NDArray:
     return np.array([str(template) for template in acts.templates])
 
 
-def layer_values(acts: Activations, site: Site, width: int) -> NDArray:
-    """Activations `[example, width]` at a site. Raises InputError when they were read elsewhere or have
-    another width."""
-    layer = 0 if site.layer is None else site.layer
-    if site.kind != acts.site:
-        raise InputError(f"the probe was fitted at {site}, the activations are from {acts.site}")
-    if layer not in acts.layers:
-        raise InputError(f"layer {layer} was not extracted: the activations have {acts.layers}")
-    values = acts.values[list(acts.layers).index(layer)]
-    if values.shape[-1] != width:
-        raise InputError(f"the probe has width {width}, the activations {values.shape[-1]}")
-    return values
-
-
 def _units(acts: Activations) -> NDArray:
+    """What a random draw keeps together: templates, where they are many and keep pairs whole, or pairs."""
     pairs = np.asarray(acts.groups)
     if any(template is None for template in acts.templates):
         return pairs
-    templates = clusters(acts, "template")
+    templates = units_of(acts, "template")
     pair_template = set(zip(pairs.tolist(), templates.tolist(), strict=True))
     enough = len(np.unique(templates)) >= MIN_TEMPLATES
     return templates if enough and len(pair_template) == len(np.unique(pairs)) else pairs

@@ -1,7 +1,7 @@
-"""Every layer at every strength of regularisation, beside its permutations and a control task, out of fold.
+"""Probes of every layer at every strength of regularisation, with permuted labels and a control task.
 
-Apart from `layers`, which chooses one strength and one layer and reports on a test split: this is the whole
-landscape, tens of thousands of probes, at the price of a few hundred factorisations.
+`probes.probing.layers` chooses one strength and one layer, and reports on a test split. This module shows the
+whole landscape instead: tens of thousands of probes on held-out folds, for a few hundred factorisations.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
+from probes.concepts.folds import grouped_folds
 from probes.errors import InputError
 from probes.probing.baselines import control_labels, permuted_labels
 from probes.probing.batched import TOLERANCE, PrincipalAxes, check_path, solve_in_axes
-from probes.probing.cross_validation import grouped_folds
+from probes.probing.layer_values import check_finite
 from probes.probing.solver import standardised
-from probes.probing.splits import clusters
+from probes.probing.splits import units_of
 from probes.tables.result import Result
 from probes.tables.schema import SCHEMA, tidy
 
@@ -36,12 +37,29 @@ SWEEP_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
 @dataclass(frozen=True)
 class ProbeSweep(Result):
-    """What `sweep_probes` found.
+    """The result of `sweep_probes`.
 
-    table: the columns of `results.SCHEMA` and `strength` (C), `labelling`, `fold` and `converged`, a row for
-    each; measure `auroc` on the held-out fold, variants `probe`, `shuffled_labels` (one a permutation) and
-    `control_task`; null where a fold holds one class. aurocs and converged: the same numbers as arrays
-    `[layer, fold, labelling, strength]`. labelings `[labelling, example]`: what the probes were trained on.
+    Attributes
+    ----------
+    table : polars.DataFrame
+        One row for each probe, in the columns of `probes.tables.schema.SCHEMA` and `strength` (C),
+        `labelling`, `fold` and `converged`. The measure is `auroc` on the held-out fold, null where the fold
+        holds one class. Variants are `probe`, `shuffled_labels` (one for each permutation) and
+        `control_task`.
+    aurocs : float array `[layer, fold, labelling, strength]`
+        The same AUROCs as an array.
+    converged : bool array `[layer, fold, labelling, strength]`
+        Whether each probe reached its optimum within the tolerance.
+    labelings : int array `[labelling, example]`
+        The labels that probes were trained on.
+    strengths : tuple of float
+        The values of C.
+
+    Example
+    -------
+    >>> sweep = probes.sweep_probes(probes.extract(stage, concept), [0.01, 1.0], n_permutations=0)
+    >>> sweep.table.height == sweep.aurocs.size, bool(sweep.converged.all())
+    (True, True)
     """
 
     table: pl.DataFrame = field(repr=False)
@@ -62,37 +80,54 @@ def sweep_probes(
     tolerance: float = TOLERANCE,
     device: str = "auto",
 ) -> ProbeSweep:
-    """Held-out AUROC of logistic probes: layers x folds x strengths x (labels, permutations, control task).
+    """Held-out AUROC of logistic probes at every layer, fold and strength, for several labelings.
 
-    Every probe is the optimum of the L2-penalised log loss on activations standardised in its training
-    folds, as `LogisticProbe` finds it; see `batched.logistic_columns` for the method. The control task gives
-    random labels to templates, which a probe can learn by heart where templates come back in other folds
-    (Hewitt & Liang 2019, arXiv 1909.03368).
+    The labelings are the concept's labels, permutations of them, and a control task. Every probe is the
+    optimum of the L2-penalised log loss on activations that are standardised in its training folds, as
+    `LogisticProbe` finds it; `probes.probing.batched` describes the method. The control task gives random
+    labels to templates, which a probe can learn by heart where templates come back in other folds (Hewitt &
+    Liang 2019, arXiv 1909.03368).
 
     Parameters
     ----------
     acts : Activations
-        `values [layer, example, width]` with labels and groups; all examples are used, whatever their split.
+        `values [layer, example, width]` with labels and groups. All examples are used, whatever their split.
     strengths : sequence of float
         Values of C, inverse strengths of the penalty.
     n_permutations : int
-        Permutations of the labels, by pair.
+        Number of permutations of the labels, which are shuffled within pairs.
     control : bool
-        Add the control task; it needs templates.
+        Whether to add the control task, which needs templates.
     groups : str
-        `pair` or `template`: what folds hold out together.
+        "pair" or "template": what folds hold out together.
     seed : int
         Of the folds, the permutations and the control task.
     tolerance : float
-        How far above its minimum an objective may be, relative to it.
+        How far above its minimum an objective may be, relative to the minimum.
     device : str
-        Of torch, in double precision: `auto` is CUDA where there is one and the CPU otherwise.
+        A device of torch that knows double precision. "auto" is CUDA where there is one, otherwise the CPU.
 
-    Raises InputError for NaN or infinity, examples without templates when there is a control task or folds
-    are by template, fewer than 2 groups of a class, and strengths or a tolerance that are not positive.
+    Returns
+    -------
+    ProbeSweep
+
+    Raises
+    ------
+    InputError
+        For NaN or infinity; examples without templates when there is a control task or folds are by
+        template; fewer than 2 groups of a class; strengths or a tolerance that are not positive.
+
+    Example
+    -------
+    >>> sweep = probes.sweep_probes(
+    ...     probes.extract(stage, concept), strengths=[0.01, 1.0], n_permutations=1, control=True,
+    ...     groups="pair", seed=0, tolerance=1e-8, device="cpu",
+    ... )
+    >>> sweep.aurocs.shape  # 3 layers, 5 folds, 3 labelings, 2 strengths
+    (3, 5, 3, 2)
     """
     check_path(strengths, tolerance)
-    labels, units = np.asarray(acts.labels).astype(int), clusters(acts, groups)
+    labels, units = np.asarray(acts.labels).astype(int), units_of(acts, groups)
     rng = np.random.default_rng(seed)
     labelings = [
         labels,
@@ -111,11 +146,7 @@ def sweep_probes(
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     folds = grouped_folds(labels, units, seed=seed)
     for layer, values in zip(acts.layers, acts.values, strict=True):
-        if not np.isfinite(values).all():
-            raise InputError(
-                f"stage {acts.stage!r}, {acts.site} layer {layer}: activations hold NaN or infinity; "
-                "check the checkpoint, or extract with dtype='float32'"
-            )
+        check_finite(values, acts, layer)
 
     def fit(task: tuple[int, int]) -> None:
         values, (train, held_out) = acts.values[task[0]], folds[task[1]]
@@ -123,16 +154,16 @@ def sweep_probes(
         mean, scale, rows = standardised(values[train])
         axes = PrincipalAxes.of(torch.as_tensor(rows, device=where))
         problem = torch.as_tensor(labelings[both][:, train], device=where)
-        found = solve_in_axes(axes, problem, strengths, tolerance)
+        solution = solve_in_axes(axes, problem, strengths, tolerance)
         unseen = torch.as_tensor((values[held_out] - mean) / scale, device=where)
-        scores = (found.weights @ axes.coordinates(unseen).T).cpu().numpy()
+        scores = (solution.weights @ axes.coordinates(unseen).T).cpu().numpy()
         aurocs[task][both] = _aurocs(scores, labelings[both][:, held_out])
-        converged[task][both] = found.converged.cpu().numpy()
+        converged[task][both] = solution.converged.cpu().numpy()
 
     shape = len(acts.layers), len(folds), len(labelings), len(strengths)
     aurocs, converged = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
-    # Products this small gain little from threads inside them, and more from one for each fold. The limit is
-    # set from outside torch: with 2.13 and MKL, batched LU fails after torch.set_num_threads goes up.
+    # Matrix products this small gain more from one thread for each fold than from threads inside them. The
+    # limit is set outside torch: with 2.13 and MKL, batched LU fails after torch.set_num_threads goes up.
     workers = torch.get_num_threads() if where.type == "cpu" else 1
     with (
         threadpool_limits(1),
@@ -144,7 +175,7 @@ def sweep_probes(
 
 
 def _aurocs(scores: NDArray, labelings: NDArray) -> NDArray[np.float64]:
-    """AUROC `[labelling, strength]` of scores `[labelling, strength, example]`; NaN for one class."""
+    """AUROC `[labelling, strength]` of scores `[labelling, strength, example]`; NaN for a single class."""
     positive = labelings[:, None] == 1
     n_positive = positive.sum(-1)
     n_pairs = n_positive * (~positive).sum(-1)

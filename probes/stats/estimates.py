@@ -1,9 +1,8 @@
-"""AUROC, and means of choices with 95% intervals when the independent unit is a pair, an item or a template.
+"""AUROC, and 95% intervals of a mean and of a share, where the independent unit is a pair, item or template.
 
-The interval is a cluster bootstrap, bias-corrected and accelerated (BCa; Efron 1987, doi:10.2307/2289144). A
-replicate is a weight per example (how often its cluster was drawn), so one matrix product evaluates them all.
-It is for what is measured over many items, and several training seeds; intervals of AUROCs and of what rests
-on few clusters are those of `probes.stats.jackknife`.
+The interval of a mean is a cluster bootstrap, bias-corrected and accelerated (BCa; Efron 1987,
+doi:10.2307/2289144). It serves means over many items or several training seeds. AUROCs, and whatever rests
+on few clusters, have the intervals of `probes.stats.jackknife` instead.
 """
 
 from __future__ import annotations
@@ -13,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
+from scipy.stats import binomtest, rankdata
 
 from probes.errors import InputError
+from probes.stats.clusters import clusters_of, without_each
 
 LEVEL = 0.95
 """Coverage of every interval."""
@@ -23,7 +23,22 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its 95% interval, and the number of independent clusters (pairs) behind it."""
+    """A value with its 95% confidence interval.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    low, high : float
+        The ends of its interval.
+    n : int
+        The number of independent clusters (pairs, items or templates) behind it.
+
+    Example
+    -------
+    >>> Estimate(0.9, low=0.8, high=0.95, n=40)
+    Estimate(value=0.9, low=0.8, high=0.95, n=40)
+    """
 
     value: float
     low: float
@@ -32,10 +47,31 @@ class Estimate:
 
 
 def auroc(scores: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
-    """Probability that a positive example scores above a negative one, ties counting half.
+    """The probability that a positive example scores above a negative one; ties count half.
 
-    Parameters: scores `[..., example]`, labels `[example]` in {0, 1}. Returns `[...]` (0-d for one row).
-    Raises InputError when a class is missing, a score is not finite, or the lengths differ.
+    This is the area under the ROC curve (Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747).
+
+    Parameters
+    ----------
+    scores : float array `[..., example]`
+        One or many rows of scores.
+    labels : int array `[example]`
+        0 or 1.
+
+    Returns
+    -------
+    float array `[...]`
+        The AUROC of each row; 0-dimensional for one row.
+
+    Raises
+    ------
+    InputError
+        When a class is missing, a score is not finite, or the lengths differ.
+
+    Example
+    -------
+    >>> float(auroc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]))
+    0.75
     """
     scores, labels = _checked(scores, labels)
     n_positive = int((labels == 1).sum())
@@ -51,15 +87,37 @@ def mean_interval(
     seed: int = 0,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """Mean of values (choices, slopes, paired differences) with its cluster-bootstrap interval.
+    """The mean of values (choices, slopes, paired differences) with its cluster-bootstrap interval.
 
-    Parameters: values `[example]`, or `[training seed, example]` for the mean over training seeds, which are
-    then resampled as an outer level, crossed with the clusters (the pigeonhole bootstrap, Owen 2007,
-    doi:10.1214/07-AOAS122; with k seeds their part of the variance comes out (k - 1)/k times what it is);
-    groups `[example]`; bounds, the range of the
-    quantity when it has one ((0, 1) for rates), so that an all-0 or all-1 sample does not get an interval of
-    width zero but the exact binomial bound for n clusters of n (Clopper & Pearson 1934).
-    Raises InputError for values that are not finite or fewer than 2 clusters.
+    Parameters
+    ----------
+    values : float array `[example]` or `[training seed, example]`
+        With several training seeds the mean is over them too. They are then resampled as an outer level,
+        crossed with the clusters (the pigeonhole bootstrap; Owen 2007, doi:10.1214/07-AOAS122). With k
+        training seeds their part of the variance comes out at (k - 1) / k of what it is.
+    groups : array `[example]`
+        The cluster of each example.
+    n_boot : int
+        Number of bootstrap replicates.
+    seed : int
+        Of the resampling.
+    bounds : (float, float), optional
+        The range of the quantity where it has one, (0, 1) for rates. Values that all lie at a bound then get
+        the exact binomial interval for n clusters of n, instead of one of width 0.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    InputError
+        For values that are not finite, or fewer than 2 clusters.
+
+    Example
+    -------
+    >>> mean_interval([0.2, 0.4, 0.3, 0.5, 0.6], groups=[0, 1, 2, 3, 4])
+    Estimate(value=0.40, low=0.28, high=0.52, n=5)
     """
     rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if not np.isfinite(rows).all():
@@ -78,24 +136,53 @@ def mean_interval(
     )
 
 
+def share_interval(k: int, n: int, level: float = LEVEL) -> Estimate:
+    """The share k / n with its exact binomial interval (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404).
+
+    Parameters
+    ----------
+    k, n : int
+        How many of n independent units have the property.
+    level : float
+        Coverage of the interval.
+
+    Example
+    -------
+    >>> share_interval(8, 10)
+    Estimate(value=0.8, low=0.444, high=0.975, n=10)
+    """
+    interval = binomtest(k, n).proportion_ci(level, method="exact")
+    return Estimate(k / n, float(interval.low), float(interval.high), n)
+
+
+def all_of_n_limit(n: int, tail: float) -> float:
+    """The lower end of `share_interval(n, n)`, with probability `tail` outside it, in closed form.
+
+    Example
+    -------
+    >>> all_of_n_limit(20, tail=0.025), share_interval(20, 20).low
+    (0.8316, 0.8316)
+    """
+    return tail ** (1 / n)
+
+
 class _Resamples:
-    """Weights of the examples in each bootstrap replicate and in each leave-one-cluster-out sample."""
+    """Weights of the examples: in each bootstrap replicate, and with each cluster left out in turn.
+
+    The weight of an example in a replicate is how often its cluster was drawn, so that one matrix product
+    evaluates a mean in all replicates.
+    """
 
     def __init__(self, groups: ArrayLike, n_examples: int, n_boot: int, seed: int) -> None:
-        groups = np.asarray(groups)
-        if groups.shape != (n_examples,):
-            raise InputError(f"groups have shape {groups.shape}: expected one per example, ({n_examples},)")
-        names, member = np.unique(groups, return_inverse=True)
-        self.n = len(names)
-        if self.n < 2:
-            raise InputError(f"{self.n} cluster: an interval needs at least 2 independent clusters (pairs)")
+        member = clusters_of(groups, n_examples)
+        self.n = int(member.max()) + 1
         self.rng = np.random.default_rng(seed)
         counts = self.rng.multinomial(self.n, np.full(self.n, 1 / self.n), size=n_boot)
         self.drawn = counts[:, member].astype(np.float64)  # [n_boot, example]
-        self.left_out = (np.arange(self.n)[:, None] != member).astype(np.float64)  # [cluster, example]
+        self.left_out = without_each(member)  # [cluster, example]
 
     def over_seeds(self, replicates: NDArray) -> NDArray:
-        """`[training seed, n_boot]` -> `[n_boot]`: mean over training seeds drawn with replacement."""
+        """`[training seed, n_boot]` -> `[n_boot]`: the mean over training seeds drawn with replacement."""
         n_seeds, n_boot = replicates.shape
         counts = self.rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_boot)
         return (replicates * counts.T).sum(0) / n_seeds
@@ -108,13 +195,13 @@ def _estimate(
     n: int,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
-    """BCa interval from bootstrap replicates and leave-one-cluster-out values."""
+    """The BCa interval from bootstrap replicates `[n_boot]` and leave-one-cluster-out values `[cluster]`."""
     tail = (1 - LEVEL) / 2
     spread = np.ptp(drawn)
     if spread < 1e-12:
         low = high = float(value)
         if bounds is not None and np.isclose(value, bounds).any():
-            room = (bounds[1] - bounds[0]) * (1 - tail ** (1 / n))
+            room = (bounds[1] - bounds[0]) * (1 - all_of_n_limit(n, tail))
             low = max(bounds[0], low - room) if np.isclose(value, bounds[1]) else low
             high = min(bounds[1], high + room) if np.isclose(value, bounds[0]) else high
         return Estimate(float(value), low, high, n)

@@ -1,13 +1,15 @@
-"""Contrasts of AUROCs and means whose intervals and p-values hold with few clusters and few training seeds.
+"""Weighted sums of AUROCs or means, with intervals that hold for few clusters and few training seeds.
 
-Apart from `probes.stats.estimates` because there one mean is estimated on its own; here several quantities,
-measured on the same clusters, are combined. A bootstrap of 8 templates or 4 training seeds is too narrow, and
-so is that of a difference of AUROCs near 1 (`probes.organisms.calibrate` measures it). Hence: variances and
-covariances are the jackknife's over clusters (Miller 1974, doi:10.1093/biomet/61.1.1) plus those over
-training seeds; quantiles are Student's t with Satterthwaite's degrees of freedom (1946,
-doi:10.2307/3002019); quantities between 0 and 1 have this distribution on the logit scale, all of them
-together, and that of their weighted sum follows from it (a generalised confidence interval, Weerahandi 1993,
-doi:10.1080/01621459.1993.10476355).
+`probes.stats.estimates` estimates one mean on its own; here several quantities that were measured on the same
+clusters are combined. A bootstrap interval is too narrow for 8 templates or 4 training seeds, and for a
+difference of AUROCs near 1 (`probes.validation.calibrate` measures by how much). Therefore:
+
+- variances and covariances are the jackknife's over clusters (Miller 1974, doi:10.1093/biomet/61.1.1), plus
+  those over training seeds;
+- quantiles are those of Student's t with Satterthwaite's degrees of freedom (1946, doi:10.2307/3002019);
+- quantities between 0 and 1 have this distribution on the logit scale, jointly, and the distribution of their
+  weighted sum follows from it. This makes a generalised confidence interval (Weerahandi 1993,
+  doi:10.1080/01621459.1993.10476355).
 """
 
 from __future__ import annotations
@@ -22,27 +24,55 @@ from scipy.special import chdtri, expit, logit, ndtr, ndtri, stdtr, stdtrit
 from scipy.stats.qmc import Sobol
 
 from probes.errors import InputError
-from probes.stats.estimates import LEVEL, Estimate, auroc
+from probes.stats.clusters import clusters_of, without_each
+from probes.stats.estimates import LEVEL, Estimate, all_of_n_limit, auroc
 
 POINTS = 2**13
-"""Quasi-random points that the distribution of a sum of bounded quantities is evaluated at."""
+"""Number of quasi-random points at which the distribution of a sum of bounded quantities is evaluated."""
 
 
 @dataclass(frozen=True)
 class Tested(Estimate):
-    """An estimate with the one-sided p-value of "the quantity is above its null value" (0, or as said).
+    """An estimate with the one-sided p-value of "the quantity is above its null value".
 
-    It is the level at which the interval's lower end would be the null value, and never below 2^-n, the least
-    that n clusters can give to a test of signs, nor for bounded quantities below 1 / `POINTS`. The two-sided
-    p-value is twice the smaller of p and 1 - p.
+    The p-value is the level at which the lower end of the interval would lie at the null value. It is never
+    below 2^-n, which is the least that n clusters can give to a test of signs, and for sums of bounded
+    quantities never below 1 / `POINTS`. The two-sided p-value is twice the smaller of p and 1 - p.
+
+    Attributes
+    ----------
+    value, low, high, n
+        As in `Estimate`.
+    p : float
+        The null value is 0 unless the function that made the estimate says otherwise.
+
+    Example
+    -------
+    >>> Tested(0.9, low=0.8, high=0.95, n=40, p=0.001).p
+    0.001
     """
+
+    __test__ = False  # pytest takes classes called Test... for tests
 
     p: float
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One quantity: of each training seed `[seed]`, and without each cluster in turn `[seed, cluster]`."""
+    """One quantity, measured on all clusters and again without each of them.
+
+    Attributes
+    ----------
+    values : float array `[training seed]`
+        The quantity on all clusters.
+    left_out : float array `[training seed, cluster]`
+        The quantity when one cluster is left out.
+
+    Example
+    -------
+    >>> Measured(values=np.array([2.0]), left_out=np.array([[1.5, 2.0, 2.5]])).left_out.shape
+    (1, 3)
+    """
 
     values: NDArray[np.float64]
     left_out: NDArray[np.float64]
@@ -57,14 +87,44 @@ def auroc_contrast(
     null: float = 0.0,
     level: float = LEVEL,
 ) -> Tested:
-    """Weighted sum of AUROCs measured on the same examples: sum_i weights_i * AUROC(scores_i).
+    """A weighted sum of AUROCs measured on the same examples, sum_i weights_i * AUROC(scores_i).
 
-    Parameters: scores, each `[example]` or `[training seed, example]`: those with several seeds have the same
-    number, are paired by seed and averaged; weights, one for each; labels `[example]` in {0, 1}; groups
-    `[example]`, the independent units (pairs, or templates where pairs share one); null, the value to beat;
-    level, coverage of the interval.
-    Raises InputError for scores that are not finite, labels other than 0 and 1, a class that is all in one
-    group, or numbers of seeds that differ.
+    Weights [1] give one AUROC with its interval, [1, -1] a difference of two, [1, -1, -1, 1] a difference in
+    differences.
+
+    Parameters
+    ----------
+    scores : sequence of float arrays `[example]` or `[training seed, example]`
+        Higher for label 1. Those with several training seeds have the same number of them, are paired by
+        seed, and are averaged.
+    weights : sequence of float
+        One for each entry of `scores`.
+    labels : int array `[example]`
+        0 or 1.
+    groups : array `[example]`
+        The independent units: pairs, or templates where several pairs share one.
+    null : float
+        The p-value is that of "the sum is above this"; 0.5 is chance for one AUROC.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Tested
+
+    Raises
+    ------
+    InputError
+        For scores that are not finite, labels other than 0 and 1, a class that is all in one group, or
+        numbers of training seeds that differ.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(0)
+    >>> labels, pairs = np.tile([0, 1], 30), np.repeat(np.arange(30), 2)
+    >>> scores = 1.5 * labels + rng.normal(size=60)
+    >>> auroc_contrast([scores], [1], labels, pairs, null=0.5)
+    Tested(value=0.93, low=0.85, high=0.97, n=30, p=0.000)
     """
     labels, member = np.asarray(labels), clusters_of(groups, np.size(labels))
     measured = [_auroc_without_each(np.atleast_2d(np.asarray(s, float)), labels, member) for s in scores]
@@ -80,9 +140,39 @@ def mean_contrast(
     null: float = 0.0,
     level: float = LEVEL,
 ) -> Tested:
-    """Weighted sum of means measured on the same examples; of one mean over groups of equal size it is the
-    t-test. Parameters as in `auroc_contrast`; bounded, the values lie between 0 and 1 (rates).
-    Raises InputError for values that are not finite, or outside [0, 1] when bounded.
+    """A weighted sum of means measured on the same examples.
+
+    For one mean over groups of equal size this is the t-test, for a difference of two the paired t-test.
+
+    Parameters
+    ----------
+    values : sequence of float arrays `[example]` or `[training seed, example]`
+        What is averaged.
+    weights : sequence of float
+        One for each entry of `values`.
+    groups : array `[example]`
+        The independent units.
+    bounded : bool
+        True says that the values lie between 0 and 1 (rates); the interval then stays inside.
+    null : float
+        The p-value is that of "the sum is above this".
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Tested
+
+    Raises
+    ------
+    InputError
+        For values that are not finite, or outside [0, 1] when bounded.
+
+    Example
+    -------
+    >>> before, after = np.array([0.1, 0.3, 0.2, 0.4]), np.array([0.4, 0.5, 0.6, 0.7])
+    >>> mean_contrast([after, before], [1, -1], groups=[0, 1, 2, 3])
+    Tested(value=0.30, low=0.17, high=0.43, n=4, p=0.06)
     """
     rows = [np.atleast_2d(np.asarray(v, dtype=np.float64)) for v in values]
     member = clusters_of(groups, rows[0].shape[-1])
@@ -93,7 +183,7 @@ def mean_contrast(
             )
         if bounded and not ((row >= 0) & (row <= 1)).all():
             raise InputError("values outside [0, 1]: expected rates, or bounded=False")
-    kept = (np.arange(member.max() + 1)[:, None] != member).astype(np.float64)
+    kept = without_each(member)
     measured = [Measured(row.mean(-1), row @ kept.T / kept.sum(-1)) for row in rows]
     return combined(measured, weights, bounded=bounded, null=null, level=level)
 
@@ -106,10 +196,36 @@ def combined(
     null: float = 0.0,
     level: float = LEVEL,
 ) -> Tested:
-    """Weighted sum of quantities measured on the same clusters; bounded: each lies between 0 and 1.
+    """A weighted sum of any quantities that were measured on the same clusters.
 
-    A bounded quantity that is exactly 0 or 1 gets the exact binomial limit for n clusters of n (Clopper &
-    Pearson 1934). Raises InputError for fewer than 2 clusters or numbers of seeds that differ.
+    Parameters
+    ----------
+    measured : sequence of Measured
+        The quantities. A bounded one that is exactly 0 or 1 gets the exact binomial limit for n clusters of n
+        (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404).
+    weights : sequence of float
+        One for each quantity.
+    bounded : bool
+        True says that each quantity lies between 0 and 1.
+    null : float
+        The p-value is that of "the sum is above this".
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Tested
+
+    Raises
+    ------
+    InputError
+        For fewer than 2 clusters, or numbers of training seeds that differ.
+
+    Example
+    -------
+    >>> left_out = np.array([[1.1, 0.9, 1.0, 1.2]])
+    >>> combined([Measured(np.array([1.05]), left_out)], [1]).n
+    4
     """
     part = _Parts.of(measured, np.asarray(weights, dtype=np.float64), (1 - level) / 2)
     if not bounded:
@@ -121,21 +237,12 @@ def combined(
     return Tested(part.value, low, high, part.n, max(p, 0.5**part.n))
 
 
-def clusters_of(groups: ArrayLike, n_examples: int) -> NDArray[np.int64]:
-    """The number of each example's group, `[example]`. Raises InputError for fewer than 2 groups."""
-    groups = np.asarray(groups)
-    if groups.shape != (n_examples,):
-        raise InputError(f"groups have shape {groups.shape}: expected one per example, ({n_examples},)")
-    names, member = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        raise InputError(f"{len(names)} group: an interval needs at least 2 independent ones (pairs)")
-    return member
-
-
 @dataclass(frozen=True)
 class _Parts:
-    """What is summed: means over seeds, weights, covariance, degrees of freedom of the sum's variance; tail,
-    the probability outside either end of the interval."""
+    """What is summed: means over training seeds, weights, covariance, and the sum's degrees of freedom.
+
+    `n` is the number of clusters, and `tail` the probability outside either end of the interval.
+    """
 
     means: NDArray
     weights: NDArray
@@ -175,13 +282,13 @@ class _Parts:
         return float(self.weights @ self.means)
 
     def unbounded(self, null: float) -> tuple[float, float, float]:
-        """Both ends of the interval and p, of a sum whose parts can have any value: Student's."""
+        """Both ends of the interval and p, for a sum whose parts can have any value: Student's t."""
         error = float(np.sqrt(self.weights @ self.covariance @ self.weights))
         return self._student(self.value, error, null)
 
     def single(self, null: float) -> tuple[float, float, float]:
-        """The same of one quantity between 0 and 1: Student's on the logit scale."""
-        value, far = float(self.means[0]), self.tail ** (1 / self.n)
+        """The same for one quantity between 0 and 1: Student's t on the logit scale."""
+        value, far = float(self.means[0]), all_of_n_limit(self.n, self.tail)
         if value >= 1:
             return far, 1.0, null**self.n
         if value <= 0:
@@ -197,7 +304,7 @@ class _Parts:
         return value - reach, value + reach, float(stdtr(self.freedom, -statistic))
 
     def bounded(self, null: float) -> tuple[float, float, float]:
-        """The same of a sum whose parts lie between 0 and 1, from its distribution at `POINTS` points."""
+        """The same for a sum whose parts lie between 0 and 1, from its distribution at `POINTS` points."""
         errors = np.sqrt(np.diag(self.covariance))
         scale = np.outer(errors, errors)
         correlation = np.divide(self.covariance, scale, out=np.eye(len(errors)), where=scale > 0)
@@ -217,7 +324,7 @@ class _Parts:
 
 @lru_cache(maxsize=8)
 def _uniform(width: int) -> NDArray[np.float64]:
-    """Points `[POINTS, width + 1]` that fill the unit cube evenly, the same in every call."""
+    """Points `[POINTS, width + 1]` that fill the unit cube evenly; they are the same in every call."""
     return np.clip(Sobol(width + 1, rng=np.random.default_rng(0)).random(POINTS), 1e-12, 1 - 1e-12)
 
 
@@ -229,13 +336,17 @@ def _points(width: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def _stretch(width: int, freedom: float) -> NDArray[np.float64]:
-    """What makes Student's t of normal points, `[POINTS, 1]`."""
+    """Factors `[POINTS, 1]` that turn normal points into points of Student's t."""
     return np.sqrt(freedom / chdtri(freedom, _uniform(width)[:, width:]))
 
 
 def _auroc_without_each(rows: NDArray, labels: NDArray, member: NDArray) -> Measured:
-    """AUROC of scores `[seed, example]`, and without each cluster: of all comparisons, those of its own
-    positives, those of its own negatives are taken away, those between the two given back."""
+    """AUROC of scores `[training seed, example]`, and again without each cluster.
+
+    Of all comparisons between a positive and a negative example, those of the cluster's positives and those
+    of its negatives are taken away; comparisons between the two were then taken away twice, and are added
+    back once.
+    """
     values = auroc(rows, labels)
     inside = member[:, None] == np.arange(member.max() + 1)
     positive, negative = inside[labels == 1].astype(float), inside[labels == 0].astype(float)

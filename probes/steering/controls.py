@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes.errors import InputError
+from probes.stats.permutation import add_one_p
 
 
 def random_directions(n: int, width: int, seed: int) -> np.ndarray:
@@ -34,7 +35,7 @@ def p_among_random(effect: float, random: np.ndarray) -> float:
     """The two-sided p-value of an effect among those of random directions.
 
     It is the share of directions whose effect is at least as large in absolute value, with the direction
-    itself counted as one of them: (1 + as large) / (1 + directions). So it is never 0.
+    itself counted as one of them (`probes.stats.permutation.add_one_p`).
 
     Parameters
     ----------
@@ -46,8 +47,7 @@ def p_among_random(effect: float, random: np.ndarray) -> float:
     >>> p_among_random(3.0, np.linspace(-2, 2, 19))
     0.05
     """
-    as_large = int((np.abs(random) >= abs(effect)).sum())
-    return float((1 + as_large) / (1 + len(random)))
+    return add_one_p(int((np.abs(random) >= abs(effect)).sum()), len(random))
 
 
 def require_random(n_random: int) -> None:

@@ -1,6 +1,5 @@
 """Whole lineages: run what is measured stage by stage, judge it, and write a folder."""
 
-from probes.study.judging import judge_folder
 from probes.study.record import Survey, export_figures, load_survey, rebuild_report
 from probes.study.survey import survey
 from probes.study.survival import Survival, survival
@@ -9,7 +8,6 @@ __all__ = [
     "Survey",
     "Survival",
     "export_figures",
-    "judge_folder",
     "load_survey",
     "rebuild_report",
     "survey",

@@ -27,7 +27,7 @@ class Survey(Result):
 
     `table` is every measurement (columns `probes.tables.schema.SCHEMA`), `verdicts` a row a concept x stage
     (`probes.verdicts.COLUMNS`); `tests` and `comparisons` are what the verdicts were judged from
-    (`probes.measure.TESTS`, `probes.transfer.COMPARISONS`). `run` is the record in `run.json`.
+    (`probes.tables.tests.TESTS`, `probes.tables.comparisons.COMPARISONS`). `run` is the record in `run.json`.
     """
 
     table: pl.DataFrame

@@ -119,7 +119,7 @@ def survey(
         raise InputError("a survey needs at least one concept: name one with --concept")
     lineage = lineage if isinstance(lineage, Lineage) else load_lineage(lineage)
     lineage = _narrowed(lineage, stages, seeds)
-    given = [c if isinstance(c, Concept) else load_concept(c) for c in concepts]
+    given = [load_concept(concept) for concept in concepts]
     folder, clock = check_folder(out), Clock()
     size = QUICK if quick else FULL
     plan = Plan(
@@ -202,7 +202,7 @@ def _judged(lineage: Lineage, measured: Measured, criteria: Criteria, folder: Pa
     for concept, by_stage in measured.items():
         with clock.step(f"compare {concept}"):
             tables.append(compare(by_stage, wanted=alike, seed=everything[0].seed))
-    with clock.step("follow"):
+    with clock.step("compare with parents"):
         parents = [
             (later, measured[later.concept].get(lineage[later.stage].parent or "")) for later in everything
         ]

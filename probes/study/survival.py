@@ -14,8 +14,9 @@ from probes.concepts import Concept, load_concept
 from probes.errors import InputError
 from probes.lineage import Lineage
 from probes.measure import Plan, StageMeasurement, measure_stage
+from probes.tables.comparisons import Comparison
 from probes.tables.result import Result
-from probes.transfer import Comparison, compare, comparison_table
+from probes.transfer import compare, comparison_table
 from probes.verdicts import CRITERIA, Criteria, judge_survival
 
 
@@ -119,7 +120,7 @@ def survival(
         raise InputError(
             f"survival compares stages, and lineage {lineage.name!r} has {len(lineage)}: give at least 2"
         )
-    concept = concept if isinstance(concept, Concept) else load_concept(concept)
+    concept = load_concept(concept)
     plan = Plan(site=site, position=position, estimator=estimator, baselines=False, tests=False)
     measurements: dict[str, StageMeasurement] = {}
     for stage in lineage:

@@ -1,12 +1,19 @@
-"""The exam of the instrument: what it says where the answer is known, and so how often it errs."""
+"""The toolkit's own error rates: what it says where the answer is known."""
 
+from probes.validation.answers import ANSWERS, read_answers
 from probes.validation.calibration import SETTINGS, calibrate
-from probes.validation.exam import examine, examine_transforms, marks, questions
+from probes.validation.exam import examine
+from probes.validation.marking import marks
+from probes.validation.question import HALVES, Question, questions
 from probes.validation.simulated import Setting, Simulated, simulate
-from probes.validation.validate import Validation, validate
+from probes.validation.transforms import examine_transforms
+from probes.validation.validation import Validation, validate
 
 __all__ = [
+    "ANSWERS",
+    "HALVES",
     "SETTINGS",
+    "Question",
     "Setting",
     "Simulated",
     "Validation",
@@ -15,6 +22,7 @@ __all__ = [
     "examine_transforms",
     "marks",
     "questions",
+    "read_answers",
     "simulate",
     "validate",
 ]

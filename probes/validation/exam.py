@@ -1,7 +1,7 @@
-"""The exam: what the instrument says of organisms and of exact transforms whose answers are known.
+"""The exam on model organisms: verdicts, origins and survival are asked where the answer was planted.
 
-Half of the organisms are for setting thresholds, the other half, `held out`, are for the table. A usual
-pipeline sits the same exam: probe accuracy alone, a held-out split alone, steering alone.
+Three usual pipelines sit the same exam: the accuracy of a probe alone, its AUROC on a held-out split alone,
+and steering alone.
 """
 
 from __future__ import annotations
@@ -9,198 +9,128 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import polars as pl
-import torch
-from scipy.stats import binomtest
 from tqdm import tqdm
 
-from probes.concepts import Concept
-from probes.concepts.neutral import neutral_texts
-from probes.errors import InputError
-from probes.lineage import LoadedStage, Stage
 from probes.measure import LADDER_SAVINGS, Plan, StageMeasurement, measure_stage
+from probes.organisms import Organism, plant
 from probes.organisms.language import Statement
-from probes.organisms.later import LATER, Later
-from probes.organisms.planting import Kind, Organism, plant
-from probes.organisms.transforms import project_out, rotate
-from probes.organisms.tuning import SIZES
-from probes.probing import Direction, split_rows
-from probes.stats.estimates import LEVEL
+from probes.organisms.planting import Kind
+from probes.probing import split_rows
 from probes.steering import steerability
-from probes.tables.writing import write_table
 from probes.transfer import compare_with, comparison_table
-from probes.verdicts import judge_all, judge_survival
-from probes.verdicts.criteria import CRITERIA, Criteria
+from probes.validation.answers import KeptAnswers, survival_answer
+from probes.validation.processes import in_processes
+from probes.validation.question import Question
+from probes.verdicts import CRITERIA, Criteria, judge_all, judge_survival
 
-HALVES = ("set", "held out")
 USUAL_ACCURACY = 0.8
-"""Accuracy at which a pipeline that looks at nothing else calls a concept represented inside."""
+"""Accuracy at which a pipeline that looks at nothing else calls a concept internal."""
 N_NEUTRAL = 64
+"""Neutral texts on which the damage of an intervention is measured."""
 N_ORDINARY = 256
-
-ANSWERS: dict[str, Any] = {
-    "exam": pl.String,  # verdict | origin | fate
-    "half": pl.String,  # set | held out
-    "kind": pl.String,  # of organism, or the transform
-    "size": pl.String,
-    "seed": pl.Int64,
-    "stage": pl.String,
-    "truth": pl.String,
-    "answer": pl.String,
-    "decided_by": pl.String,
-    "accuracy_alone": pl.Boolean,  # what usual pipelines call internal
-    "split_alone": pl.Boolean,
-    "steering_alone": pl.Boolean,
-    "attempts": pl.Int64,  # trainings until the organism was admitted
-    "evidence": pl.String,
-}
-
-
-@dataclass(frozen=True)
-class Question:
-    """One organism to plant and examine; `half` says what its answer is for."""
-
-    kind: Kind
-    seed: int
-    size: str
-    half: str
-    later: tuple[Later, ...] = ()
-
-
-def questions(n_each: int = 12, seed: int = 0) -> list[Question]:
-    """`n_each` organisms of every kind in each half, over sizes, with every later stage after internal ones.
-
-    Raises InputError for n_each < 1.
-    """
-    if n_each < 1:
-        raise InputError(f"n_each={n_each}: expected at least 1 organism of each kind")
-    sizes = list(SIZES)
-    return [
-        Question(
-            kind,
-            seed=1000 * (seed + 1) + 500 * HALVES.index(half) + i,
-            size=sizes[i % len(sizes)],
-            half=half,
-            later=tuple(LATER) if kind == "internal" else (),
-        )
-        for half in HALVES
-        for kind in get_args(Kind)
-        for i in range(n_each)
-    ]
+"""Texts on which a later stage is aligned with the organism's stage."""
 
 
 def examine(
-    asked: Sequence[Question],
+    questions: Sequence[Question],
     *,
     criteria: Criteria = CRITERIA,
     workers: int = 1,
     keep: str | Path | None = None,
     progress: bool = True,
 ) -> pl.DataFrame:
-    """Plant and assess organisms: one row an answer, in the columns of `ANSWERS`.
+    """Plant organisms and ask the toolkit about them. A question takes about a minute.
 
-    Args:
-        workers: processes, one thread each.
-        keep: a table (.parquet) that answers are added to after every organism; what it holds already is not
-            asked again. It must come from the same criteria.
+    The p-values of an organism are corrected over its two stages, as in a survey of it.
 
-    p-values are corrected over the two stages of an organism, as a survey of it would. Raises InputError when
-    no attempt at an organism was admitted.
+    Parameters
+    ----------
+    questions : the organisms, see `probes.validation.questions`.
+    criteria : the thresholds of the verdicts.
+    workers : processes, of one thread each.
+    keep : a table (.parquet) to which the answers are added after every organism. Organisms that it holds
+        already are not examined again, so it must come from the same criteria.
+    progress : whether a progress bar is shown on stderr.
+
+    Returns
+    -------
+    One row an answer, in the columns of `probes.validation.answers.ANSWERS`.
+
+    Raises
+    ------
+    InputError : no attempt at an organism was admitted, or `keep` is not a table of answers.
+
+    Example
+    -------
+    An organism whose answers are kept is not planted again:
+
+    >>> from probes.validation import examine, questions
+    >>> from probes.validation.answers import KeptAnswers
+    >>> first = questions(n_each=1)[0]
+    >>> row = {"exam": "verdict", "kind": first.kind, "size": first.size, "seed": first.seed}
+    >>> KeptAnswers(folder / "kept.parquet").add([row | {"truth": "internal", "answer": "internal"}])
+    >>> table = examine([first], keep=folder / "kept.parquet", progress=False)
+    >>> table.select("kind", "seed", "truth", "answer").rows()
+    [('internal', 1000, 'internal', 'internal')]
     """
-    kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ANSWERS)
-    done = set(kept.select("kind", "size", "seed").filter(pl.col("kind").is_in(get_args(Kind))).iter_rows())
-    left = [one for one in asked if (one.kind, one.size, one.seed) not in done]
+    kept = KeptAnswers(keep)
+    of_organisms = kept.table.filter(pl.col("kind").is_in(get_args(Kind)))
+    done = set(of_organisms.select("kind", "size", "seed").iter_rows())
+    left = [question for question in questions if (question.kind, question.size, question.seed) not in done]
     bar = tqdm(total=len(left), desc="organisms", file=sys.stderr, disable=not progress)
-    with bar, _running(left, criteria, workers) as answers:
-        for rows in answers:
-            kept = pl.concat([kept, _answers(rows)])
-            if keep:
-                write_table(kept, keep)
+    with bar:
+        for rows in in_processes(partial(_answers, criteria=criteria), left, workers):
+            kept.add(rows)
             bar.update()
-    return kept
+    return kept.table
 
 
-@contextmanager
-def _running(
-    asked: Sequence[Question], criteria: Criteria, workers: int
-) -> Iterator[Iterator[list[dict[str, Any]]]]:
-    """Rows of one organism after the other, as they are done."""
-    jobs = [(one, criteria) for one in asked]
-    if workers == 1:
-        yield map(_examine, jobs)
-        return
-    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield pool.map(_examine, jobs)
+def organism_plan(organism: Organism, criteria: Criteria = CRITERIA) -> Plan:
+    """The plan of a survey, but with neutral texts in the organism's own language.
 
+    Stages are aligned on ordinary text only where the organism has later stages to which a direction is
+    compared.
 
-def _answers(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame([dict.fromkeys(ANSWERS) | row for row in rows], schema=ANSWERS)
-
-
-def _examine(job: tuple[Question, Criteria]) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder:
-        return _asked(*job, Path(folder) / "organism")
-
-
-def _asked(asked: Question, criteria: Criteria, home: Path) -> list[dict[str, Any]]:
-    organism = plant(asked.kind, asked.seed, asked.size, home, later=asked.later)
-    plan = plan_of(organism, criteria)
-    before = measured(organism, organism.parent, plan)
-    here = measured(organism, organism.stage, plan, before)
-    common = {
-        "half": asked.half,
-        "kind": asked.kind,
-        "size": asked.size,
-        "seed": asked.seed,
-        "attempts": organism.attempts,
-    }
-    rows = []
-    verdicts = judge_all(pl.concat([before.tests, here.tests]), comparison_table([(here, before)]), criteria)
-    for judged, measurement in zip(verdicts, (before, here), strict=True):
-        rows.append(
-            common
-            | {"exam": "verdict", "stage": judged.stage, "truth": organism.truths[judged.stage]}
-            | {"answer": judged.verdict.label, "decided_by": judged.verdict.decided_by}
-            | {"evidence": str(judged)}
-            | usual(measurement)
-        )
-    if organism.truth == "internal":
-        made = "made here" if organism.made_here else "inherited"
-        origins = verdicts[1].origins
-        answer = origins["decodable"].label if "decodable" in origins else None
-        rows.append(common | {"exam": "origin", "stage": organism.stage, "truth": made, "answer": answer})
-    rows += [common | row for row in _survivals(organism, here, plan, criteria)]
-    return rows
-
-
-def plan_of(organism: Organism, criteria: Criteria) -> Plan:
-    """What a survey would measure, but on the organism's own neutral text. Stages are aligned on ordinary
-    text where there are later ones to follow a direction to."""
-    ordinary = (
-        tuple(statement.text for statement in _ordinary(organism, N_ORDINARY)) if organism.later else ()
-    )
+    Example
+    -------
+    >>> from probes.organisms import Organism
+    >>> from probes.validation.exam import organism_plan
+    >>> organism = Organism("absent", 0, "small", folder, truth="absent", made_here=False, attempts=1)
+    >>> plan = organism_plan(organism)
+    >>> plan.position, len(plan.damage_texts), len(plan.alignment_texts)
+    ('last', 64, 0)
+    """
+    alignment = tuple(s.text for s in _ordinary(organism, N_ORDINARY)) if organism.later else ()
     return Plan(
         position="last",
         selection_items=True,
-        damage_texts=tuple(" ".join(s.parts()[0][:-1]) for s in _ordinary(organism, N_NEUTRAL)),
-        alignment_texts=ordinary,
+        # Without its full stop a statement is not followed by an answer, so these texts ask for none.
+        damage_texts=tuple(" ".join(s.tokens[:-1]) for s in _ordinary(organism, N_NEUTRAL)),
+        alignment_texts=alignment,
         damage_limit=criteria.damage,
         savings=LADDER_SAVINGS,
         thresholds=criteria.thresholds(),
     )
 
 
-def measured(
+def measure_organism(
     organism: Organism, stage: str, plan: Plan, source: StageMeasurement | None = None
 ) -> StageMeasurement:
-    measured = measure_stage(
+    """Measure the organism's concept at one of its stages, with its other concept as a control.
+
+    Parameters
+    ----------
+    stage : name of the stage.
+    source : the measurement of an earlier stage, whose direction will be compared with this one.
+    """
+    measurements = measure_stage(
         organism.lineage[stage],
         [organism.concept],
         plan,
@@ -208,36 +138,16 @@ def measured(
         sources=[source] if source else [],
         progress=False,
     )
-    return measured[organism.concept.core.name]
+    return measurements[organism.concept.core.name]
 
 
-def _survivals(
-    organism: Organism, source: StageMeasurement, plan: Plan, criteria: Criteria
-) -> Iterator[dict[str, Any]]:
-    """What becomes of the organism's own direction at each later stage; the exam calls it `fate`."""
-    for name, truth in organism.later.items():
-        later = measured(organism, name, replace(plan, items=0, baselines=False, tests=False), source)
-        survival = judge_survival(compare_with(later, source), criteria)
-        yield {
-            "exam": "fate",
-            "kind": name,
-            "stage": name,
-            "truth": truth,
-            "answer": survival.label,
-            "decided_by": survival.decided_by,
-            "evidence": "\n".join(f"{finding.outcome:<8} {finding}" for finding in survival.findings),
-        }
+def usual_pipelines(measurement: StageMeasurement) -> dict[str, bool]:
+    """Whether each of three usual pipelines would call the concept internal.
 
-
-def _ordinary(organism: Organism, n: int) -> list[Statement]:
-    """Statements of the language in words that no concept holds, drawn without regard to any concept."""
-    return organism.language.sample(np.random.default_rng([organism.seed, 11]), n, "fresh")
-
-
-def usual(measurement: StageMeasurement) -> dict[str, bool]:
-    """Whether three usual pipelines would call the concept internal: by the probe's accuracy on held-out
-    pairs, by its AUROC there being above chance, and by its direction moving choices more than random ones
-    do, at the layer of the best probe."""
+    `accuracy_alone` does when the accuracy of the probe on held-out pairs reaches `USUAL_ACCURACY`,
+    `split_alone` when its AUROC there is above chance, and `steering_alone` when its direction changes
+    choices more than random directions do, all at the layer of the best probe.
+    """
     acts, best = measurement.activations, measurement.sweep.best
     test = split_rows(acts).test
     right = (measurement.scores[test] > 0) == np.asarray(acts.labels)[test]
@@ -250,96 +160,52 @@ def usual(measurement: StageMeasurement) -> dict[str, bool]:
     }
 
 
-def examine_transforms(
-    stages: Sequence[Stage | LoadedStage],
-    concept: Concept,
-    *,
-    n_each: int = 10,
-    criteria: Criteria = CRITERIA,
-    position: str = "mean",
-    keep: str | Path | None = None,
-    seed: int = 0,
-    progress: bool = True,
-) -> pl.DataFrame:
-    """Survival on exact transforms of real checkpoints: turned (rotated), the concept's direction written by
-    nothing any more (lost), left alone (persists); `n_each` of each, over `stages` and seeds. Columns as in
-    `ANSWERS`, half `held out`: no threshold was set on them. `keep` as in `examine`.
-    """
-    kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ANSWERS)
-    left = [i for i in range(n_each) if seed + i not in set(kept["seed"])]
-    texts = neutral_texts()
-    plan = Plan(position=position, items=0, baselines=False, tests=False, alignment_texts=texts)
-    bar = tqdm(total=3 * len(left), desc="transforms", file=sys.stderr, disable=not progress)
-    with bar:
-        for i in left:
-            rows = []
-            stage = stages[i % len(stages)]
-            loaded = stage if isinstance(stage, LoadedStage) else stage.load()
-            [source] = measure_stage(loaded, [concept], plan, progress=False).values()
-            for truth in ("rotated", "lost", "persists"):
-                made = _transformed(loaded.model, truth, source.sweep.best.direction, seed + i)
-                other = LoadedStage.from_model(made, loaded.tokenizer, name=truth)
-                [later] = measure_stage(other, [concept], plan, sources=[source], progress=False).values()
-                survival = judge_survival(compare_with(later, source), criteria)
-                rows.append(
-                    {
-                        "exam": "fate",
-                        "half": HALVES[1],
-                        "kind": "transform",
-                        "size": loaded.name,
-                        "seed": seed + i,
-                        "stage": truth,
-                        "truth": truth,
-                        "answer": survival.label,
-                        "decided_by": survival.decided_by,
-                        "evidence": "\n".join(f"{f.outcome:<8} {f}" for f in survival.findings),
-                    }
-                )
-                bar.update()
-            kept = pl.concat([kept, _answers(rows)])
-            if keep:
-                write_table(kept, keep)
-    return kept
+def _answers(question: Question, criteria: Criteria) -> list[dict[str, Any]]:
+    """Plant one organism in a folder that is deleted afterwards; the rows of its answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "organism"
+        organism = plant(question.kind, question.seed, question.size, home, later=question.later)
+        common = {
+            "half": question.half,
+            "kind": question.kind,
+            "size": question.size,
+            "seed": question.seed,
+            "attempts": organism.attempts,
+        }
+        return [common | row for row in _answers_about(organism, criteria)]
 
 
-def _transformed(model: Any, truth: str, direction: Direction, seed: int) -> Any:
-    if truth == "persists":
-        return model
-    return rotate(model, seed) if truth == "rotated" else project_out(model, direction.vector[None])
+def _answers_about(organism: Organism, criteria: Criteria) -> Iterator[dict[str, Any]]:
+    """What the toolkit says about an organism, beside the truth."""
+    plan = organism_plan(organism, criteria)
+    before = measure_organism(organism, organism.parent, plan)
+    here = measure_organism(organism, organism.stage, plan, before)
+    verdicts = judge_all(pl.concat([before.tests, here.tests]), comparison_table([(here, before)]), criteria)
+    for judged, measurement in zip(verdicts, (before, here), strict=True):
+        yield {
+            "exam": "verdict",
+            "stage": judged.stage,
+            "truth": organism.truths[judged.stage],
+            "answer": judged.verdict.label,
+            "decided_by": judged.verdict.decided_by,
+            "evidence": str(judged),
+            **usual_pipelines(measurement),
+        }
+    if organism.truth == "internal":
+        origins = verdicts[1].origins
+        yield {
+            "exam": "origin",
+            "stage": organism.stage,
+            "truth": "made here" if organism.made_here else "inherited",
+            "answer": origins["decodable"].label if "decodable" in origins else None,
+        }
+    for name, truth in organism.later.items():
+        plan_of_later = replace(plan, items=0, baselines=False, tests=False)
+        later = measure_organism(organism, name, plan_of_later, here)
+        survival = judge_survival(compare_with(later, here), criteria)
+        yield {"kind": name, "stage": name, "truth": truth, **survival_answer(survival)}
 
 
-def marks(answers: pl.DataFrame, half: str = HALVES[1]) -> pl.DataFrame:
-    """What the exam comes to on one half: share of right answers by exam and truth, and false `internal`s.
-
-    Columns exam, truth, measure, right, n, estimate, ci_low, ci_high (Clopper & Pearson 1934). Of the false
-    `internal`s the interval's upper end is the bound to quote.
-    """
-    told = answers.filter(pl.col("half") == half)
-    rows = []
-    for exam in told["exam"].unique(maintain_order=True):
-        here = told.filter(pl.col("exam") == exam)
-        rows.append(_mark(exam, None, "right", (here["answer"] == here["truth"]).fill_null(False)))
-        for truth in here["truth"].unique(maintain_order=True):
-            one = here.filter(pl.col("truth") == truth)
-            rows.append(_mark(exam, truth, "right", (one["answer"] == truth).fill_null(False)))
-    others = told.filter((pl.col("exam") == "verdict") & (pl.col("truth") != "internal"))
-    if others.height:
-        rows.append(_mark("verdict", None, "false internal", others["answer"] == "internal"))
-        for pipeline in ("accuracy_alone", "split_alone", "steering_alone"):
-            rows.append(_mark(pipeline, None, "false internal", others[pipeline].fill_null(False)))
-    return pl.DataFrame(rows)
-
-
-def _mark(exam: str, truth: str | None, measure: str, hits: pl.Series) -> dict[str, Any]:
-    k, n = int(hits.sum()), len(hits)
-    interval = binomtest(k, n).proportion_ci(LEVEL, method="exact")
-    return {
-        "exam": exam,
-        "truth": truth,
-        "measure": measure,
-        "k": k,
-        "n": n,
-        "estimate": k / n,
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-    }
+def _ordinary(organism: Organism, n: int) -> list[Statement]:
+    """Statements in words that no concept uses, drawn without regard to any concept."""
+    return organism.language.sample(np.random.default_rng([organism.seed, 11]), n, "fresh")

@@ -1,4 +1,4 @@
-"""One data set of a setting through every interval and test of the toolkit, beside the truth."""
+"""Every interval and test of the toolkit on one simulated data set, beside the truth."""
 
 from __future__ import annotations
 
@@ -25,21 +25,41 @@ N_RANDOM = 39
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One function on one data set of a setting; truth None: the mean of its values over all data sets of the
-    setting, the expectation of what it estimates. null: whether the hypothesis that p tests is true."""
+class FunctionResult:
+    """The result of one function on one data set."""
 
     setting: str
+    """Name of the setting."""
     function: str
+    """Name of the function, and of the case that it was tried on."""
     estimate: Estimate | None = None
+    """None for a function that gives no interval."""
     truth: float | None = None
+    """What is estimated; None: the mean of the estimates over all data sets of the setting."""
     p: float | None = None
+    """None for a function that tests nothing."""
     null: bool = False
+    """Whether the null hypothesis of `p` is true."""
 
 
-def readings(where: str, setting: Setting, seed: int, refits: bool) -> Iterator[Reading]:
-    """What every function says of one data set of the setting called `where`, and of arms and pushes, which
-    take only their layout from it; refits: also the functions that refit many probes."""
+def function_results(where: str, setting: Setting, seed: int, refits: bool) -> Iterator[FunctionResult]:
+    """The result of every function on one data set.
+
+    Functions that compare arms or interventions have data of their own, which take only their layout from the
+    setting.
+
+    Parameters
+    ----------
+    where : name of the setting.
+    refits : whether to call the functions that fit many probes too.
+
+    Example
+    -------
+    >>> setting = Setting(n_pairs=36, n_templates=36, width=12, n_layers=2)
+    >>> results = list(function_results("no signal", setting, seed=0, refits=False))
+    >>> [(result.truth, result.null) for result in results if result.function == "auroc_contrast"]
+    [(0.5, True)]
+    """
     yield from _probes(where, setting, seed)
     yield from _arms(setting, seed)
     yield from _pushes(setting, seed)
@@ -47,68 +67,70 @@ def readings(where: str, setting: Setting, seed: int, refits: bool) -> Iterator[
         yield from _refits(where, setting, seed)
 
 
-def _probes(where: str, setting: Setting, seed: int) -> Iterator[Reading]:
-    """One probe at the middle layer beside rival readings: three as good, one weaker, two at chance."""
+def _probes(where: str, setting: Setting, seed: int) -> Iterator[FunctionResult]:
+    """One probe at the middle layer, beside six to compare with: three as good, one weaker, two at chance."""
     delta = setting.strength
     sim = simulate(setting, seed, strengths=(delta, delta, delta, delta, 0.6 * delta, 0.0, 0.0))
     layer, null = setting.n_layers // 2, delta == 0
-    told = max_layer_p(
+    best = max_layer_p(
         sim.values[0], sim.labels, sim.templates, sim.splits, n_permutations=N_PERMUTATIONS, seed=seed
     )
-    yield Reading(where, "max_layer_p", p=told.p, null=null)
+    yield FunctionResult(where, "max_layer_p", p=best.p, null=null)
 
     weights, residual_std = _fitted(sim, layer)
     test = sim.splits.test
     labels, units = sim.labels[test], sim.templates[test]
     scores = sim.values[:, layer, test] @ weights
     truth = [sim.auroc(weights, model, layer) for model in range(len(scores))]
-    told = auroc_contrast([scores[0]], [1], labels, units, null=0.5)
-    yield Reading(where, "auroc_contrast", told, truth[0], told.p, null)
+    area = auroc_contrast([scores[0]], [1], labels, units, null=0.5)
+    yield FunctionResult(where, "auroc_contrast", area, truth[0], area.p, null)
     if setting.n_templates < setting.n_pairs:
         yield from _as_if_pairs_were_independent(where, sim, scores[0], truth[0], null, seed)
 
     same, *ties, weaker, chance, other = scores[1:]
     equal = beyond(scores[0], same, labels, units)
-    yield Reading(where, "beyond, as good", equal, 0.0, equal.p, True)
+    yield FunctionResult(where, "beyond, as good", equal, 0.0, equal.p, True)
     rivals = {"ties": ({"a": same, "b": ties[0], "c": ties[1]}, 0.0)}
     if not null:
         better = beyond(scores[0], weaker, labels, units)
-        yield Reading(where, "beyond, better", better, truth[0] - truth[4], better.p)
+        yield FunctionResult(where, "beyond, better", better, truth[0] - truth[4], better.p)
         rivals["one as good"] = {"a": same, "b": chance, "c": other}, 0.0
         rivals["all weaker"] = {"a": weaker, "b": chance, "c": other}, truth[0] - truth[4]
     for name, (others, value) in rivals.items():
         gap = strongest_baseline(scores[0], others, labels, units).gap
-        yield Reading(where, f"strongest_baseline, {name}", gap, value, gap.p, value == 0)
+        yield FunctionResult(where, f"strongest_baseline, {name}", gap, value, gap.p, value == 0)
 
     noise = fragility(scores[0], labels, units, weights, residual_std)
     limit = sim.fragility(weights, residual_std, layer=layer)
     if np.isfinite([noise.value, limit]).all():
-        yield Reading(where, "fragility", noise, limit)
+        yield FunctionResult(where, "fragility", noise, limit)
     if not null:
         kept = sim.separation(weights, 4, layer)[0] / sim.separation(weights, 0, layer)[0]
-        yield Reading(where, "margin_kept", margin_kept(scores[4], scores[0], labels, units), kept)
+        yield FunctionResult(where, "margin_kept", margin_kept(scores[4], scores[0], labels, units), kept)
     shift = sim.separation(weights, layer=layer)[1] / 2
     drift = threshold_drift(scores[0], labels, units, threshold=shift)
     assert drift.accuracy is not None
-    for name, told, at in (("own", drift.accuracy, shift), ("recentred", drift.accuracy_recentred, 0.0)):
-        yield Reading(where, f"threshold_drift, {name}", told, sim.accuracy(weights, at, layer=layer))
+    for name, accuracy, at in (("own", drift.accuracy, shift), ("recentred", drift.accuracy_recentred, 0.0)):
+        truth_at = sim.accuracy(weights, at, layer=layer)
+        yield FunctionResult(where, f"threshold_drift, {name}", accuracy, truth_at)
 
 
 def _as_if_pairs_were_independent(
     where: str, sim: Simulated, scores: NDArray, truth: float, null: bool, seed: int
-) -> Iterator[Reading]:
-    """What goes wrong when templates with wording of their own are overlooked."""
-    told = max_layer_p(
+) -> Iterator[FunctionResult]:
+    """What goes wrong when pairs are taken as the unit although the pairs of a template share their
+    wording."""
+    best = max_layer_p(
         sim.values[0], sim.labels, sim.pairs, sim.splits, n_permutations=N_PERMUTATIONS, seed=seed
     )
-    yield Reading(where, "max_layer_p, by pair", p=told.p, null=null)
+    yield FunctionResult(where, "max_layer_p, by pair", p=best.p, null=null)
     test = sim.splits.test
-    told = auroc_contrast([scores], [1], sim.labels[test], sim.pairs[test], null=0.5)
-    yield Reading(where, "auroc_contrast, by pair", told, truth, told.p, null)
+    area = auroc_contrast([scores], [1], sim.labels[test], sim.pairs[test], null=0.5)
+    yield FunctionResult(where, "auroc_contrast, by pair", area, truth, area.p, null)
 
 
-def _arms(setting: Setting, seed: int) -> Iterator[Reading]:
-    """Two arms of several training seeds and their parents, read by the first parent's probe."""
+def _arms(setting: Setting, seed: int) -> Iterator[FunctionResult]:
+    """Two training arms of several seeds, and their parents, all under the probe of the first parent."""
     rng = np.random.default_rng([seed, 1])
     where = f"{'pairs' if setting.n_templates == setting.n_pairs else 'templates'}, {N_SEEDS} seeds"
     base, gain, spread = 1.5, 1.0, 0.4
@@ -119,7 +141,7 @@ def _arms(setting: Setting, seed: int) -> Iterator[Reading]:
         weights, _ = _fitted(sim, 0)
         test = sim.splits.test
         scores = sim.values[:, 0, test] @ weights
-        told = difference_in_differences(
+        estimate = difference_in_differences(
             scores[2 : 2 + N_SEEDS],
             scores[0],
             scores[2 + N_SEEDS :],
@@ -132,13 +154,15 @@ def _arms(setting: Setting, seed: int) -> Iterator[Reading]:
         # E Phi(slope * strength) over seeds, whose strengths are normal
         after = [ndtr(slope * (base + g) / np.sqrt(1 + (slope * spread) ** 2)) for g in (gain, control_gain)]
         truth = float(after[0] - after[1])
-        yield Reading(where, f"difference_in_differences, {name}", told, truth, told.p, name == "no effect")
+        function = f"difference_in_differences, {name}"
+        yield FunctionResult(where, function, estimate, truth, estimate.p, name == "no effect")
 
 
-def _pushes(setting: Setting, seed: int) -> Iterator[Reading]:
-    """Effects of pushes on items, linear in the direction: gradients of the items' choice logits.
+def _pushes(setting: Setting, seed: int) -> Iterator[FunctionResult]:
+    """Effects of adding a direction, which are linear in it: `gradients` are those of the items' choice
+    logits.
 
-    The items' gradients scatter about a common one, with lengths that are skewed.
+    The gradients of the items scatter about a common one, and their lengths are skewed.
     """
     rng, where = np.random.default_rng([seed, 2]), f"{N_ITEMS} items"
     common = rng.standard_normal(setting.width)
@@ -157,25 +181,27 @@ def _pushes(setting: Setting, seed: int) -> Iterator[Reading]:
     for name, vector, rival in (("chance", chance, 0.0), ("as strong", direction(0.4), 0.4),
                                 ("stronger", direction(0.4), 0.1)):  # fmt: skip
         others = {"a": gradients @ direction(rival), "b": gradients @ direction(0.0)}
-        told = push_effect(gradients @ vector, random.T, others)
+        push = push_effect(gradients @ vector, random.T, others)
         if name != "as strong":
-            yield Reading(where, f"push_effect, random, {name}", None, None, told.p_random, name == "chance")
+            function = f"push_effect, random, {name}"
+            yield FunctionResult(where, function, p=push.p_random, null=name == "chance")
         if name != "chance":
-            assert told.specificity is not None
-            gap = told.specificity.gap
+            assert push.specificity is not None
+            gap = push.specificity.gap
             truth = (0.4 - rival) * float(common @ along)
-            yield Reading(where, f"push_effect, specificity, {name}", gap, truth, gap.p, rival == 0.4)
-            yield Reading(where, "push_effect, mean", told.effect, float(common @ vector))
+            yield FunctionResult(where, f"push_effect, specificity, {name}", gap, truth, gap.p, rival == 0.4)
+            yield FunctionResult(where, "push_effect, mean", push.effect, float(common @ vector))
 
 
-def _refits(where: str, setting: Setting, seed: int) -> Iterator[Reading]:
+def _refits(where: str, setting: Setting, seed: int) -> Iterator[FunctionResult]:
+    """The functions that fit many probes."""
     sim = simulate(setting, seed)
     values, null = sim.values[0, setting.n_layers // 2], setting.strength == 0
     length = description_length(values, sim.labels, sim.templates, seed=seed)
-    yield Reading(where, "description_length", length, None, length.p, null)
+    yield FunctionResult(where, "description_length", length, None, length.p, null)
     if setting.n_templates < setting.n_pairs:
-        told = selectivity(values, sim.labels, sim.pairs, sim.templates, estimator="ridge", seed=seed)
-        yield Reading(where, "selectivity", told, None)
+        gap = selectivity(values, sim.labels, sim.pairs, sim.templates, estimator="ridge", seed=seed)
+        yield FunctionResult(where, "selectivity", gap)
 
 
 def _fitted(sim: Simulated, layer: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

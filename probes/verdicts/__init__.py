@@ -1,10 +1,11 @@
 """From tables of measurements to verdicts; pure, so that anyone can judge again under other criteria."""
 
-from probes.verdicts.criteria import CRITERIA, TESTS, Criteria
+from probes.verdicts.criteria import CRITERIA, LADDER, TESTS, Criteria
+from probes.verdicts.folder import judge_folder
 from probes.verdicts.origin import Origin, judge_origin
 from probes.verdicts.summary import COLUMNS, Judged, judge_all, verdict_table
 from probes.verdicts.survival import DirectionSurvival, judge_survival
-from probes.verdicts.verdict import LADDER, Finding, Verdict, correct, judge
+from probes.verdicts.verdict import Finding, Verdict, correct, judge
 
 __all__ = [
     "COLUMNS",
@@ -20,6 +21,7 @@ __all__ = [
     "correct",
     "judge",
     "judge_all",
+    "judge_folder",
     "judge_origin",
     "judge_survival",
     "verdict_table",

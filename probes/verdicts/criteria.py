@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from probes.errors import InputError
 from probes.stats.threshold import Threshold
@@ -15,8 +15,15 @@ NULLS = {"decodable": 0.5, "shift": 0.5}
 """Values of no effect that are not 0, by test."""
 
 
-TESTS = ("decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific")
-"""Tests with a threshold, in the order in which they are weighed."""
+Label = Literal["absent", "surface", "represented", "internal", "inconclusive"]
+LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
+    (("decodable",), "absent"),
+    (("beyond_surface", "shift"), "surface"),
+    (("sufficient", "necessary", "specific"), "represented"),
+)
+"""Rungs in order: the tests to pass, and the verdict where one of them counts against."""
+TESTS = tuple(test for tests, _ in LADDER for test in tests)
+"""The tests of all rungs, in the order in which they are weighed. Each has a threshold in `Criteria`."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from probes.measure import MeasuredTest, measured_tests
 from probes.stats.estimates import Estimate
+from probes.tables.comparisons import COMPARISONS, Comparison
 from probes.tables.schema import interval_columns
-from probes.transfer import COMPARISONS, Comparison
+from probes.tables.tests import MeasuredTest, measured_tests
 from probes.verdicts.criteria import CRITERIA, TESTS, Criteria
 from probes.verdicts.origin import Origin, judge_origin
 from probes.verdicts.survival import DirectionSurvival, judge_survival
@@ -99,14 +99,14 @@ def judge_all(
 
     Parameters
     ----------
-    tests : columns `probes.measure.TESTS`, of any number of concepts and stages.
-    comparisons : columns `probes.transfer.COMPARISONS`, of stages with their parents; without it there are no
-        origins and nothing is followed.
+    tests : columns `probes.tables.tests.TESTS`, of any number of concepts and stages.
+    comparisons : columns `probes.tables.comparisons.COMPARISONS`, of stages with their parents; without it
+        there are no origins and no survival.
     criteria : the thresholds.
 
     Example
     -------
-    >>> from probes.measure import MeasuredTest, tests_table
+    >>> from probes.tables.tests import MeasuredTest, tests_table
     >>> from probes.stats.estimates import Estimate
     >>> chance = MeasuredTest("decodable", Estimate(0.5, 0.4, 0.6, n=40), p=0.5)
     >>> [judged] = judge_all(tests_table([chance], stage="base", concept="affordability"))
@@ -132,7 +132,7 @@ def judge_all(
                 lineage=lineage,
                 stage=stage,
                 concept=concept,
-                verdict=judge(corrected[key], _reasons(of_key, findings[key])),
+                verdict=judge(corrected[key], _reasons(of_key, criteria)),
                 origins=_origins(findings[key], earlier, comparison, criteria) if comparison else {},
                 survival=judge_survival(comparison, criteria) if comparison else None,
                 notes=tuple(_notes(of_key, followed=comparison is not None)),
@@ -148,15 +148,28 @@ def verdict_table(judged: list[Judged]) -> pl.DataFrame:
 
 
 def _findings(tests: list[MeasuredTest], criteria: Criteria) -> Iterator[Finding]:
-    """The tests that were made, under the criteria. Where even the smallest dose damages neutral text too
-    much, an effect does not count and only the lack of one is kept."""
+    """The tests that were made and count, under the criteria."""
     for test in tests:
-        if test.estimate is None:
-            continue
-        threshold = criteria.threshold(test.test)
-        finding = Finding(test.test, test.estimate, threshold, test.p, _note(test), test.chance)
-        if not (test.damaging and finding.outcome == "for"):
-            yield finding
+        if test.estimate is not None and _uncounted(test, criteria) is None:
+            threshold = criteria.threshold(test.test)
+            yield Finding(test.test, test.estimate, threshold, test.p, _note(test), test.chance)
+
+
+def _uncounted(test: MeasuredTest, criteria: Criteria) -> str | None:
+    """Why a test that was made does not count; None where it does.
+
+    An effect at a dose that damages neutral text does not count, but the lack of one does.
+    """
+    if test.n_random is not None and test.n_random < criteria.random_directions:
+        return f"only {test.n_random} random directions: expected at least {criteria.random_directions}"
+    if test.estimate is None or test.kl is None or test.kl <= criteria.damage:
+        return None
+    outcome = criteria.threshold(test.test).outcome(test.estimate, test.p, test.chance)
+    if test.test == "necessary" or outcome == "for":
+        return (
+            f"the intervention damages neutral text too much: KL {test.kl:.2f}, allowed {criteria.damage:g}"
+        )
+    return None
 
 
 def _note(test: MeasuredTest) -> str:
@@ -172,16 +185,15 @@ def _note(test: MeasuredTest) -> str:
             return (
                 f"{test.dose:g} of half the class gap, layer {test.layer}, {test.n_random} random directions"
             )
-    return f"held half way between the classes, {test.n_random} random directions to first order"
+        case "necessary":
+            return f"held half way between the classes, {test.n_random} random directions to first order"
+    return ""
 
 
-def _reasons(tests: list[MeasuredTest], findings: list[Finding]) -> dict[str, str]:
+def _reasons(tests: list[MeasuredTest], criteria: Criteria) -> dict[str, str]:
     """Why tests are missing, by test."""
     reasons = {test.test: test.reason for test in tests if test.estimate is None and test.reason}
-    for test in tests:
-        if test.damaging and test.test not in {finding.test for finding in findings}:
-            reasons[test.test] = "even the smallest dose damages neutral text too much"
-    return reasons
+    return reasons | {test.test: why for test in tests if (why := _uncounted(test, criteria))}
 
 
 def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:

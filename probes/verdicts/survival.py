@@ -1,7 +1,7 @@
 """What became of a direction at a later stage: persists, rotated, faded, lost or inconclusive. Pure.
 
 AUROC alone cannot tell: with few dimensions and little noise any direction ranks the classes well, a rotated
-one by luck, and a refit always finds the concept wherever it went. So the fate is read first from the margin:
+one by luck, and a refit always finds the concept wherever it went. So survival is judged first by the margin:
 how much of the gap between the classes the frozen probe still sees, as it is and after an orthogonal
 alignment on text where the concept is not at stake.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from probes.stats.threshold import Outcome, Threshold
-from probes.transfer import Comparison
+from probes.tables.comparisons import Comparison
 from probes.verdicts.criteria import CRITERIA, Criteria
 from probes.verdicts.verdict import Finding
 
@@ -26,8 +26,11 @@ TURNED = 0.5
 
 @dataclass(frozen=True)
 class DirectionSurvival:
-    """The fate of a direction, the finding that decided it, and all findings, named as in `Following` (and
-    `decodable` for its `refit`)."""
+    """What became of a direction, the finding that decided it, and all findings.
+
+    Findings are named like the quantities of `probes.tables.comparisons.Comparison`, and `decodable` for its
+    `refit`.
+    """
 
     label: SurvivalLabel
     decided_by: str
@@ -39,7 +42,7 @@ class DirectionSurvival:
 
 
 def judge_survival(comparison: Comparison, criteria: Criteria = CRITERIA) -> DirectionSurvival:
-    """The fate of a direction between a source stage and a later one, the first of these that holds.
+    """What became of a direction between a source stage and a later one: the first of these that holds.
 
     - `lost`: nothing is decodable any more.
     - `rotated`: an alignment keeps the margin, and without it the margin is gone, or is smaller and the
@@ -48,8 +51,8 @@ def judge_survival(comparison: Comparison, criteria: Criteria = CRITERIA) -> Dir
     - `persists`: the unchanged probe keeps its margin, and a refit has lost little.
     - `lost`: the margin is gone, no alignment brings it back, and the unchanged probe reads nothing worth the
       name or falls short of a refit; `faded` where it reads as well as a refit.
-    - `inconclusive`: what decides is open, or the margin is gone and no alignment was made. So is the fate of
-      a probe that reads nothing at the source: it has no direction to follow.
+    - `inconclusive`: what decides is open, or the margin is gone and no alignment was made. So is a
+      probe that reads nothing at the source: it has no direction to follow.
     """
     findings = tuple(_weighed(comparison, criteria))
     outcomes: dict[str, Outcome | None] = {"realigned": None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from scipy.stats import norm
 
@@ -16,14 +16,8 @@ from probes.errors import InputError
 from probes.stats.contrasts import discoveries
 from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.threshold import Outcome, Threshold
+from probes.verdicts.criteria import LADDER, Label
 
-Label = Literal["absent", "surface", "represented", "internal", "inconclusive"]
-LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
-    (("decodable",), "absent"),
-    (("beyond_surface", "shift"), "surface"),
-    (("sufficient", "necessary", "specific"), "represented"),
-)
-"""Rungs in order: the tests to pass, and the verdict where one of them counts against."""
 POWER = 0.8
 Key = TypeVar("Key")
 

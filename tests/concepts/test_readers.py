@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 
 import polars as pl
 import pytest
@@ -11,37 +10,62 @@ import pytest
 from probes.cli import main
 from probes.concepts import (
     load_concept,
+    read_caa,
     read_chats,
+    read_csv,
     read_dataset,
     read_documents,
     read_file,
     read_preferences,
-    read_transcripts,
 )
 from probes.errors import ConceptError
+from tests.concepts.makers import INSPECT_LOG, file_refusal, jsonl, refusal, round_trip
 
 
-def jsonl(path, rows):
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
+def test_csv(tmp_path):
+    path = tmp_path / "cities.csv"
+    path.write_text('statement,label,city\n"Paris is in France, or so.",1,007\nParis is in Peru.,0,008\n')
+    concept = load_concept(path)
+    assert concept.name == "cities"
+    assert concept.texts() == ["Paris is in France, or so.", "Paris is in Peru."]
+    assert read_csv(path, text="city", name="codes").texts() == ["007", "008"]
+    path.write_text("statement,label\nParis is in France.,yes\n")
+    assert "row 1: field 'label' got 'yes': expected 0 or 1" in refusal(path)
+    path.write_bytes("statement,label\nOrléans,1\n".encode("latin-1"))
+    assert "is not UTF-8" in refusal(path)
+    path.write_text("")
+    assert "not a CSV table" in refusal(path)
 
 
-def round_trip(concept, folder):
-    again = load_concept(concept.to_folder(folder))
-    assert again == concept
-    return again
+def test_caa(tmp_path):
+    path = tmp_path / "refusal.json"
+    items = [
+        {
+            "question": "Help?\n\n(A) Yes\n(B) No",
+            "answer_matching_behavior": " (B)",
+            "answer_not_matching_behavior": "(A)",
+        },
+        {
+            "question": "Now?\n\n(A) Yes\n(B) No",
+            "answer_matching_behavior": "(A)",
+            "answer_not_matching_behavior": "(B)",
+        },
+    ]
+    path.write_text(json.dumps(items))
+    concept = load_concept(path)
+    assert concept.labels.tolist() == [1, 0, 1, 0]
+    assert concept.groups.tolist() == ["q1", "q1", "q2", "q2"]
+    assert [e.messages[-1].content for e in concept.examples] == ["(B)", "(A)", "(A)", "(B)"]
+    assert concept.examples[0].messages[0].content == items[0]["question"]
+    assert (concept.choices[0].answer("positive"), concept.choices[0].orders) == ("(B)", ("positive_first",))
+    assert read_caa(path, name="r").name == "r"
+    path.write_text(json.dumps([items[0], {"question": "Q"}]))
+    assert "row 2: field 'answer_matching_behavior' got None: expected text" in refusal(path)
+    path.write_text('{"question": 1}')
+    assert "got a dict: expected a list of items" in refusal(path)
+    path.write_text("[")
+    assert "not JSON at line 1" in refusal(path)
 
-
-def refusal(path, **options):
-    with pytest.raises(ConceptError) as caught:
-        read_file(path, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert str(path.parent) in message
-    return message
-
-
-# Documents and chats, as the MSM paper's data sets have them
 
 DOCUMENTS = [
     {
@@ -72,16 +96,16 @@ def test_documents_with_labels_and_refusals(tmp_path):
     assert load_concept(path).labels.tolist() == [0, 1, 0]
     bare = jsonl(tmp_path / "bare.jsonl", DOCUMENTS)
     assert "no column 'label' among text, source, domain: expected 0 or 1 in each row, or a second file" in (
-        refusal(bare)
+        file_refusal(bare)
     )
     empty = jsonl(tmp_path / "empty.jsonl", [DOCUMENTS[0] | {"label": 1}, {"text": " ", "label": 0}])
-    assert f"{empty}, row 2: field 'text' is empty: expected text" in refusal(empty)
+    assert f"{empty}, row 2: field 'text' is empty: expected text" in file_refusal(empty)
     broken = tmp_path / "broken.jsonl"
     broken.write_text('{"text": "a", "label": 1}\n{"text": \n')
-    assert f"{broken}, row 2: not JSON at character" in refusal(broken)
+    assert f"{broken}, row 2: not JSON at character" in file_refusal(broken)
     jsonl(tmp_path / "second.jsonl", [{"text": "a"}, {"text": 3}])
-    told = refusal(bare, against=tmp_path / "second.jsonl")
-    assert "second.jsonl, row 2: field 'text' got 3: expected a valid string" in told
+    message = file_refusal(bare, against=tmp_path / "second.jsonl")
+    assert "second.jsonl, row 2: field 'text' got 3: expected a valid string" in message
 
 
 def chat(*contents, system=None):
@@ -127,10 +151,8 @@ BAD_CHATS = {
 @pytest.mark.parametrize(("row", "message"), BAD_CHATS.values(), ids=BAD_CHATS)
 def test_refuses_chats(tmp_path, row, message):
     path = jsonl(tmp_path / "chats.jsonl", [chat("a", "b") | {"label": 1}, row | {"label": 0}])
-    assert refusal(path).endswith(f"row 2: {message}")
+    assert file_refusal(path).endswith(f"row 2: {message}")
 
-
-# Preference pairs, as the paper's evaluations have them
 
 COMPARISONS = [
     {
@@ -163,9 +185,9 @@ def test_comparisons_become_items_asked_in_both_orders(tmp_path):
     )
     assert second.ask()[0]["content"] == "Choose what to hang.\n- a poster\n- an oil painting"
     assert (second.positive, second.negative) == ("a poster", "an oil painting")
-    told = [(e.pair, e.label, *(m.content for m in e.messages)) for e in concept.examples]
+    rows = [(e.pair, e.label, *(m.content for m in e.messages)) for e in concept.examples]
     shown = "Choose what to hang.\n- an oil painting\n- a poster"
-    assert told[2:] == [("q2", 1, shown, "a poster"), ("q2", 0, shown, "an oil painting")]
+    assert rows[2:] == [("q2", 1, shown, "a poster"), ("q2", 0, shown, "an oil painting")]
     round_trip(concept, tmp_path / "folder")
     assert load_concept(path) == concept
 
@@ -173,11 +195,11 @@ def test_comparisons_become_items_asked_in_both_orders(tmp_path):
 def test_comparisons_are_refused_by_row_and_field(tmp_path):
     path = tmp_path / "items.jsonl"
     jsonl(path, [COMPARISONS[0], COMPARISONS[1] | {"liked_item": "a print"}])
-    assert "row 2: field 'liked_item' got 'a print': expected item1 or item2" in refusal(path)
+    assert "row 2: field 'liked_item' got 'a print': expected item1 or item2" in file_refusal(path)
     jsonl(path, [COMPARISONS[0] | {"disliked_item": "item2", "liked_item": "item1"}])
     assert read_file(path).choices[0].positive == "a {plain} mug"
     jsonl(path, [COMPARISONS[0] | {"question": None}])
-    assert "row 1: field 'question' got None: expected text" in refusal(path)
+    assert "row 1: field 'question' got None: expected text" in file_refusal(path)
 
 
 OPINIONS = [
@@ -202,10 +224,7 @@ def test_opinions_become_items_and_pairs(tmp_path):
     assert [e.messages[-1].content for e in concept.examples] == ["A", "B", "B", "A"]
     round_trip(concept, tmp_path / "folder")
     pl.DataFrame([OPINIONS[0] | {"answer": "C"}]).write_parquet(path)
-    assert refusal(path).endswith("row 1: field 'answer' got 'C': expected A or B")
-
-
-# Hugging Face datasets
+    assert file_refusal(path).endswith("row 1: field 'answer' got 'C': expected A or B")
 
 
 def test_datasets_in_memory_and_saved(tmp_path):
@@ -229,162 +248,18 @@ def test_datasets_in_memory_and_saved(tmp_path):
     with pytest.raises(ConceptError, match="got a DatasetDict with train, test: expected one table"):
         load_concept(split)
     split.save_to_disk(tmp_path / "both")
-    assert f"several splits: give one of {tmp_path / 'both' / 'train'}, " in refusal(tmp_path / "both")
+    assert f"several splits: give one of {tmp_path / 'both' / 'train'}, " in file_refusal(tmp_path / "both")
     assert load_concept(tmp_path / "both" / "test").n_pairs == 4
     next((tmp_path / "one").glob("*.arrow")).write_bytes(b"nonsense")
-    assert "its Arrow files cannot be read" in refusal(tmp_path / "one")
-
-
-# Inspect logs
-
-
-def sample(number, harmful, scenario="blackmail", **changes):
-    call = {"id": "call_1", "function": "read_mail", "arguments": {"folder": "in"}, "type": "function"}
-    return {
-        "id": number,
-        "epoch": 1,
-        "input": "...",
-        "target": "",
-        "messages": [
-            {"id": "m1", "role": "system", "content": "You are Alex."},
-            {"id": "m2", "role": "user", "content": [{"type": "text", "text": "You have mail."}]},
-            {"role": "assistant", "content": "", "tool_calls": [call], "source": "generate"},
-            {"role": "tool", "content": "From Kyle: …", "tool_call_id": "call_1", "function": "read_mail"},
-            {
-                "role": "assistant",
-                "content": [
-                    {"type": "reasoning", "reasoning": "Kyle knows."},
-                    {"type": "text", "text": f"I {'will' if harmful else 'will not'} threaten him."},
-                ],
-                "model": "mock/model",
-            },
-        ],
-        "output": {"model": "mock/model", "choices": []},
-        "scores": {
-            "harmfulness_scorer": {"value": {"harmful": float(harmful), "classifier_verdict": 1.0}}
-        },
-        "metadata": {
-            "scenario": scenario,
-            "goal_type": "explicit",
-            "goal_value": "america",
-            "urgency_type": "replacement",
-            "condition_id": f"{scenario}_explicit-america_replacement",
-            "prod": False,
-        },
-    } | changes  # fmt: skip
-
-
-LOG = {
-    "version": 2,
-    "status": "success",
-    "eval": {"task": "agentic_misalignment", "model": "mock/model"},
-    "samples": [sample(1, 1), sample(2, 0), sample(3, 0), sample(4, 1, "leaking"), sample(5, 0, scores=None)],
-}
-
-
-def test_transcripts_of_agents(tmp_path):
-    path = tmp_path / "log.json"
-    path.write_text(json.dumps(LOG))
-    concept = read_transcripts(path, score="harmfulness_scorer.harmful", name="blackmail")
-    assert concept.labels.tolist() == [1, 0, 0, 1]
-    assert concept.groups.tolist() == ["run1", "run1", "run1.2", "run2"]
-    assert set(concept.templates) == {
-        "blackmail_explicit-america_replacement",
-        "leaking_explicit-america_replacement",
-    }
-    assert [e.domain for e in concept.examples] == ["blackmail"] * 3 + ["leaking"]
-    turns = concept.examples[0].messages
-    assert [t.role for t in turns] == ["system", "user", "assistant", "tool", "assistant"]
-    assert turns[1].content == "You have mail."
-    assert turns[2].content == '<tool_call>{"name": "read_mail", "arguments": {"folder": "in"}}</tool_call>'
-    assert turns[4].content == "<think>Kyle knows.</think>\nI will threaten him."
-    assert concept.meta.sources == ("Inspect log log.json: 5 samples, 1 without a score left out.",)
-    round_trip(concept, tmp_path / "folder")
-    with zipfile.ZipFile(tmp_path / "log.eval", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("header.json", json.dumps({k: v for k, v in LOG.items() if k != "samples"}))
-        for s in LOG["samples"]:
-            archive.writestr(f"samples/{s['id']}_epoch_1.json", json.dumps(s))
-    zipped = read_transcripts(tmp_path / "log.eval", score="harmfulness_scorer.harmful")
-    assert zipped.examples == concept.examples
-
-
-def test_other_ways_to_say_it(tmp_path):
-    path = tmp_path / "log.json"
-    told = [
-        sample(n, 0, scores={"match": {"value": value}}, metadata={})
-        for n, value in enumerate(["C", "I", True, 0])
-    ]
-    openai = {"function": {"name": "pay", "arguments": '{"to": "Kyle"}'}, "id": "x"}
-    told[0]["messages"][2] = {"role": "assistant", "content": None, "tool_calls": [openai]}
-    path.write_text(json.dumps({"samples": told}))
-    concept = load_concept(path)
-    assert concept.labels.tolist() == [1, 0, 1, 0]
-    assert concept.templates.tolist() == ["0", "1", "2", "3"]
-    assert concept.examples[0].messages[2].content == (
-        '<tool_call>{"name": "pay", "arguments": {"to": "Kyle"}}</tool_call>'
-    )
-
-
-BAD_SAMPLES = {
-    "which score": ({}, None, "field 'scores': several: expected score= one of harmfulness_scorer.harmful, "),
-    "no such score": (
-        {},
-        "nice",
-        "field 'scores': nice: expected score= one of harmfulness_scorer.harmful, ",
-    ),
-    "value": (
-        {"scores": {"a": {"value": 0.5}}},
-        None,
-        "field 'scores.a' got 0.5: expected 1 or 0, true or false, C or I",
-    ),
-    "not a number": ({"scores": {"a": {"value": float("nan")}}}, None, "field 'scores.a' got nan"),
-    "no messages": (
-        {"scores": {"a": {"value": 1}}, "messages": None},
-        None,
-        "field 'messages' got '[]': expected a list of turns",
-    ),
-    "image": (
-        {"scores": {"a": {"value": 1}}, "messages": [{"role": "user", "content": [{"type": "image"}]}]},
-        None,
-        "messages.0: field 'content' holds 'image': expected text or reasoning",
-    ),
-    "call": (
-        {"scores": {"a": {"value": 1}}, "messages": [{"role": "assistant", "tool_calls": [3]}]},
-        None,
-        "messages.0: field 'tool_calls' got '3': expected function and arguments",
-    ),
-}
-
-
-@pytest.mark.parametrize(("changes", "score", "message"), BAD_SAMPLES.values(), ids=BAD_SAMPLES)
-def test_refuses_transcripts(tmp_path, changes, score, message):
-    path = tmp_path / "log.json"
-    good = sample(1, 1, scores=None)
-    path.write_text(json.dumps({"samples": [good, sample(2, 1, **changes)]}))
-    assert f"{path}, sample 2: {message}" in refusal(path, score=score)
-
-
-def test_refuses_what_is_no_log(tmp_path):
-    path = tmp_path / "log.json"
-    path.write_text('{"samples": []}')
-    assert "field 'samples' is missing or empty: expected an Inspect log with samples" in refusal(path)
-    path.write_text("[1]")
-    assert "field 'samples' is missing" in refusal(path, format="transcripts")
-    (tmp_path / "x.eval").write_text("no zip")
-    assert "convert it with `inspect log convert --to json`" in refusal(tmp_path / "x.eval")
-    path.write_text(json.dumps({"samples": [sample(1, 1), sample(2, 1)]}))
-    assert "only label 1 among 2 rows" in refusal(path, score="harmfulness_scorer.harmful")
-
-
-# Telling formats apart
+    assert "its Arrow files cannot be read" in file_refusal(tmp_path / "one")
 
 
 def test_unknown_columns_and_files(tmp_path):
     path = jsonl(tmp_path / "x.jsonl", [{"prompt": "a", "label": 1}])
-    assert "columns label, prompt fit no layout: expected one of caa (question, " in refusal(path)
-    assert "a.docx: expected a file ending in .csv" in refusal(_touched(tmp_path / "a.docx"))
-    assert "not a Parquet table" in refusal(_touched(tmp_path / "a.parquet"))
-    assert "no such file" in refusal(tmp_path / "none.csv")
+    assert "columns label, prompt fit no layout: expected one of caa (question, " in file_refusal(path)
+    assert "a.docx: expected a file ending in .csv" in file_refusal(_touched(tmp_path / "a.docx"))
+    assert "not a Parquet table" in file_refusal(_touched(tmp_path / "a.parquet"))
+    assert "no such file" in file_refusal(tmp_path / "none.csv")
     with pytest.raises(ConceptError, match="format 'xml': expected auto or one of statements, documents"):
         read_file(path, "xml")
     with pytest.raises(ConceptError, match="give the folder it is in"):
@@ -408,7 +283,7 @@ def test_a_pair_column_groups_rows(tmp_path):
 def test_command_imports_every_format(tmp_path, capsys):
     spec = jsonl(tmp_path / "a.jsonl", DOCUMENTS)
     log = tmp_path / "log.json"
-    log.write_text(json.dumps(LOG))
+    log.write_text(json.dumps(INSPECT_LOG))
     parquet = tmp_path / "items.parquet"
     pl.DataFrame(COMPARISONS).write_parquet(parquet)
     cases = [
@@ -416,10 +291,10 @@ def test_command_imports_every_format(tmp_path, capsys):
         ([log, "--score", "harmfulness_scorer.harmful"], "3 pairs, 0 choice items"),
         ([parquet, "--format", "preferences"], "2 pairs, 2 choice items"),
     ]
-    for number, (argv, told) in enumerate(cases):
+    for number, (argv, counts) in enumerate(cases):
         folder = tmp_path / f"out{number}"
         assert main(["concepts", "import", *map(str, argv), "--out", str(folder)]) == 0
-        assert capsys.readouterr().out == f"{folder}: {told}\n"
+        assert capsys.readouterr().out == f"{folder}: {counts}\n"
         assert load_concept(folder)
     assert main(["concepts", "import", str(spec), "--out", str(tmp_path / "no")]) == 2
     assert "--against" in capsys.readouterr().err

@@ -4,6 +4,9 @@ import pytest
 
 from probes.errors import InputError
 from probes.measure import LADDER_SAVINGS, Plan, Saving
+from probes.stats.threshold import Threshold
+from probes.tables.tests import MeasuredTest
+from tests.makers import estimate
 
 
 def test_a_plan_says_what_is_measured_how_much_and_why():
@@ -21,14 +24,33 @@ def test_a_plan_says_what_is_measured_how_much_and_why():
     assert len(bare.splitlines()) == 1
 
 
+def tests_that(**outcomes):
+    """Measured tests that come out as said under `THRESHOLD`."""
+    values = {"for": 0.9, "against": 0.1, "open": 0.69}
+    return [
+        MeasuredTest(name, estimate(values[outcome], half=0.05), p=0.01)
+        for name, several in outcomes.items()
+        for outcome in several
+    ]
+
+
 def test_savings_need_every_test_before_them():
-    plan = Plan(savings=(Saving("sufficient", after=("decodable", "shift"), unless=("specific",)),))
-    assert plan.skipped("sufficient", {"decodable": ["for"], "shift": ["for", "for"]}) is None
-    assert plan.skipped("sufficient", {"decodable": ["for"], "shift": ["for", "open"]})
-    assert plan.skipped("sufficient", {"decodable": ["for"]})
-    assert plan.skipped("sufficient", {"decodable": ["for"], "shift": ["for"], "specific": ["against"]})
-    assert plan.skipped("decodable", {}) is None
-    assert Plan().skipped("sufficient", {"decodable": ["against"]}) is None
+    threshold = Threshold(null=0.5, worth=0.7)
+    names = ("decodable", "shift", "specific")
+    saving = Saving("sufficient", after=("decodable", "shift"), unless=("specific",))
+    plan = Plan(savings=(saving,), thresholds=dict.fromkeys(names, threshold))
+
+    def skipped(**outcomes):
+        return plan.skipped("sufficient", tests_that(**outcomes))
+
+    assert skipped(decodable=["for"], shift=["for", "for"]) is None
+    assert skipped(decodable=["for"], shift=["for", "open"])
+    assert skipped(decodable=["for"])
+    assert skipped(decodable=["for"], shift=["for"], specific=["against"])
+    assert skipped(decodable=["for"], shift=["for"], specific=["open"]) is None
+    assert plan.skipped("decodable", []) is None
+    assert Plan().skipped("sufficient", tests_that(decodable=["against"])) is None
+    assert "decodable holds above 0.5, from 0.7, p <= 0.05" in str(plan)
 
 
 def test_an_unknown_axis_is_refused():

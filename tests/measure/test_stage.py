@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import probes
-from probes.measure import LADDER_SAVINGS, Plan, measure_stage, measured_tests
+from probes.measure import LADDER_SAVINGS, Plan, measure_stage
+from probes.tables.tests import measured_tests
 from probes.verdicts import CRITERIA
 from tests.makers import price_concept
 

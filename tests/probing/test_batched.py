@@ -32,8 +32,10 @@ def objective(X, y, C, weights, intercept):
 
 
 def solve(X, labelings, strengths, **options):
-    found = logistic_columns(torch.as_tensor(X), torch.as_tensor(np.array(labelings)), strengths, **options)
-    return found.weights.numpy(), found.intercepts.numpy(), found.converged.numpy()
+    solution = logistic_columns(
+        torch.as_tensor(X), torch.as_tensor(np.array(labelings)), strengths, **options
+    )
+    return solution.weights.numpy(), solution.intercepts.numpy(), solution.converged.numpy()
 
 
 def near_constant():
@@ -115,10 +117,10 @@ def test_flags_and_excess_tell_the_truth(monkeypatch):
     assert bool(early.converged[0, 0])
     assert not early.converged[0, -1]
     for j, C in enumerate(STRENGTHS):
-        found, least = (
+        ours, least = (
             objective(X, y, C, s.weights[0, j].numpy(), float(s.intercepts[0, j])) for s in (early, best)
         )
-        assert found - least <= float(early.excess[0, j]) * found * (1 + 1e-6) + 1e-12
+        assert ours - least <= float(early.excess[0, j]) * ours * (1 + 1e-6) + 1e-12
     assert ((early.excess <= TOLERANCE) == early.converged).all()
 
 
@@ -142,11 +144,11 @@ def test_axes_are_an_orthonormal_basis_of_the_rows():
 
 def test_result_is_on_the_device_of_the_rows_in_double_precision():
     rows = torch.as_tensor(rows_of(20, 8)).float()
-    found = logistic_columns(rows, torch.as_tensor(halves(20)[None]), [1.0])
-    for value in (found.weights, found.intercepts, found.excess, found.converged):
+    solution = logistic_columns(rows, torch.as_tensor(halves(20)[None]), [1.0])
+    for value in (solution.weights, solution.intercepts, solution.excess, solution.converged):
         assert value.device == rows.device
-    assert found.weights.shape == (1, 1, 8)
-    assert found.weights.dtype == torch.float64
+    assert solution.weights.shape == (1, 1, 8)
+    assert solution.weights.dtype == torch.float64
 
 
 @pytest.mark.parametrize(

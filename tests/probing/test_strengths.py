@@ -70,11 +70,11 @@ def test_table_tells_the_concept_from_chance_and_from_what_can_be_memorised():
     assert table.columns == [*SCHEMA, "strength", "labelling", "fold", "converged"]
     assert table.height == sweep.aurocs.size
     means = table.group_by("layer", "variant").agg(pl.col("estimate").mean())
-    found = {(layer, variant): value for layer, variant, value in means.iter_rows()}
-    assert found[6, "probe"] > 0.75
-    assert found[4, "probe"] == pytest.approx(0.5, abs=0.1)
-    assert found[6, "shuffled_labels"] == pytest.approx(0.5, abs=0.05)
-    assert min(found[layer, "control_task"] for layer in acts.layers) > 0.75
+    mean_auroc = {(layer, variant): value for layer, variant, value in means.iter_rows()}
+    assert mean_auroc[6, "probe"] > 0.75
+    assert mean_auroc[4, "probe"] == pytest.approx(0.5, abs=0.1)
+    assert mean_auroc[6, "shuffled_labels"] == pytest.approx(0.5, abs=0.05)
+    assert min(mean_auroc[layer, "control_task"] for layer in acts.layers) > 0.75
     one = table.filter(layer=5, fold=1, labelling=3, strength=10.0).row(0, named=True)
     assert one["estimate"] == sweep.aurocs[1, 1, 3, 1]
     assert (one["variant"], one["stage"], one["n_pairs"]) == ("shuffled_labels", "base", 160)

@@ -9,16 +9,7 @@ from sklearn.metrics import roc_auc_score
 from probes.errors import InputError
 from probes.stats.contrasts import beyond
 from probes.stats.jackknife import auroc_contrast, mean_contrast
-
-
-def paired(n_pairs):
-    return np.tile([0, 1], n_pairs), np.repeat(np.arange(n_pairs), 2)
-
-
-def scored(rng, n_pairs, gap, pair=0.7):
-    """Scores `[example]` with something in common inside a pair."""
-    labels, groups = paired(n_pairs)
-    return pair * rng.normal(size=n_pairs)[groups] + rng.normal(size=labels.size) + gap * labels
+from tests.makers import paired, scored
 
 
 def simulated_scores(rng, n_sets, n_pairs, true_auroc, correlation=0.5):
@@ -69,11 +60,11 @@ def test_its_variance_of_an_auroc_is_delongs_when_examples_are_independent():
     scores = rng.normal(size=200) + labels
     wins = (scores[labels == 1][:, None] > scores[labels == 0]).astype(float)
     delong = wins.mean(1).var(ddof=1) / len(wins) + wins.mean(0).var(ddof=1) / wins.shape[1]
-    told = auroc_contrast([scores], [1], labels, np.arange(200), null=0.5)
-    odds = [np.log(x / (1 - x)) for x in (told.low, told.high)]
-    width = np.sqrt(delong) / (told.value * (1 - told.value)) * stats.t.ppf(0.975, 199)
+    estimate = auroc_contrast([scores], [1], labels, np.arange(200), null=0.5)
+    odds = [np.log(x / (1 - x)) for x in (estimate.low, estimate.high)]
+    width = np.sqrt(delong) / (estimate.value * (1 - estimate.value)) * stats.t.ppf(0.975, 199)
     assert np.subtract(*odds[::-1]) / 2 == pytest.approx(width, rel=0.01)
-    assert np.mean(odds) == pytest.approx(np.log(told.value / (1 - told.value)))
+    assert np.mean(odds) == pytest.approx(np.log(estimate.value / (1 - estimate.value)))
 
 
 def test_aurocs_without_each_cluster_are_those_of_the_other_examples():
@@ -82,19 +73,19 @@ def test_aurocs_without_each_cluster_are_those_of_the_other_examples():
     rng = np.random.default_rng(4)
     labels, member = np.r_[0, 1, rng.integers(0, 2, size=40)], np.r_[0, 1, rng.integers(0, 7, size=40)]
     scores = rng.integers(0, 5, size=(2, 42)).astype(float)
-    told = _auroc_without_each(scores, labels, member)
+    estimate = _auroc_without_each(scores, labels, member)
     for k in range(7):
         expected = [roc_auc_score(labels[member != k], row[member != k]) for row in scores]
-        np.testing.assert_allclose(told.left_out[:, k], expected)
+        np.testing.assert_allclose(estimate.left_out[:, k], expected)
 
 
 def test_p_is_the_level_at_which_the_interval_reaches_the_null():
     labels, groups = paired(20)
     rng = np.random.default_rng(5)
     both = [scored(rng, 20, 1.6), scored(rng, 20, 0.8)]
-    told = auroc_contrast(both, [1, -1], labels, groups)
-    assert 0.001 < told.p < 0.5
-    again = auroc_contrast(both, [1, -1], labels, groups, level=1 - 2 * told.p)
+    estimate = auroc_contrast(both, [1, -1], labels, groups)
+    assert 0.001 < estimate.p < 0.5
+    again = auroc_contrast(both, [1, -1], labels, groups, level=1 - 2 * estimate.p)
     assert again.low == pytest.approx(0, abs=1e-3)
     one = auroc_contrast(both[1:], [1], labels, groups, null=0.5)
     again = auroc_contrast(both[1:], [1], labels, groups, level=1 - 2 * one.p)
@@ -103,10 +94,10 @@ def test_p_is_the_level_at_which_the_interval_reaches_the_null():
 
 def test_perfect_scores_have_the_exact_binomial_bound_and_no_p_of_zero():
     labels, groups = paired(20)
-    told = auroc_contrast([labels], [1], labels, groups, null=0.5)
-    assert told.low == pytest.approx(stats.binomtest(20, 20).proportion_ci(method="exact").low)
-    assert (told.value, told.high) == (1, 1)
-    assert told.p >= 0.5**20
+    estimate = auroc_contrast([labels], [1], labels, groups, null=0.5)
+    assert estimate.low == pytest.approx(stats.binomtest(20, 20).proportion_ci(method="exact").low)
+    assert (estimate.value, estimate.high) == (1, 1)
+    assert estimate.p >= 0.5**20
     both = beyond(labels, 3.0 * labels, labels, groups)
     assert both.low < 0 < both.high
     assert both.p == pytest.approx(0.5, abs=0.01)
@@ -130,8 +121,8 @@ def test_few_templates_with_wording_of_their_own_are_covered_and_pairs_alone_are
         scores = wording + 0.3**0.5 * rng.normal(size=n_templates)[templates] + shift * labels
         scores += rng.normal(size=labels.size)
         for i, unit in enumerate((templates, pairs)):
-            told = auroc_contrast([scores], [1], labels, unit)
-            hits[i] += told.low <= truth <= told.high
+            estimate = auroc_contrast([scores], [1], labels, unit)
+            hits[i] += estimate.low <= truth <= estimate.high
     by_template, by_pair = hits / 120
     assert by_template > 0.91
     assert by_pair < 0.86
@@ -162,8 +153,8 @@ def test_rates_must_be_rates():
 @pytest.mark.parametrize("truth", [0.5, 0.75, 0.9, 0.95])
 def test_auroc_interval_holds_the_truth_as_often_as_it_says(truth):
     scores, labels, groups = simulated_scores(np.random.default_rng(2), 600, 40, truth)
-    found = [auroc_contrast([row], [1], labels, groups) for row in scores]
-    assert 0.92 <= coverage(found, truth) <= 0.98
+    estimates = [auroc_contrast([row], [1], labels, groups) for row in scores]
+    assert 0.92 <= coverage(estimates, truth) <= 0.98
 
 
 def test_intervals_that_ignore_pairs_or_templates_would_be_wrong():
@@ -188,7 +179,7 @@ def test_paired_difference_holds_the_truth_and_is_narrower_than_two_intervals():
     b = shared + 0.5 * rng.normal(size=shared.shape) + 0.9 * labels
     sd = np.sqrt(2 * 1.25)
     truth = stats.norm.cdf(1.5 / sd) - stats.norm.cdf(0.9 / sd)
-    found = [auroc_contrast([x, y], [1, -1], labels, groups) for x, y in zip(a, b, strict=True)]
-    assert 0.92 <= coverage(found, truth) <= 0.985
+    estimates = [auroc_contrast([x, y], [1, -1], labels, groups) for x, y in zip(a, b, strict=True)]
+    assert 0.92 <= coverage(estimates, truth) <= 0.985
     single = auroc_contrast([a[0]], [1], labels, groups)
-    assert found[0].high - found[0].low < 1.2 * (single.high - single.low)
+    assert estimates[0].high - estimates[0].low < 1.2 * (single.high - single.low)

@@ -2,13 +2,10 @@
 
 import polars as pl
 
-from probes.measure import MeasuredTest, tests_table
-from probes.transfer import Comparison
-from probes.transfer.following import COMPARISONS
-from probes.verdicts import COLUMNS, Criteria, judge_all, verdict_table
+from probes.tables.comparisons import COMPARISONS, Comparison
+from probes.tables.tests import MeasuredTest, tests_table
+from probes.verdicts import COLUMNS, TESTS, Criteria, judge_all, verdict_table
 from tests.makers import estimate
-
-TESTS = ("decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific")
 
 
 def table_of(stage, value=0.9, p=0.001, **more):
@@ -53,19 +50,35 @@ def test_other_criteria_give_another_verdict_from_the_same_table():
 
 
 def test_an_effect_that_only_damage_reaches_does_not_count_but_its_lack_does():
-    strong = MeasuredTest("sufficient", estimate(0.9), p=0.001, dose=1.0, damaging=True)
-    judged = judge_all(table_of("mid", sufficient=strong))[0]
+    strong = MeasuredTest("sufficient", estimate(0.9), p=0.001, dose=1.0, kl=0.3)
+    table = table_of("mid", sufficient=strong)
+    judged = judge_all(table)[0]
     assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "sufficient")
-    assert judged.verdict.missing["sufficient"] == "even the smallest dose damages neutral text too much"
-    weak = MeasuredTest("sufficient", estimate(0.0), p=0.6, dose=1.0, damaging=True)
+    assert "damages neutral text too much: KL 0.30" in judged.verdict.missing["sufficient"]
+    assert judge_all(table, criteria=Criteria(damage=0.4))[0].verdict.label == "internal"
+    weak = MeasuredTest("sufficient", estimate(0.0), p=0.6, dose=1.0, kl=0.3)
     assert judge_all(table_of("mid", sufficient=weak))[0].verdict.label == "represented"
 
 
+def test_what_is_lost_by_damage_says_nothing_about_necessity():
+    for value in (0.9, 0.0):
+        damaging = MeasuredTest("necessary", estimate(value), p=0.001, kl=0.3)
+        judged = judge_all(table_of("mid", necessary=damaging))[0]
+        assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "necessary")
+
+
+def test_few_random_directions_carry_no_p_value():
+    few = MeasuredTest("sufficient", estimate(0.9), p=0.001, dose=1.0, n_random=30)
+    assert judge_all(table_of("mid", sufficient=few))[0].verdict.label == "internal"
+    judged = judge_all(table_of("mid", sufficient=few), criteria=Criteria(random_directions=50))[0]
+    assert judged.verdict.missing["sufficient"] == "only 30 random directions: expected at least 50"
+
+
 def test_the_reason_of_a_test_that_was_not_made_stands_in_the_evidence():
-    unmade = MeasuredTest("necessary", reason="holding the direction damages neutral text too much")
+    unmade = MeasuredTest("necessary", reason="the plan asks no items")
     judged = judge_all(table_of("mid", necessary=unmade))[0]
     assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "necessary")
-    assert "missing  necessary: holding the direction damages" in str(judged)
+    assert "missing  necessary: the plan asks no items" in str(judged)
 
 
 def test_of_several_axes_the_worst_is_shown_and_decides():

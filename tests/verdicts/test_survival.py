@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from probes.stats.estimates import Estimate
-from probes.transfer import Comparison
+from probes.tables.comparisons import Comparison
 from probes.verdicts import judge_survival
 from tests.makers import estimate
 

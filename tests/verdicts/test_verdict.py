@@ -9,10 +9,8 @@ from scipy.stats import false_discovery_control
 from probes.errors import InputError
 from probes.stats.estimates import Estimate, mean_interval
 from probes.stats.threshold import Threshold
-from probes.verdicts import LADDER, Finding, correct, judge
+from probes.verdicts import CRITERIA, LADDER, TESTS, Finding, correct, judge
 from tests.makers import finding
-
-TESTS = [name for tests, _ in LADDER for name in tests]
 
 
 def strong(test):
@@ -20,12 +18,12 @@ def strong(test):
 
 
 def none(test):
-    null = 0.5 if test in ("decodable", "shift") else 0.0
+    null = CRITERIA.threshold(test).null
     return finding(test, Estimate(null, null - 0.04, null + 0.01, 60), p=0.6)
 
 
 def vague(test):
-    null = 0.5 if test in ("decodable", "shift") else 0.0
+    null = CRITERIA.threshold(test).null
     return finding(test, Estimate(null + 0.21, null - 0.05, null + 0.4, 12), p=0.2)
 
 
@@ -107,6 +105,6 @@ def test_unknown_tests_are_refused():
 def test_what_is_missing_is_named_with_its_reason():
     verdict = judge([strong("decodable")], {"shift": "the concept has no pairs on a shift axis"})
     assert (verdict.label, verdict.decided_by) == ("inconclusive", "beyond_surface")
-    assert list(verdict.missing) == TESTS[1:]
+    assert tuple(verdict.missing) == TESTS[1:]
     assert "missing  shift: the concept has no pairs on a shift axis" in str(verdict)
     assert verdict.missing["necessary"] == "not measured"

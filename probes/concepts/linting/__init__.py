@@ -1,10 +1,10 @@
-"""The lint that keeps a concept honest: what its surface gives away, and what else a probe could cheat with.
+"""The lint: it looks for everything that lets a probe tell the labels apart without the concept.
 
-Not imported by `probes.concepts`, so that reading a concept does not load scikit-learn.
+`probes.concepts` does not import it, so that reading a concept does not load scikit-learn.
 """
 
 from probes.concepts.linting.checks import lint
 from probes.concepts.linting.cutting import read_tokenizer
-from probes.concepts.linting.report import Finding, LintReport
+from probes.concepts.linting.report import LintIssue, LintReport
 
-__all__ = ["Finding", "LintReport", "lint", "read_tokenizer"]
+__all__ = ["LintIssue", "LintReport", "lint", "read_tokenizer"]

@@ -1,4 +1,4 @@
-"""Labels that can be guessed from the template, language, length, pole or order of options."""
+"""Labels that can be guessed from a text's template, language, length or pole, or from the options' order."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.concepts.concept import Concept
-from probes.concepts.linting.report import Finding
+from probes.concepts.linting.report import LintIssue
 from probes.concepts.linting.views import View, written
 from probes.concepts.linting.words import words
 from probes.concepts.records import ChoiceItem, Example
 
 SHARE = 0.1
-"""How far from one half the share of a label, of a pole or of a first place may be."""
+"""How far from one half the share of a label, of a pole or of the first place may be."""
 
 LENGTH = 0.2
-"""Difference of the labels' mean lengths in standard deviations, from which it is an imbalance."""
+"""How far apart the mean lengths of the two labels may be, in standard deviations."""
 
 SIGNIFICANT = 1.96
-"""Standard errors that a difference must have from zero besides."""
+"""A difference counts only if it is also at least this many standard errors from zero."""
 
 MIN_ROWS = 4
+"""Rows of a template or language, and rows of each label, below which balance is not checked."""
+
 MIN_ITEMS = 8
+"""Choice items, and rows of each label that state a pole, below which balance is not checked."""
 
 
-def label_balance(view: View) -> list[Finding]:
+def label_balance(view: View) -> list[LintIssue]:
     """Templates and languages in which one label is more frequent than the other."""
     lines = []
     for field in ("template", "language"):
@@ -43,7 +46,7 @@ def label_balance(view: View) -> list[Finding]:
     if not lines:
         return []
     return [
-        Finding(
+        LintIssue(
             "balance",
             f"{view.name}: the label can be guessed from the template or the language",
             "give each of them as many rows of one label as of the other",
@@ -52,9 +55,9 @@ def label_balance(view: View) -> list[Finding]:
     ]
 
 
-def length_balance(view: View) -> list[Finding]:
-    """Canonical rows, and each shift axis, in which one label's texts are longer: characters, then words."""
-    findings = []
+def length_balance(view: View) -> list[LintIssue]:
+    """Canonical rows, or a shift axis, in which one label's texts are longer, in characters or in words."""
+    issues = []
     sizes = {
         "characters": np.array([len(text) for text in view.texts], dtype=float),
         "words": np.array([len(words(text)) for text in view.texts], dtype=float),
@@ -69,8 +72,8 @@ def length_balance(view: View) -> list[Finding]:
             for row in rows:
                 excess[str(view.groups[row])] += float(size[row]) * (1 if view.labels[row] == longer else -1)
             worst = sorted(excess, key=lambda pair: -excess[pair])
-            findings.append(
-                Finding(
+            issues.append(
+                LintIssue(
                     "balance",
                     f"{view.name}, {name}: label {longer} is longer by {abs(difference):.2f} standard "
                     f"deviations of its {unit}",
@@ -78,15 +81,15 @@ def length_balance(view: View) -> list[Finding]:
                     tuple(f"{pair}: {excess[pair]:+.0f} {unit}" for pair in worst if excess[pair] > 0),
                 )
             )
-    return findings
+    return issues
 
 
-def pole_balance(view: View) -> list[Finding]:
+def pole_balance(view: View) -> list[LintIssue]:
     """Norm pairs whose label can be guessed from the attribute's pole (`Example.pole`)."""
     lines = []
     for name, rows in _parts(view):
-        held = [r for r in (view.rows[i] for i in rows) if isinstance(r, Example) and r.pole is not None]
-        poles = {label: [r.pole == 1 for r in held if r.label == label] for label in (0, 1)}
+        posed = [r for r in (view.rows[i] for i in rows) if isinstance(r, Example) and r.pole is not None]
+        poles = {label: [r.pole == 1 for r in posed if r.label == label] for label in (0, 1)}
         if min(map(len, poles.values())) < MIN_ITEMS:
             continue
         shares = {label: float(np.mean(values)) for label, values in poles.items()}
@@ -97,7 +100,7 @@ def pole_balance(view: View) -> list[Finding]:
     if not lines:
         return []
     return [
-        Finding(
+        LintIssue(
             "balance",
             f"{view.name}: the attribute gives the label away",
             "cross it: add pairs in which the clause does not hold for the agent, or asks for the other pole",
@@ -106,8 +109,8 @@ def pole_balance(view: View) -> list[Finding]:
     ]
 
 
-def option_order(concept: Concept) -> list[Finding]:
-    """Items that show their options in one fixed order, with the positive one too often in the same place."""
+def option_order(concept: Concept) -> list[LintIssue]:
+    """Items that show their options in one fixed order, the positive one too often in the same place."""
     first: dict[str, bool] = {}
     for item in concept.choices:
         place = _positive_first(item) if len(item.orders) == 1 else None
@@ -121,7 +124,7 @@ def option_order(concept: Concept) -> list[Finding]:
         return []
     usual = share > 0.5
     return [
-        Finding(
+        LintIssue(
             "balance",
             f"choice items: the positive option comes first in {share:.0%} of {len(first)} items",
             "put {first} and {second} in the prompt, so that both orders are asked, or swap half of them",
@@ -131,7 +134,7 @@ def option_order(concept: Concept) -> list[Finding]:
 
 
 def _positive_first(item: ChoiceItem) -> bool | None:
-    """Whether the positive option comes first: by its letter, (A) before (B), else by place in the prompt."""
+    """Whether the positive option comes first, by its letter (A or B) or else by its place in the prompt."""
     letters = [re.fullmatch(r"\W*([A-Za-z])\W*", option) for option in (item.positive, item.negative)]
     if letters[0] and letters[1]:
         return letters[0][1].lower() < letters[1][1].lower()
@@ -146,7 +149,7 @@ def _parts(view: View) -> Iterator[tuple[str, NDArray]]:
 
 
 def _standardised(values: NDArray, labels: NDArray, groups: NDArray) -> tuple[float, float]:
-    """Difference of means in pooled standard deviations, and in cluster-robust standard errors (>= 0)."""
+    """A difference of means in pooled standard deviations, and in cluster-robust standard errors (>= 0)."""
     counts = np.bincount(labels, minlength=2)
     if counts.min() < MIN_ROWS:
         return 0.0, 0.0

@@ -1,4 +1,4 @@
-"""`lint`: every check on one concept, in the order in which mending them pays."""
+"""`lint`: all checks of one concept, in the order in which it pays to mend what they find."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from probes.concepts.linting.balance import label_balance, length_balance, optio
 from probes.concepts.linting.cutting import cut_texts
 from probes.concepts.linting.duplicates import duplicates
 from probes.concepts.linting.evidence import banned_words, shared_evidence
-from probes.concepts.linting.report import SURFACE_SCHEMA, LintReport
+from probes.concepts.linting.report import SURFACE_SCHEMA, LintIssue, LintReport
 from probes.concepts.linting.separation import separation
 from probes.concepts.linting.sides import unmatched_sides
 from probes.concepts.linting.structure import structure
@@ -19,45 +19,67 @@ from probes.concepts.linting.views import views
 
 
 def lint(concept: Any, *, tokenizer: Any = None, context: int | None = None) -> LintReport:
-    """Look for whatever lets a concept be read off the surface of its texts.
+    """Look for whatever tells the labels of a concept's texts apart without the concept.
+
+    The checks are `structure` (splits, templates, shift axes), `sides` (the two sides of a pair differ in
+    more than the evidence), `duplicates`, `evidence` (words that mark the same label in training and in
+    testing), `balance` (the label goes with template, language, length, pole, or the order of options),
+    `surface` (classifiers of n-grams, length and punctuation) and `length` (texts that a model would cut).
 
     Parameters
     ----------
-    concept : Concept, or what `probes.load_concept` reads
-        The readings are checked apart. Without train and test splits the surface classifiers are tested on
-        held-out folds, of templates where all rows have one.
+    concept : Concept, or whatever `probes.load_concept` reads
+        Its readings are checked one by one. Where it has no train and test splits, the surface classifiers
+        are tested on held-out folds, of whole templates where all rows have one.
     tokenizer : transformers tokenizer, optional
-        To find texts that are longer than the context window; without it that is not checked.
+        Finds the texts that are longer than the context window. Without it that is not checked.
     context : int, optional
-        The window in tokens, where the tokenizer does not say.
+        The context window in tokens, where the tokenizer does not know it.
 
     Returns
     -------
-    LintReport, `.passed` when there are no findings. Checks: `structure` (splits, templates, axes), `sides`,
-    `duplicates`, `evidence`, `balance` (labels within template and language, length, pole, option order),
-    `surface` (n-gram, length and punctuation classifiers, on held-out templates and on each shift), `length`.
+    LintReport
+        Its `passed` is True when nothing is wrong.
 
-    Raises ConceptError for what is no concept, TokenizerError for chats that the tokenizer cannot render.
+    Raises
+    ------
+    ConceptError
+        When there is no concept to be read.
+    TokenizerError
+        When there are chats that the tokenizer cannot render.
+
+    Example
+    -------
+    >>> rows = [
+    ...     {"pair": "hat", "label": 1, "text": "a cheap hat", "evidence": [(2, 7)]},
+    ...     {"pair": "hat", "label": 0, "text": "that costly hat", "evidence": [(5, 11)]},
+    ... ]
+    >>> print(probes.lint(rows))
+    concept: 1 findings
+      sides: pairs whose sides differ outside the evidence
+          hat: 'a [] hat' and 'that [] hat' ([] stands for the evidence)
+        do: make them the same there, mark what differs as evidence, or say "unmatched": true ...
+      note: pairs: surface classifiers were not fitted (1 group: cross-validation needs at least 2 ...)
     """
     concept = load_concept(concept)
     sides, notes = unmatched_sides(concept)
-    findings = [*structure(concept), *sides, *duplicates(concept)]
+    issues = [*structure(concept), *sides, *duplicates(concept)]
     table: list[dict[str, Any]] = []
-    seen = views(concept)
-    options = next((view for view in seen if view.name == "choice options"), None)
-    leaks = []
-    for view in seen:
+    all_views = views(concept)
+    options = next((view for view in all_views if view.name == "choice options"), None)
+    leaks: list[LintIssue] = []
+    for view in all_views:
         if view is not options:
-            findings += [*shared_evidence(view, options), *pole_balance(view)]
-        findings += [*label_balance(view), *length_balance(view)]
-        rows, found, told = separation(view, concept.name)
+            issues += [*shared_evidence(view, options), *pole_balance(view)]
+        issues += [*label_balance(view), *length_balance(view)]
+        rows, view_leaks, view_notes = separation(view, concept.name)
         table += rows
-        leaks += found
-        notes += told
-    findings += [*banned_words(concept), *option_order(concept), *leaks]
+        leaks += view_leaks
+        notes += view_notes
+    issues += [*banned_words(concept), *option_order(concept), *leaks]
     if tokenizer is not None:
-        found, told = cut_texts(concept, tokenizer, context)
-        findings += found
-        notes += told
+        cut, more_notes = cut_texts(concept, tokenizer, context)
+        issues += cut
+        notes += more_notes
     surface = pl.DataFrame(table, schema=SURFACE_SCHEMA)
-    return LintReport(concept.name, tuple(findings), tuple(notes), surface)
+    return LintReport(concept.name, tuple(issues), tuple(notes), surface)

@@ -1,4 +1,4 @@
-"""Texts longer than a model's context window, which extraction would refuse or cut."""
+"""Texts that are longer than a model's context window, which extraction would refuse."""
 
 from __future__ import annotations
 
@@ -7,21 +7,43 @@ from pathlib import Path
 from typing import Any
 
 from probes.concepts.concept import Concept
-from probes.concepts.linting.report import Finding
+from probes.concepts.linting.report import LintIssue
 from probes.errors import TokenizerError
+from probes.lineage import load_lineage
 
 UNLIMITED = 1_000_000
-"""`model_max_length` from which transformers means that a tokenizer knows no limit."""
+"""transformers sets `model_max_length` to at least this much when a tokenizer knows no limit."""
 
 
 def read_tokenizer(path: str | Path) -> tuple[Any, int | None]:
-    """The tokenizer of a lineage (its reference tokenizer) or of a Hugging Face folder, and the context
-    window that the folder's `config.json` states, if it does. Raises TokenizerError without a tokenizer.
+    """The tokenizer of a lineage or of a Hugging Face folder, and the context window where it is stated.
+
+    Parameters
+    ----------
+    path : str or Path
+        A lineage's folder (its reference tokenizer is taken), or one that `save_pretrained` wrote.
+
+    Returns
+    -------
+    tokenizer : transformers tokenizer
+    context : int or None
+        The window in tokens that the folder's `config.json` states.
+
+    Raises
+    ------
+    TokenizerError
+        When there is no tokenizer.
+
+    Example
+    -------
+    >>> from probes.concepts.linting import read_tokenizer
+    >>> stage.load().tokenizer.save_pretrained(folder) and None
+    >>> tokenizer, context = read_tokenizer(folder)
+    >>> context is None  # there is no config.json beside this tokenizer
+    True
     """
     folder = Path(path)
     if (folder / "lineage.toml").is_file():
-        from probes.lineage import load_lineage
-
         return load_lineage(folder).reference_tokenizer(), None
     from transformers import AutoTokenizer
 
@@ -37,10 +59,10 @@ def read_tokenizer(path: str | Path) -> tuple[Any, int | None]:
     return tokenizer, stated.get("max_position_embeddings")
 
 
-def cut_texts(concept: Concept, tokenizer: Any, context: int | None) -> tuple[list[Finding], list[str]]:
-    """Examples with more tokens than `context`, or than the tokenizer's own limit when that is None.
+def cut_texts(concept: Concept, tokenizer: Any, context: int | None) -> tuple[list[LintIssue], list[str]]:
+    """An issue that lists examples with more than `context` tokens, and a note when there is no limit.
 
-    A finding, or a note when there is no limit to check against. Raises TokenizerError when a chat cannot be
+    When `context` is None the limit is the tokenizer's own. Raises TokenizerError when a chat cannot be
     rendered.
     """
     limit = context or getattr(tokenizer, "model_max_length", UNLIMITED)
@@ -55,4 +77,4 @@ def cut_texts(concept: Concept, tokenizer: Any, context: int | None) -> tuple[li
     if not lines:
         return [], []
     what = f"{len(lines)} texts are longer than the context window of {limit} tokens"
-    return [Finding("length", what, "shorten them, or leave them out", tuple(lines))], []
+    return [LintIssue("length", what, "shorten them, or leave them out", tuple(lines))], []

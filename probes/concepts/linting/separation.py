@@ -1,4 +1,4 @@
-"""Whether a classifier of the surface tells the labels apart, on held-out templates and on each shift."""
+"""Whether a classifier of a text's surface tells the labels apart, on held-out templates and each shift."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.concepts.folds import grouped_folds
-from probes.concepts.linting.report import Finding
+from probes.concepts.linting.report import LintIssue
 from probes.concepts.linting.views import View
 from probes.concepts.linting.words import words
 from probes.concepts.surface import text_scores
@@ -18,13 +18,13 @@ from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.jackknife import auroc_contrast
 
 LIMIT = 0.60
-"""AUROC above which a surface classifier separates, if its interval excludes .5 as well."""
+"""A surface classifier tells the labels apart when its AUROC is above this and its interval above 0.5."""
 
 MIN_PAIRS = 8
-"""Fewer pairs than this are not tested."""
+"""A part with fewer pairs than this is not tested."""
 
 POWERED = 20
-"""With fewer pairs than this a pass says little, and a note says so."""
+"""With fewer pairs than this, passing says little, and a note says so."""
 
 FIX = (
     "even out what the classifier reads: let each word, length and form stand on both sides of the label, or "
@@ -32,13 +32,14 @@ FIX = (
 )
 
 
-def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Finding], list[str]]:
-    """Rows of `SURFACE_SCHEMA`, findings and notes for one view.
+def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[LintIssue], list[str]]:
+    """Rows of `SURFACE_SCHEMA`, issues and notes for one view.
 
-    Trained on canonical rows of the splits train and select and tested on those of test and on each axis and
-    value; without such splits, tested on canonical rows out of fold. A part leaks with an AUROC above `LIMIT`
-    whose 95% interval lies above .5. Along an axis the values are a family, so their intervals are widened as
-    Bonferroni asks.
+    The classifiers are trained on the canonical rows of the splits train and select, and tested on those of
+    the split test, on each shift axis and on each value of it. Without such splits they are tested on
+    canonical rows by cross-validation. A classifier leaks when its AUROC is above `LIMIT` and its 95%
+    interval lies above 0.5. The values of one axis are a family of tests, so their intervals are widened by
+    Bonferroni's correction.
     """
     canonical = view.canonical
     train = np.flatnonzero(canonical & np.isin(view.parts, ["train", "select"]))
@@ -53,7 +54,7 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Fin
     except InputError as error:
         return [], [], [f"{view.name}: surface classifiers were not fitted ({error})"]
     notes = [] if split else [f"{view.name}: no train and test splits, so surface AUROCs are out of fold"]
-    table, findings = [], []
+    table, issues = [], []
     for axis, value, rows, family in _tested(view, test):
         n_pairs = len(np.unique(view.groups[rows]))
         if n_pairs < POWERED and value is None:
@@ -61,8 +62,8 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Fin
         if n_pairs < MIN_PAIRS or len(np.unique(view.labels[rows])) < 2:
             continue
         for surface, scored in scores.items():
-            found, low = _interval(view, scored, rows, family * len(scores) if family > 1 else 1)
-            leaks = found.value > LIMIT and low > 0.5
+            estimate, low = _interval(view, scored, rows, family * len(scores) if family > 1 else 1)
+            leaks = estimate.value > LIMIT and low > 0.5
             table.append(
                 {
                     "concept": concept,
@@ -70,21 +71,21 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Fin
                     "axis": axis,
                     "value": value,
                     "surface": surface,
-                    "auroc": found.value,
-                    "ci_low": found.low,
-                    "ci_high": found.high,
+                    "auroc": estimate.value,
+                    "ci_low": estimate.low,
+                    "ci_high": estimate.high,
                     "n_pairs": n_pairs,
                     "trained_on": "train+select" if split else "folds",
                     "leaks": leaks,
                 }
             )
             if leaks:
-                findings.append(_finding(view, axis, value, surface, found, scored, rows, train))
-    return table, findings, notes
+                issues.append(_issue(view, axis, value, surface, estimate, scored, rows, train))
+    return table, issues, notes
 
 
 def _tested(view: View, test: NDArray) -> Iterator[tuple[str, str | None, NDArray, int]]:
-    """(axis, value or None for the whole axis, rows, number of values in the family)."""
+    """For each part: its axis, its value (None for the whole axis), its rows, the size of its family."""
     if test.any():
         yield "canonical", None, np.flatnonzero(test), 1
     for axis in dict.fromkeys(row.shift for row in view.rows if row.shift):
@@ -97,13 +98,14 @@ def _tested(view: View, test: NDArray) -> Iterator[tuple[str, str | None, NDArra
 
 
 def _interval(view: View, scores: NDArray, rows: NDArray, family: int) -> tuple[Estimate, float]:
-    """AUROC of some rows, and the lower end of its interval as one of a family."""
+    """The AUROC of some rows, and the lower end of its interval when it is one of a family of tests."""
     options: dict[str, Any] = {"labels": view.labels[rows], "groups": view.groups[rows], "null": 0.5}
-    found = auroc_contrast([scores[rows]], [1], **options)
-    return found, auroc_contrast([scores[rows]], [1], level=1 - (1 - LEVEL) / family, **options).low
+    estimate = auroc_contrast([scores[rows]], [1], **options)
+    return estimate, auroc_contrast([scores[rows]], [1], level=1 - (1 - LEVEL) / family, **options).low
 
 
 def _out_of_fold(view: View, rows: NDArray, fitted: dict[str, NDArray]) -> dict[str, NDArray]:
+    """The fitted scores, but those of `rows` from classifiers that did not see their fold."""
     scores = {name: values.copy() for name, values in fitted.items()}
     for fit, held_out in grouped_folds(view.labels[rows], view.units[rows]):
         part = text_scores(view.texts, view.labels, view.units, rows[fit])
@@ -112,16 +114,16 @@ def _out_of_fold(view: View, rows: NDArray, fitted: dict[str, NDArray]) -> dict[
     return scores
 
 
-def _finding(
+def _issue(
     view: View,
     axis: str,
     value: str | None,
     surface: str,
-    found: Estimate,
+    estimate: Estimate,
     scores: NDArray,
     rows: NDArray,
     train: NDArray,
-) -> Finding:
+) -> LintIssue:
     where = axis if value is None else f"{axis} = {value}"
     margins: dict[str, float] = {}
     for row in rows:
@@ -129,10 +131,10 @@ def _finding(
         margins[str(view.groups[row])] = margins.get(str(view.groups[row]), 0.0) + sign * float(scores[row])
     worst = sorted(margins, key=lambda pair: -margins[pair])
     telling = _telling_words(view, rows, train) if surface != "length" else []
-    return Finding(
+    return LintIssue(
         "surface",
-        f"{view.name}, {where}: {surface} tells the labels apart, AUROC {found.value:.2f} "
-        f"[{found.low:.2f}, {found.high:.2f}], {found.n} pairs"
+        f"{view.name}, {where}: {surface} tells the labels apart, AUROC {estimate.value:.2f} "
+        f"[{estimate.low:.2f}, {estimate.high:.2f}], {estimate.n} pairs"
         + (f"; words that lean alike in training: {', '.join(telling)}" if telling else ""),
         FIX,
         tuple(f"{pair} (margin {margins[pair]:+.2f})" for pair in worst if margins[pair] > 0),
@@ -140,6 +142,7 @@ def _finding(
 
 
 def _telling_words(view: View, rows: NDArray, train: NDArray) -> list[str]:
+    """Up to 6 words that go with the same label in training and in these rows, the strongest first."""
     leans = []
     for part in (train, rows):
         lean: dict[str, int] = {}

@@ -1,22 +1,23 @@
-"""Pairs whose two sides differ in more than what carries the label."""
+"""Pairs whose two sides differ in more than the evidence, which is what carries the label."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
 from probes.concepts.concept import Concept
-from probes.concepts.linting.report import Finding
+from probes.concepts.linting.report import LintIssue
 from probes.concepts.records import Example, Tagged
 
 ALIKE = tuple(field for field in Tagged.model_fields if field != "restates")
-"""Fields that both sides of a pair say the same in."""
+"""Fields in which the two sides of a pair must agree."""
 
 
-def unmatched_sides(concept: Concept) -> tuple[list[Finding], list[str]]:
-    """Findings, and a note when there are texts that say neither `evidence` nor `unmatched`.
+def unmatched_sides(concept: Concept) -> tuple[list[LintIssue], list[str]]:
+    """Issues, and a note when there are pairs of texts with neither `evidence` nor `unmatched`.
 
-    Texts must be the same outside their evidence spans, chats in every turn but the last; `unmatched` pairs
-    are let through. Both sides of any pair carry the same tags, and no pair lacks a side where most have two.
+    The two texts of a pair must be the same outside their evidence spans, and two chats in every turn but
+    the last, unless the pair is marked as `unmatched`. Both sides of a pair must carry the same tags. Where
+    most pairs have two sides, all must.
     """
     pairs: dict[str, list[Example]] = defaultdict(list)
     for example in concept.examples:
@@ -38,10 +39,10 @@ def unmatched_sides(concept: Concept) -> tuple[list[Finding], list[str]]:
             continue
         if one.text and other.text and not (one.evidence or other.evidence):
             unmarked += 1
-        elif told := _difference(one, other):
-            lines["span"].append(f"{name}: {told}")
-    findings = [
-        Finding("sides", what, fix, tuple(lines[kind]))
+        elif difference := _difference(one, other):
+            lines["span"].append(f"{name}: {difference}")
+    issues = [
+        LintIssue("sides", what, fix, tuple(lines[kind]))
         for kind, what, fix in (
             ("side", "pairs that lack a side", "write the other side, or take the pair out"),
             ("tags", "pairs whose sides carry different tags", "give both sides the same tags"),
@@ -55,11 +56,11 @@ def unmatched_sides(concept: Concept) -> tuple[list[Finding], list[str]]:
         if lines[kind]
     ]
     notes = [f"{unmarked} pairs of texts have no evidence spans, so their sides were not compared"]
-    return findings, notes if unmarked else []
+    return issues, notes if unmarked else []
 
 
 def _difference(one: Example, other: Example) -> str | None:
-    """Where the sides differ though they should not, None where they do not."""
+    """Where the sides differ though they should not, or None."""
     if (one.text is None) != (other.text is None):
         return "one side is a text and the other a chat"
     if one.text is not None and other.text is not None:
@@ -76,6 +77,7 @@ def _difference(one: Example, other: Example) -> str | None:
 
 
 def _frame(side: Example) -> str:
+    """The text with `[]` in place of each evidence span."""
     text = side.text or ""
     for start, end in reversed(side.evidence or ()):
         text = f"{text[:start]}[]{text[end:]}"

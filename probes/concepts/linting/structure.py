@@ -1,4 +1,4 @@
-"""Splits, templates and shift axes that are not what they should be for a test to be held out."""
+"""Splits, templates and shift axes that would let a test use what was trained on."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from probes.concepts.concept import Concept
-from probes.concepts.linting.report import Finding
+from probes.concepts.linting.report import LintIssue
+from probes.concepts.linting.views import row_id
 from probes.concepts.records import AXES, ChoiceItem, Example
 
 
-def structure(concept: Concept) -> list[Finding]:
-    """Templates and pairs in two parts, shifts of trained rows, canonical rows that say they were moved."""
-    findings = []
+def structure(concept: Concept) -> list[LintIssue]:
+    """Templates and pairs in two parts, shifts of trained rows, and canonical rows with a shift's value."""
+    issues = []
     for kind, rows in (("pairs", concept.examples), ("choice items", concept.choices)):
         for what, fix, lines in (
             (
@@ -33,15 +34,16 @@ def structure(concept: Concept) -> list[Finding]:
             (
                 "canonical rows that differ in a shift field",
                 'say "shift": "the axis" on the rows that were moved, or take the field away',
-                _unsaid_shifts(rows),
+                _unmarked_shifts(rows),
             ),
         ):
             if lines:
-                findings.append(Finding("structure", f"{kind}: {what}", fix, tuple(lines)))
-    return findings
+                issues.append(LintIssue("structure", f"{kind}: {what}", fix, tuple(lines)))
+    return issues
 
 
 def _straddling(rows: Sequence[Example | ChoiceItem], field: str) -> list[str]:
+    """Values of a field (a template, a pair) that occur in more than one split; shifts count as test."""
     parts: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
         value, part = getattr(row, field, None), row.shift or row.split
@@ -50,17 +52,17 @@ def _straddling(rows: Sequence[Example | ChoiceItem], field: str) -> list[str]:
             if row.shift:
                 parts[row.reading or "", value].add(part)
     return [
-        f"{f'{reading} ' * bool(reading)}{value}: {', '.join(sorted(held))}"
-        for (reading, value), held in parts.items()
-        if len(held - set(AXES)) > 1
+        f"{f'{reading} ' * bool(reading)}{value}: {', '.join(sorted(places))}"
+        for (reading, value), places in parts.items()
+        if len(places - set(AXES)) > 1
     ]
 
 
 def _restated(rows: Sequence[Example | ChoiceItem]) -> list[str]:
-    splits = {_id(row): row.split for row in rows if row.shift is None}
+    splits = {row_id(row): row.split for row in rows if row.shift is None}
     any_split = any(splits.values())
     lines = []
-    for name, restated in dict.fromkeys((_id(row), row.restates) for row in rows if row.restates):
+    for name, restated in dict.fromkeys((row_id(row), row.restates) for row in rows if row.restates):
         if restated not in splits:
             lines.append(f"{name}: restates {restated!r}, which is no canonical row")
         elif any_split and splits[restated] != "test":
@@ -68,14 +70,10 @@ def _restated(rows: Sequence[Example | ChoiceItem]) -> list[str]:
     return lines
 
 
-def _unsaid_shifts(rows: Sequence[Example | ChoiceItem]) -> list[str]:
+def _unmarked_shifts(rows: Sequence[Example | ChoiceItem]) -> list[str]:
     lines = []
     for axis in AXES:
-        values = {_id(row): getattr(row, axis) for row in rows if row.shift is None}
+        values = {row_id(row): getattr(row, axis) for row in rows if row.shift is None}
         if axis != "domain" and len(set(values.values())) > 1:
             lines += [f"{name}: {axis} = {value!r}" for name, value in values.items() if value is not None]
     return lines
-
-
-def _id(row: Example | ChoiceItem) -> str:
-    return row.pair if isinstance(row, Example) else row.id

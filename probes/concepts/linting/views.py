@@ -1,4 +1,4 @@
-"""The rows that the checks compare with each other: the pairs of one reading, or the options of the items."""
+"""The rows that a check compares: the pairs of one reading, or the options of all choice items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from probes.concepts.records import ChoiceItem, Example
 
 @dataclass(frozen=True)
 class View:
-    """One text per row, with its label and where it belongs; arrays are `[row]`."""
+    """Texts to compare with each other, with their labels and where they belong; arrays are `[row]`."""
 
     name: str
     """`pairs`, `attribute pairs`, `norm pairs` or `choice options`."""
@@ -21,38 +21,35 @@ class View:
     texts: tuple[str, ...]
     labels: NDArray[np.int64]
     groups: NDArray
-    """Pair or item ids."""
+    """The id of each row's pair or item."""
     parts: NDArray
-    """The shift axis, else the split, else None."""
+    """Each row's shift axis, or else its split, or else None."""
 
     @property
     def canonical(self) -> NDArray[np.bool_]:
-        """Which rows no axis moved."""
+        """Which rows were not moved along any axis."""
         return np.array([row.shift is None for row in self.rows], dtype=bool)
 
     @property
     def units(self) -> NDArray:
-        """What is held out together: templates where every canonical row has one, else pairs or items."""
+        """What folds hold out together: templates where every canonical row has one, else pairs or items."""
         templates = [row.template for row in self.rows]
-        has_all = all(row.template for row in self.rows if row.shift is None)
-        return (
-            np.array([t or str(g) for t, g in zip(templates, self.groups, strict=True)])
-            if has_all
-            else (self.groups)
-        )
+        if not all(row.template for row in self.rows if row.shift is None):
+            return self.groups
+        return np.array([t or str(g) for t, g in zip(templates, self.groups, strict=True)])
 
     def values(self, axis: str) -> NDArray:
-        """Where along `axis` each row is, None for rows of another part."""
+        """Where on `axis` each row was moved to; None for rows that were not moved along it."""
         return np.array([getattr(r, axis) if r.shift == axis else None for r in self.rows], dtype=object)
 
 
 def views(concept: Concept) -> list[View]:
-    """A view per reading, then the options of the choice items: positive ones have label 1."""
+    """One view for each reading, and one for the options of the choice items: positive ones have label 1."""
     readings = dict.fromkeys(example.reading for example in concept.examples)
-    found = []
+    all_views = []
     for reading in readings:
         rows = tuple(e for e in concept.examples if e.reading == reading)
-        found.append(
+        all_views.append(
             View(
                 name=f"{reading} pairs" if reading else "pairs",
                 rows=rows,
@@ -64,7 +61,7 @@ def views(concept: Concept) -> list[View]:
         )
     if concept.choices:
         items = tuple(item for item in concept.choices for _ in range(2))
-        found.append(
+        all_views.append(
             View(
                 name="choice options",
                 rows=items,
@@ -74,13 +71,18 @@ def views(concept: Concept) -> list[View]:
                 parts=_parts(items),
             )
         )
-    return found
+    return all_views
 
 
 def written(row: Example | ChoiceItem) -> str:
-    """The text of an example or prompt of an item; a chat as lines `role: content`, without a template."""
+    """The text of an example, or the prompt of an item; a chat becomes lines `role: content`."""
     plain = row.text if isinstance(row, Example) else row.prompt
     return plain or "\n".join(f"{turn.role}: {turn.content}" for turn in row.messages or ())
+
+
+def row_id(row: Example | ChoiceItem) -> str:
+    """The pair of an example, or the id of a choice item."""
+    return row.pair if isinstance(row, Example) else row.id
 
 
 def _parts(rows: tuple[Example | ChoiceItem, ...]) -> NDArray:

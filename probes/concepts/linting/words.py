@@ -1,4 +1,4 @@
-"""Words of a text in any script, and those that carry no content."""
+"""The words of a text in any script, and those of them that carry content."""
 
 from __future__ import annotations
 
@@ -22,10 +22,22 @@ FUNCTION_WORDS = frozenset(_ENGLISH.split())
 
 
 def words(text: str) -> list[str]:
-    """Lower-cased words in order; each Chinese or Japanese character is one."""
+    """The words of a text in order, in lower case; each Chinese or Japanese character is a word.
+
+    Example
+    -------
+    >>> words("Don't buy 便宜 hats!")
+    ["don't", 'buy', '便', '宜', 'hats']
+    """
     return _WORD.findall(text.lower())
 
 
 def content_words(text: str) -> set[str]:
-    """The words of a text that are not English function words."""
+    """The words of a text that are not English function words.
+
+    Example
+    -------
+    >>> sorted(content_words("The artist's own lamp"))
+    ['artist', 'lamp']
+    """
     return {word.removesuffix("'s").removesuffix("’s") for word in words(text)} - FUNCTION_WORDS

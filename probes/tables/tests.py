@@ -1,0 +1,75 @@
+"""The tests behind a verdict as they are measured: one row a test, in a table that can be judged later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import polars as pl
+
+from probes.stats.estimates import Estimate
+
+TestName = Literal["decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific", "masked"]
+
+TESTS: dict[str, Any] = {
+    "lineage": pl.String,
+    "stage": pl.String,
+    "concept": pl.String,
+    "test": pl.String,  # decodable | beyond_surface | shift | sufficient | necessary | specific | masked
+    "estimate": pl.Float64,  # null where the test was not made; `reason` says why
+    "ci_low": pl.Float64,
+    "ci_high": pl.Float64,
+    "n": pl.Int64,  # independent units behind the estimate: pairs, templates or choice items
+    "p": pl.Float64,  # before any correction for other tests
+    "chance": pl.Float64,  # lower limit of the share of random directions with as large an effect
+    "layer": pl.Int64,
+    "axis": pl.String,  # shift axis
+    "against": pl.String,  # what it was compared with: a surface baseline, another concept
+    "n_layers": pl.Int64,  # layers that the best was chosen from
+    "dose": pl.Float64,  # length of the intervention, in half class gaps
+    "n_random": pl.Int64,  # random directions it was compared with
+    "kl": pl.Float64,  # what the intervention does to neutral text: KL in nats per token
+    "reason": pl.String,  # why the test was not made
+}
+"""Columns of `tests.parquet` and of `probes.measure.StageMeasurement.tests`."""
+
+
+@dataclass(frozen=True)
+class MeasuredTest:
+    """One test of one concept at one stage; the fields are those of the table `TESTS`."""
+
+    test: TestName
+    estimate: Estimate | None = None
+    p: float | None = None
+    chance: float | None = None
+    layer: int | None = None
+    axis: str | None = None
+    against: str | None = None
+    n_layers: int | None = None
+    dose: float | None = None
+    n_random: int | None = None
+    kl: float | None = None
+    reason: str | None = None
+
+    def row(self) -> dict[str, Any]:
+        """The row of the table `TESTS`, without lineage, stage and concept."""
+        row = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "estimate"}
+        if self.estimate is not None:
+            e = self.estimate
+            row |= {"estimate": e.value, "ci_low": e.low, "ci_high": e.high, "n": e.n}
+        return row
+
+
+def tests_table(tests: Iterable[MeasuredTest], **names: str | None) -> pl.DataFrame:
+    """The table `TESTS` of one concept at one stage; `names` are lineage, stage and concept."""
+    return pl.DataFrame([dict.fromkeys(TESTS) | names | test.row() for test in tests], schema=TESTS)
+
+
+def measured_tests(table: pl.DataFrame) -> Iterator[MeasuredTest]:
+    """The tests that a table `TESTS` holds, in its order."""
+    names = [field.name for field in fields(MeasuredTest) if field.name != "estimate"]
+    for row in table.iter_rows(named=True):
+        made = row["estimate"] is not None
+        estimate = Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n"]) if made else None
+        yield MeasuredTest(estimate=estimate, **{name: row[name] for name in names})

@@ -1,0 +1,160 @@
+"""`validate`: the toolkit's error rates, from simulated activations, organisms and exact transforms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from probes.concepts import Concept
+from probes.errors import OutputError
+from probes.lineage import LoadedStage, Stage
+from probes.tables.result import Result
+from probes.tables.writing import check_folder, write_bytes, write_table
+from probes.validation.calibration import calibrate
+from probes.validation.exam import examine
+from probes.validation.marking import marks
+from probes.validation.question import HALVES, questions
+from probes.validation.transforms import examine_transforms
+from probes.verdicts import CRITERIA, Criteria
+
+PARTS = ("calibration", "organisms", "transforms")
+"""The tables that are kept while they are filled, so that an interrupted call can go on."""
+
+
+@dataclass(frozen=True, repr=False)
+class Validation(Result):
+    """What `validate` measured.
+
+    Example
+    -------
+    >>> from probes.validation import Validation, marks
+    >>> from probes.validation.answers import answers_table
+    >>> row = {"exam": "verdict", "half": "held out", "truth": "surface", "answer": "internal"}
+    >>> answers = answers_table([row])
+    >>> Validation(marks(answers), answers, calibration=marks(answers))
+    Validation(1 answers, 1 false internal)
+    """
+
+    table: pl.DataFrame
+    """The marks of the held-out half, see `probes.validation.marks`."""
+    answers: pl.DataFrame
+    """One row an answer, in the columns of `probes.validation.ANSWERS`."""
+    calibration: pl.DataFrame
+    """Coverage, type-I error and power of every interval and test, see `probes.validation.calibrate`."""
+
+    def __repr__(self) -> str:
+        return f"Validation({self.answers.height} answers, {self.false_internal} false internal)"
+
+    @property
+    def false_internal(self) -> int:
+        """How often something that is not internal was called internal, on the held-out half."""
+        rows = self.table.filter((pl.col("exam") == "verdict") & (pl.col("measure") == "false internal"))
+        return int(rows["k"].sum())
+
+
+def validate(
+    out: str | Path | None = None,
+    *,
+    stages: Sequence[Stage | LoadedStage] = (),
+    concept: Concept | None = None,
+    quick: bool = False,
+    n_each: int = 12,
+    criteria: Criteria = CRITERIA,
+    workers: int = 1,
+    seed: int = 0,
+    progress: bool = True,
+) -> Validation:
+    """Measure how often the toolkit errs where the answer is known.
+
+    Parameters
+    ----------
+    out : folder for `calibration.parquet`, `answers.parquet`, `marks.parquet` and `run.json`. A call that was
+        interrupted goes on where it stopped when it is given the same folder again. Organisms are not kept,
+        their answers are.
+    stages, concept : checkpoints that are transformed exactly, and the concept whose direction is followed in
+        them. Where one of the two is not given, nothing is transformed.
+    quick : whether to ask about one organism of each kind, of the held-out half, and one transform of each,
+        and to simulate a tenth of the data sets. That shows that the exam runs, not how well it is passed.
+    n_each : organisms of each kind in each half.
+    criteria : the thresholds of the verdicts.
+    workers : processes, of one thread each.
+    seed : draws simulations, organisms and transforms.
+    progress : whether progress bars are shown on stderr.
+
+    Raises
+    ------
+    OutputError : `out` cannot be written, or holds a validation with other settings. It is raised before
+        anything is computed.
+
+    Example
+    -------
+    The exam takes minutes at least. This call is refused at once, because its folder holds another exam:
+
+    >>> from probes.validation import validate
+    >>> from probes.verdicts import CRITERIA
+    >>> _ = (folder / "run.json").write_text("{}")
+    >>> validate(
+    ...     folder,
+    ...     stages=[stage],
+    ...     concept=concept,
+    ...     quick=True,
+    ...     n_each=12,
+    ...     criteria=CRITERIA,
+    ...     workers=2,
+    ...     seed=0,
+    ...     progress=False,
+    ... )
+    Traceback (most recent call last):
+    probes.errors.OutputError: ...run.json belongs to a validation with other settings: give a new folder
+    """
+    settings = {"criteria": criteria.to_dict(), "n_each": n_each, "quick": quick, "seed": seed}
+    folder = _opened(out, settings) if out is not None else None
+    organisms = questions(1 if quick else n_each, seed)
+    if quick:
+        organisms = [question for question in organisms if question.half == HALVES[1]]
+    files = {name: folder / f"{name}.parquet" if folder else None for name in PARTS}
+    calibration = _calibration(files["calibration"], seed, workers, quick)
+    answers = examine(
+        organisms, criteria=criteria, workers=workers, keep=files["organisms"], progress=progress
+    )
+    if stages and concept is not None:
+        of_transforms = examine_transforms(
+            stages,
+            concept,
+            n_each=1 if quick else 10,
+            criteria=criteria,
+            keep=files["transforms"],
+            seed=seed,
+            progress=progress,
+        )
+        answers = pl.concat([answers, of_transforms])
+    validation = Validation(marks(answers), answers, calibration)
+    if folder is not None:
+        write_table(answers, folder / "answers.parquet")
+        write_table(validation.table, folder / "marks.parquet")
+    return validation
+
+
+def _opened(out: str | Path, settings: dict[str, Any]) -> Path:
+    """The output folder, in which run.json says under what settings it is filled."""
+    folder = check_folder(out)
+    file, text = folder / "run.json", json.dumps(settings, indent=1) + "\n"
+    if file.exists() and file.read_text(encoding="utf-8") != text:
+        raise OutputError(f"{file} belongs to a validation with other settings: give a new folder")
+    write_bytes(file, text.encode())
+    return folder
+
+
+def _calibration(keep: Path | None, seed: int, workers: int, quick: bool) -> pl.DataFrame:
+    """The calibration that is kept in a file, or a new one, which is then kept there."""
+    if keep is not None and keep.exists():
+        return pl.read_parquet(keep)
+    calibration = calibrate(seed=seed, workers=workers, quick=quick)
+    if keep is not None:
+        write_table(calibration, keep)
+    return calibration
