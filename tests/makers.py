@@ -6,13 +6,8 @@ import json
 import math
 import random
 
-import polars as pl
-
-"""What several test files build: a tiny tokenizer and model, an adapter, a concept, scores of pairs."""
-
-from __future__ import annotations
-
 import numpy as np
+import polars as pl
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

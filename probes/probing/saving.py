@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from probes.activations import Activations
 from probes.models.sites import Site
 from probes.probing.direction import Direction
-from probes.probing.estimators import LogisticProbe, RidgeProbe, make_probe
+from probes.probing.estimators import PenalisedProbe, make_probe
 from probes.probing.layers import LayerProbe, LayerSweep
 
 
@@ -60,10 +60,8 @@ def restored_sweep(
         probe.classes_ = np.array([0, 1])
         probe.n_features_in_ = arrays["probe.weights"].shape[1]
         probe._set(arrays["probe.weights"][i], float(arrays["probe.intercepts"][i]))
-        if isinstance(probe, LogisticProbe):
-            probe.C_ = float(arrays["probe.strengths"][i])
-        elif isinstance(probe, RidgeProbe):
-            probe.alpha_ = float(arrays["probe.strengths"][i])
+        if isinstance(probe, PenalisedProbe):
+            setattr(probe, f"{probe.strength_name}_", float(arrays["probe.strengths"][i]))
         probes[layer] = probe
         directions[layer] = Direction(
             vector=probe.direction_.astype(np.float32),
@@ -84,4 +82,4 @@ def restored_sweep(
 
 
 def _strength(probe: Any) -> float:
-    return float(getattr(probe, "C_", getattr(probe, "alpha_", np.nan)))
+    return float(getattr(probe, f"{probe.strength_name}_")) if isinstance(probe, PenalisedProbe) else np.nan

@@ -13,7 +13,7 @@ from typing import TypeVar
 from scipy.stats import norm
 
 from probes.errors import InputError
-from probes.stats.contrasts import discoveries
+from probes.stats.corrections import discoveries
 from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.threshold import Outcome, Threshold
 from probes.verdicts.criteria import LADDER, Label
