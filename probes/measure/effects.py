@@ -17,8 +17,8 @@ from probes.probing import Direction, LayerSweep, class_gap, split_rows
 from probes.stats.contrasts import push_effect
 from probes.stats.estimates import auroc
 from probes.steering import Add, ChoiceGradients, ablate
-from probes.steering.damage import damages
 from probes.steering.controls import random_directions
+from probes.steering.damage import damages
 from probes.tables.tests import MeasuredTest
 
 NEAR_BEST = 0.05

@@ -59,7 +59,8 @@ class Comparison:
     change_decodable: Estimate | None = None
     """The AUROC of each stage's own best probe, later minus earlier."""
     change_sufficient: Estimate | None = None
-    """The effect of adding each stage's own direction, later minus earlier; None where it was not measured."""
+    """The effect of adding each stage's own direction, later minus earlier; None where it was not
+    measured."""
 
     def rows(self, **names: str | None) -> list[dict[str, Any]]:
         """One row of the table `COMPARISONS` for each quantity.
