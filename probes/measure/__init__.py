@@ -1,4 +1,4 @@
-"""Everything that is measured of a concept at a stage; nothing to the right of this room runs a model."""
+"""Everything that is measured of a concept at a stage. No room to the right of this one runs a model."""
 
 from probes.measure.behaviour import Behaviour, behaviour
 from probes.measure.formulas import formula, read_formula

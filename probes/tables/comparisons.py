@@ -74,8 +74,7 @@ class Comparison:
                 continue
             row: dict[str, Any] = dict.fromkeys(COMPARISONS) | names | {"quantity": field.name}
             if isinstance(value, Estimate):
-                columns = interval_columns(value)
-                row |= {"n": columns.pop("n_pairs")} | columns
+                row |= interval_columns(value, count="n")
             else:
                 row["estimate"] = value
             rows.append(row)
