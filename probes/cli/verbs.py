@@ -1,6 +1,6 @@
-"""What each verb does: it calls the library with what was parsed, and prints the table that comes back.
+"""What each command does: it calls the library with the parsed options, and prints the table that comes back.
 
-A verb imports what it needs beyond the public names itself, so that `probes --help` answers at once.
+A command imports what it needs beyond the public names by itself, so that `probes --help` answers at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from probes.tables.writing import check_folder, check_table_path, write_table
 
 
 def survey(args: argparse.Namespace) -> None:
-    done = probes.survey(
+    result = probes.survey(
         args.lineage,
         concepts=args.concept,
         out=args.out,
@@ -36,7 +36,7 @@ def survey(args: argparse.Namespace) -> None:
         progress=not args.quiet,
         command=["probes", *sys.argv[1:]],
     )
-    _print(done.overview, args.json)
+    _print(result.overview, args.json)
     print(f"wrote {Path(args.out) / 'report.html'}", file=sys.stderr)
 
 
@@ -134,7 +134,7 @@ def shifts(args: argparse.Namespace) -> None:
     for stage in stages:
         loaded = stage.load(device=args.device, dtype=args.dtype)
         for concept in concepts:
-            done = probes.shift_transfer(
+            transfer = probes.shift_transfer(
                 loaded,
                 concept,
                 position=args.position,
@@ -144,7 +144,7 @@ def shifts(args: argparse.Namespace) -> None:
                 seed=args.seed,
                 progress=not args.quiet,
             )
-            tables.append(done.table)
+            tables.append(transfer.table)
     _deliver(pl.concat(tables), args)
 
 
@@ -159,7 +159,7 @@ def behaviour(args: argparse.Namespace) -> None:
     texts = {MANUAL: neutral_texts()} | {path.stem: read_texts(path) for path in args.texts}
     if args.out:
         check_folder(args.out)
-    done = probes.behaviour(
+    answers = probes.behaviour(
         probes.load_lineage(args.lineage),
         sets,
         texts,
@@ -170,7 +170,7 @@ def behaviour(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         progress=not args.quiet,
     )
-    table = pl.concat([done.table, done.rows(contrasts)])
+    table = pl.concat([answers.table, answers.rows(contrasts)])
     if args.out:
         write_table(table, args.out / "behaviour.parquet")
     shown = pl.col("variant").is_in(["per_token", "nats"]) & (pl.col("measure") != "choice_logit")
@@ -277,7 +277,7 @@ def validate(args: argparse.Namespace) -> int:
     from probes.validation import validate
 
     stages = [stage for stage in probes.load_lineage(args.lineage) if stage.seed in (None, 0)]
-    done = validate(
+    result = validate(
         args.out,
         stages=stages,
         concept=probes.load_concept("affordability").core,
@@ -288,24 +288,25 @@ def validate(args: argparse.Namespace) -> int:
         progress=not args.quiet,
     )
     if not args.json:
-        _print(done.calibration, False)
-    _print(done.table, args.json)
-    return int(done.false_internal > 0)
+        _print(result.calibration, False)
+    _print(result.table, args.json)
+    return int(result.false_internal > 0)
 
 
 def doctor(args: argparse.Namespace) -> int:
     from probes.cli.doctor import diagnose
 
-    found = diagnose()
+    diagnoses = diagnose()
     if args.json:
-        print(json.dumps([f.__dict__ for f in found], indent=1))
+        print(json.dumps([vars(diagnosis) for diagnosis in diagnoses], indent=1))
     else:
-        for finding in found:
-            print(f"{finding.level:<6} {finding.what:<16} {finding.value}")
-    return int(any(f.level == "error" for f in found))
+        for diagnosis in diagnoses:
+            print(f"{diagnosis.level:<6} {diagnosis.what:<16} {diagnosis.value}")
+    return int(any(diagnosis.level == "error" for diagnosis in diagnoses))
 
 
 def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
+    """The activations that the options ask for."""
     return probes.extract(
         stage,
         concept,
@@ -323,17 +324,20 @@ def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
 
 
 def _check_out(args: argparse.Namespace) -> None:
+    """Refuse a table that cannot be written before anything is computed."""
     if args.out:
         check_table_path(args.out)
 
 
 def _deliver(table: pl.DataFrame, args: argparse.Namespace) -> None:
+    """Write the table where --out says, and print it."""
     if args.out:
         write_table(table, args.out)
     _print(table.drop("digest") if not args.json else table, args.json)
 
 
 def _print(table: pl.DataFrame, as_json: bool) -> None:
+    """Print a table without the columns that are empty, or as JSON with all of them."""
     if as_json:
         print(table.write_json())
         return
