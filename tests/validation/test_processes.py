@@ -8,6 +8,7 @@ import torch
 from probes.validation.processes import in_processes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "chunksize"), [(1, 1), (2, 1), (2, 2)])
 def test_results_are_in_the_order_of_the_jobs(workers, chunksize):
     assert list(in_processes(abs, [-3, 1, -2, 0], workers, chunksize)) == [3, 1, 2, 0]
@@ -21,6 +22,7 @@ def threaded(size):
     return int(kept["value"].sum()) + int(torch.autograd.grad((x * x).sum(), x)[0].sum())
 
 
+@pytest.mark.slow
 def test_threads_that_the_parent_used_do_not_stop_a_process():
     here = threaded(5000)
     assert list(in_processes(threaded, [5000, 5000, 5000], workers=2)) == [here] * 3
