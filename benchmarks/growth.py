@@ -27,9 +27,9 @@ from probes.activations import run_context
 from probes.concepts import ChoiceItem
 from probes.models import Site
 from probes.steering import choice_gradients
+from probes.steering.controls import random_directions
 from probes.steering.packed import score_additions
 from probes.steering.prompts import prompts_of
-from probes.steering.slopes import random_directions
 
 LINEAGE = "checkpoints/msm-mini"
 STAGES = ("base", "aft", "msm_afford", "msm_domestic")

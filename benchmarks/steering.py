@@ -23,9 +23,9 @@ from torch import Tensor
 import probes
 from probes.activations import run_context
 from probes.models import Site
+from probes.steering.controls import random_directions
 from probes.steering.packed import score_additions
 from probes.steering.prompts import prompts_of
-from probes.steering.slopes import random_directions
 
 LAYERS = (6, 12, 18, 24)
 ALPHAS = (-4.0, -2.0, 2.0, 4.0)

@@ -21,7 +21,7 @@ from pages import number, table, with_interval, write
 import probes
 from probes.concepts import read_choices
 from probes.figures import draw
-from probes.measure.behaviour import Behaviour, formula
+from probes.measure import Behaviour, formula
 from probes.stats.estimates import Estimate
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -1,7 +1,7 @@
-"""From a stage and a concept to arrays: rendering, batching, pooling inside the hook, the on-disk store."""
+"""From a stage and a concept to arrays of activations, and the store that keeps them on disk."""
 
 from probes.activations.activations import Activations
-from probes.activations.context import RunContext, RunOptions, run_context
+from probes.activations.context import AnyStage, RunContext, RunOptions, run_context
 from probes.activations.extract import extract, extract_many
 from probes.activations.rendering import POSITIONS, Rendered, render
 from probes.activations.store import Store
@@ -9,6 +9,7 @@ from probes.activations.store import Store
 __all__ = [
     "POSITIONS",
     "Activations",
+    "AnyStage",
     "Rendered",
     "RunContext",
     "RunOptions",

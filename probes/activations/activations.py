@@ -1,4 +1,4 @@
-"""The container that extraction hands on: activations with the labels and groups they belong to."""
+"""`Activations`: what extraction returns, an array with the labels and pairs that its rows belong to."""
 
 from __future__ import annotations
 
@@ -17,48 +17,63 @@ from probes.tables.writing import written_atomically
 
 @dataclass(frozen=True)
 class Activations:
-    """Activations of one concept at one kind of site of one stage.
+    """The activations of one concept at one kind of site of one stage.
 
-    Row order is the concept's order. With `position="all"` a row is a token instead of an example, and
-    labels, groups, splits, templates and texts are repeated for each token of an example.
+    The rows are in the order of the concept's examples. With `position="all"` a row is a token and not an
+    example; labels, groups, splits, templates and texts are then repeated for each token of an example.
+
+    Example
+    -------
+    >>> acts = probes.extract(stage, concept, position="mean", controls=(), progress=False)
+    >>> acts
+    Activations('mid', 'prices', resid_post@mean: 3 layers x 48 rows x 32, 24 pairs)
+    >>> acts.values.shape, acts.labels[:2].tolist(), acts.groups[:2].tolist()
+    ((3, 48, 32), [1, 0], ['p0', 'p0'])
     """
 
     values: np.ndarray
-    """`[layer, example, width]` float32; `width` is d_model, or n_heads * d_head at `z`."""
+    """`[layer, example, width]` float32; the width is d_model, or n_heads * d_head at the site `z`."""
     site: str
-    """The kind of site: `resid_post`, `attn_out`, ..."""
+    """The kind of site, one of `probes.models.KINDS`, such as `resid_post`."""
     layers: list[int]
-    """Block index of each row of the first axis of `values`; `[0]` for `embed`."""
+    """The index of the block, for each row of the first axis of `values`; `[0]` for `embed`."""
     position: str
+    """Where in the text they were read, one of `probes.activations.POSITIONS`."""
     labels: np.ndarray
     """`[example]` int, 0 or 1."""
     groups: np.ndarray
-    """`[example]` str: the pair an example belongs to, the unit of every split and bootstrap."""
+    """`[example]` str: the pair that an example belongs to, which is the unit of every split and interval."""
     splits: np.ndarray
-    """`[example]` object: `train`, `select`, `test` or None."""
+    """`[example]` object: "train", "select", "test", or None where the concept does not mark splits."""
     templates: np.ndarray
-    """`[example]` object: the scenario template, or None."""
+    """`[example]` object: the template that an example was written from, or None."""
     texts: list[str]
-    """What the model read, after the chat template."""
+    """`[example]`: the text of each example as the model read it, after the chat template."""
     stage: str
+    """The name of the stage."""
     lineage: str | None
+    """The name of the lineage, or None for a model given by hand."""
     concept: str
+    """The name of the concept."""
     render: str
-    """`shared`: the lineage's one rendering; `own`: the stage's own tokenizer and chat template."""
+    """"shared" where texts were rendered with the lineage's one tokenizer and chat template, "own" where they
+    were rendered with the stage's own."""
     digest: str
-    """Identifies weights, tokenizer, template, token ids, site, position, dtype, attention, versions."""
+    """A hash of the weights, tokenizer, template, token ids, site, position, dtype, attention implementation
+    and library versions."""
     controls: dict[str, np.ndarray] = field(default_factory=dict)
-    """Inputs of the surface baselines: `embedding` `[example, d_model]`, the mean input embedding;
-    `random_init` `[layer, example, width]`, the same architecture with random weights."""
+    """The inputs of surface baselines: `embedding` `[example, d_model]` is the mean input embedding of each
+    text, and `random_init` `[layer, example, width]` the activations of the same architecture with random
+    weights."""
 
     @property
     def n_pairs(self) -> int:
-        """Number of independent units."""
+        """The number of pairs."""
         return len(np.unique(self.groups))
 
     @property
     def columns(self) -> dict[str, str | None]:
-        """What identifies measurements made on these activations, as columns of the result tables."""
+        """The columns of result tables that say what was measured here."""
         return {
             "lineage": self.lineage,
             "stage": self.stage,
@@ -70,7 +85,19 @@ class Activations:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one safetensors file; raises OutputError."""
+        """Write everything to one safetensors file.
+
+        Raises
+        ------
+        OutputError : the file cannot be written.
+
+        Example
+        -------
+        >>> acts = probes.extract(stage, concept, controls=(), progress=False)
+        >>> acts.save(folder / "acts.safetensors")
+        >>> probes.Activations.load(folder / "acts.safetensors").digest == acts.digest
+        True
+        """
         metadata = {
             name: getattr(self, name)
             for name in (
@@ -97,7 +124,12 @@ class Activations:
 
     @classmethod
     def load(cls, path: str | Path) -> Activations:
-        """Read what `save` wrote; raises InputError for any other file."""
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError : the file is not there, or holds something else.
+        """
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = json.loads((file.metadata() or {})["activations"])

@@ -1,4 +1,4 @@
-"""The run context: everything that running a model takes, resolved once and handed on as one thing.
+"""The run context: everything that running a model needs, resolved once and handed on together.
 
 Every function that runs a model takes a stage and the same few options (`RunOptions`). `run_context` turns
 them into a `RunContext`, which may be given wherever a stage may, so that a caller resolves it only once.
@@ -26,42 +26,57 @@ RENDERS: tuple[Render, ...] = ("shared", "own")
 
 
 class RunOptions(TypedDict, total=False):
-    """Options of every function that runs a model; each has a default."""
+    """Options of every function that runs a model. Each of them has a default."""
 
     backend: BackendName
-    """Library behind the hooks: "transformers" (the fast one, default), "transformer_lens" or "nnsight"."""
+    """The library behind the hooks: "transformers" (the default, and the fastest), "transformer_lens" or
+    "nnsight"."""
     device: str
-    """Where a stage that is not loaded yet is loaded: "auto" (default), "cpu", "cuda", "cuda:1", "mps"."""
+    """Where a stage that is not loaded yet is loaded: "auto" (the default), "cpu", "cuda", "cuda:1",
+    "mps"."""
     dtype: str
-    """Precision in which it is loaded: "float32" (default), "bfloat16" or "float16"."""
+    """The precision in which it is loaded: "float32" (the default), "bfloat16" or "float16"."""
     render: Render
-    """"shared" (default) renders texts with the lineage's one tokenizer and chat template, "own" with the
+    """"shared" (the default) renders texts with the lineage's one tokenizer and chat template, "own" with the
     stage's own."""
     tokenizer: Any
     """A tokenizer to use instead of either."""
     store: Store | str | Path | None
-    """Folder in which activations are kept and looked up; None (default) keeps none."""
+    """The folder in which activations are kept and looked up; None (the default) keeps none."""
     truncate: bool
-    """Cut texts that are longer than the context window; False (default) raises ConceptError for them."""
+    """Whether texts that are longer than the context window are cut; False (the default) raises ConceptError
+    for them."""
     batch_tokens: int | None
-    """Tokens of one forward pass, padding included; None (default) leaves it to the function."""
+    """The number of tokens of one forward pass, padding included; None (the default) leaves it to the
+    function."""
     seed: int
-    """Seed of splits, resampling and random controls; default 0."""
+    """The seed of splits, resampling and random controls; 0 by default."""
     progress: bool
-    """Whether to show progress on stderr; default True."""
+    """Whether progress is shown on stderr; True by default."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """A hooked model with its tokenizer, the names that results carry, and the options of a run."""
+    """A hooked model with its tokenizer, the names that results carry, and the options of a run.
+
+    It is made by `run_context`, and may be given wherever a stage may.
+
+    Example
+    -------
+    >>> context = probes.run_context(stage, seed=3, progress=False)
+    >>> acts = probes.extract(context, concept, controls=())
+    >>> acts.stage, context.columns
+    ('mid', {'lineage': 'tiny', 'stage': 'mid'})
+    """
 
     model: PackedModel
+    """The model, ready to be read and changed at its sites."""
     tokenizer: Any
-    """What texts are rendered with."""
+    """The tokenizer that texts are rendered with."""
     name: str
-    """The stage's name, or "model" for a hooked model given by hand."""
+    """The name of the stage, or "model" for a hooked model given by hand."""
     loaded: LoadedStage | None = None
-    """None for a hooked model given by hand."""
+    """The loaded stage, or None for a hooked model given by hand."""
     backend: BackendName = "transformers"
     render: Render = "shared"
     store: Store | None = None
@@ -72,34 +87,35 @@ class RunContext:
 
     @property
     def lineage(self) -> str | None:
-        """Name of the lineage, None for a model given by hand."""
+        """The name of the lineage, or None for a model given by hand."""
         lineage = self.loaded.lineage if self.loaded else None
         return lineage.name if lineage else None
 
     @property
     def pad_id(self) -> int:
-        """Token id that padding is filled with."""
+        """The token id that padding is filled with."""
         return self.tokenizer.pad_token_id or 0
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The columns of a result table that say where it was measured."""
+        """The columns of result tables that say at which stage something was measured."""
         return {"lineage": self.lineage, "stage": self.name}
 
     @property
     def render_name(self) -> str:
-        """What the tables' `render` column says: `render`, or "plain" where there is no chat template."""
+        """What the column `render` of result tables says: `render`, or "plain" where there is no chat
+        template."""
         return self.render if self.tokenizer.chat_template else "plain"
 
     def tokens(self, default: int) -> int:
-        """`batch_tokens`, or a function's own default where none was given."""
+        """The number of tokens of one forward: `batch_tokens`, or `default` where none was given."""
         return default if self.batch_tokens is None else self.batch_tokens
 
     def require_loaded(self) -> LoadedStage:
         """The loaded stage. Raises InputError for a hooked model given by hand, which has no identity."""
         if self.loaded is None:
             raise InputError(
-                "a hooked model has no weights' identity: give a stage, or "
+                "the weights of a hooked model cannot be identified: give a stage, or "
                 "probes.LoadedStage.from_model(model, tokenizer)"
             )
         return self.loaded
@@ -111,15 +127,19 @@ class RunContext:
             check_same_tokens(self.name, own, self.tokenizer, ids)
 
     def digest(self, *inputs: Any) -> str:
-        """16 hex digits that identify the weights and `inputs`: what JSON can say, dataclasses, tensors,
-        arrays."""
+        """16 hex digits that identify the weights together with `inputs`.
+
+        The inputs may be anything that JSON can say, dataclasses, tensors and arrays.
+        """
         fingerprint = self.loaded.fingerprint if self.loaded else None
         return json_digest([fingerprint, self.name, *inputs], default=_plain)[:16]
 
 
-def run_context(
-    stage: Stage | LoadedStage | HookedModel | RunContext, **options: Unpack[RunOptions]
-) -> RunContext:
+AnyStage = Stage | LoadedStage | HookedModel | RunContext
+"""What a function that runs a model takes."""
+
+
+def run_context(stage: AnyStage, **options: Unpack[RunOptions]) -> RunContext:
     """Resolve a stage and the options of a run.
 
     Parameters
@@ -130,7 +150,8 @@ def run_context(
 
     Raises
     ------
-    InputError : an unknown option or render, or an option that a given context cannot change any more.
+    InputError : an option does not exist or has no such value, or a context was given that cannot change it
+        any more.
 
     Example
     -------
@@ -141,7 +162,7 @@ def run_context(
     unknown = set(options) - set(RunOptions.__annotations__)
     if unknown:
         names = ", ".join(RunOptions.__annotations__)
-        raise InputError(f"{sorted(unknown)[0]!r} is no option of a run: expected one of {names}")
+        raise InputError(f"{sorted(unknown)[0]!r} is not an option of a run: expected one of {names}")
     free: dict[str, Any] = {
         name: value
         for name, value in options.items()
@@ -152,7 +173,7 @@ def run_context(
     if isinstance(stage, RunContext):
         if fixed := set(options) - set(free):
             raise InputError(
-                f"{sorted(fixed)[0]!r} is settled in a context already: give a stage to change it"
+                f"{sorted(fixed)[0]!r} cannot be changed in a run context: give a stage instead of a context"
             )
         return replace(stage, **free)
     render, tokenizer = options.get("render", "shared"), options.get("tokenizer")
@@ -162,7 +183,7 @@ def run_context(
     if isinstance(stage, HookedModel):
         tokenizer = tokenizer or getattr(stage, "tokenizer", None)
         if tokenizer is None:
-            raise InputError("this HookedModel has no .tokenizer: give tokenizer=")
+            raise InputError("the HookedModel has no attribute tokenizer: give tokenizer=")
         return RunContext(hooked(stage), tokenizer, "model", None, backend, render, **free)
     loaded = as_loaded(stage, device=options.get("device", "auto"), dtype=options.get("dtype", "float32"))
     tokenizer = tokenizer or (loaded.reference_tokenizer if render == "shared" else loaded.tokenizer)
@@ -170,6 +191,7 @@ def run_context(
 
 
 def _plain(value: Any) -> Any:
+    """A value that JSON does not know, as one that it does."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""Inputs of the surface baselines: what a model starts from, and what its mere architecture makes of it."""
+"""Inputs of the surface baselines: input embeddings, and the activations of an untrained model."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from probes.models.sites import Site
 from probes.tables.digests import json_digest
 
 CONTROLS = ("embedding", "random_init")
+"""The baselines whose inputs `extract` can make."""
 RANDOM_INIT_SEED = 0
-_KEPT = 8  # concept x position sets of random-init activations held in memory
+_KEPT = 8  # how many sets of activations of untrained models are held in memory
 _memory: OrderedDict[str, Values] = OrderedDict()
 
 
 def mean_embedding(loaded: LoadedStage, rows: Sequence[Rendered]) -> np.ndarray:
-    """`[row, d_model]` float32: the mean input embedding of each text, a bag of words to the model."""
+    """The mean input embedding of each text, `[row, d_model]` float32, which is a bag of its words."""
     table: torch.Tensor = loaded.model.get_input_embeddings().weight  # pyright: ignore[reportAssignmentType]
     with torch.inference_mode():
         means = [table[torch.tensor(r.ids, device=table.device)].float().mean(0) for r in rows]
@@ -42,10 +43,10 @@ def random_init(
     batch_tokens: int | None,
     label: str | None,
 ) -> Values:
-    """Activations of the same architecture with random weights (seed 0), on the same tokens.
+    """The activations of the same architecture with random weights (seed 0), on the same tokens.
 
-    They depend on the configuration alone, so all stages of one architecture share them: on disk in a
-    `store`, else in memory for the last few concepts.
+    They depend on the configuration alone, so all stages of one architecture share them. They are kept on
+    disk where there is a `store`, and else in memory for the last few concepts.
     """
     config = {k: v for k, v in loaded.model.config.to_dict().items() if not k.startswith("_")}
     who = {**identity, "weights": f"random_init seed {RANDOM_INIT_SEED} of {json_digest(_plain(config))}"}
@@ -72,7 +73,7 @@ def random_init(
 
 
 def _plain(value: object) -> object:
-    """A configuration as JSON: what JSON does not know is written as its name."""
+    """A configuration as JSON; a value that JSON does not know is written as text."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

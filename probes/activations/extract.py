@@ -1,4 +1,4 @@
-"""`extract`: from a stage and a concept to activations, controls included."""
+"""`extract` and `extract_many`: from a stage and a concept to activations."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ def extract(
     controls: Sequence[str] = CONTROLS,
     **run: Unpack[RunOptions],
 ) -> Activations:
-    """Activations of every example of `concept` at one kind of site of `stage`.
+    """The activations of every example of a concept at one kind of site of a stage.
 
     Parameters
     ----------
+    stage : a stage, a loaded stage or a run context.
+    concept : a concept, the name of a packaged one, or a path.
     sites : the kind of site, one of `probes.models.KINDS`; `extract_many` takes several.
-    layers : "all", a block index, or several; negative indices count from the end.
-    position : where in the text to read, one of `probes.activations.POSITIONS`.
-    controls : inputs of the surface baselines to make as well: "embedding" (free) and "random_init" (one
-        more forward, once for all stages of one architecture).
-    run : see `probes.activations.RunOptions`; `backend` and `store` among them.
+    layers : "all", the index of a block, or several; negative indices count from the end.
+    position : where in the text activations are read, one of `probes.activations.POSITIONS`.
+    controls : the inputs of surface baselines that are made as well: "embedding" (which costs nothing) and
+        "random_init" (one more forward, once for all stages of one architecture).
+    run : see `probes.activations.RunOptions`; `backend` and `store` are among them.
 
     Returns
     -------
@@ -48,10 +50,10 @@ def extract(
 
     Raises
     ------
-    ConceptError : a text that is too long or without what the position needs.
-    SiteError : a site or layer that the model does not have.
-    TokenizerError : no chat template for a chat, or ids that mean another token at this stage.
-    OutputError : a store that cannot be written.
+    ConceptError : a text is too long, or lacks what the position needs.
+    SiteError : the model does not have the site or the layer.
+    TokenizerError : there is no chat template for a chat, or a token id means another token at this stage.
+    OutputError : the store cannot be written.
 
     Example
     -------
@@ -78,10 +80,22 @@ def extract_many(
     controls: Sequence[str] = CONTROLS,
     **run: Unpack[RunOptions],
 ) -> dict[tuple[str, str], Activations]:
-    """Several kinds of site and several positions in one pass; keys are (kind of site, position).
+    """The activations at several kinds of site and several positions, from one pass over the texts.
 
-    Parameters, errors and the arrays are those of `extract`. On a CPU a forward takes 512 tokens by default,
-    because its caches hold what a block makes of so many, and 2048 elsewhere (`batch_tokens`).
+    Parameters
+    ----------
+    stage, concept, layers, controls, run : as in `extract`. By default a forward takes 512 tokens on a CPU,
+        whose caches hold the activations of a block for about that many, and 2048 elsewhere (`batch_tokens`).
+    sites : kinds of site, each one of `probes.models.KINDS`.
+    positions : where in the text activations are read, each one of `probes.activations.POSITIONS`.
+
+    Returns
+    -------
+    (kind of site, position) -> Activations.
+
+    Raises
+    ------
+    As `extract` does.
 
     Example
     -------
@@ -108,9 +122,9 @@ def extract_many(
         batch_tokens=context.batch_tokens,
         label=label,
     )
-    made: dict[str, np.ndarray] = {}
+    by_text: dict[str, np.ndarray] = {}
     if "embedding" in controls:
-        made["embedding"] = mean_embedding(loaded, rows)
+        by_text["embedding"] = mean_embedding(loaded, rows)
     random_values = {}
     if "random_init" in controls:
         label = f"random init · {concept.name}" if context.progress else None
@@ -145,14 +159,14 @@ def extract_many(
                 digest=json_digest(
                     [identity, concept.digest, kind, [str(s) for s in group], position, [r.ids for r in rows]]
                 ),
-                controls={name: np.repeat(array, repeats, axis=0) for name, array in made.items()}
+                controls={name: np.repeat(array, repeats, axis=0) for name, array in by_text.items()}
                 | ({"random_init": random_values[kind, position]} if random_values else {}),
             )
     return result
 
 
 def _identity(loaded: LoadedStage, backend: str) -> dict[str, Any]:
-    """What identifies a model's activations, beside the tokens themselves."""
+    """What a model's activations depend on, beside the tokens themselves."""
     library = {"transformer_lens": ["transformer-lens"], "nnsight": ["nnsight"]}.get(backend, [])
     return {
         "weights": loaded.fingerprint,

@@ -1,8 +1,8 @@
-"""The pass over the texts: what is to be read, in which batches, and where each row of the result goes.
+"""The pass over the texts: what is read, in which batches, and where each row of the result goes.
 
-Each piece of work is done once: identical texts are computed once and so are common beginnings of texts where
-that is exact, rows of like length share a batch under a token budget, tokens are pooled inside the hook, and
-rows that a shelf already holds are not computed.
+Each piece of work is done once. Identical texts are computed once, and so are common beginnings of texts
+where that is exact. Texts of similar length share a batch under a token budget, and tokens are pooled inside
+the hook. Rows that a shelf of the store already holds are not computed again.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from probes.models.sites import Site
 from probes.tables.digests import json_digest
 
 CPU_TOKENS = 512
-"""Tokens of one forward on a CPU, padding included: more do not fit its caches."""
+"""The tokens of one forward on a CPU, padding included; more do not fit its caches."""
 
 ROWS_PER_SHARD = 2048
-"""Rows between two writes to the store: what an interruption can cost at most."""
+"""The rows between two writes to the store, which is the most that an interruption can cost."""
 
 WORTH_SHARING = 0.95
-"""Share of the tokens that must be left at most for common beginnings to be worth the attention mask."""
+"""Common beginnings are shared where at most this share of the tokens is left; else the attention mask that
+sharing needs costs more than it saves."""
 
 Ids = tuple[int, ...]
 Values = dict[tuple[str, str], np.ndarray]
@@ -39,15 +40,16 @@ Values = dict[tuple[str, str], np.ndarray]
 
 @dataclass(frozen=True)
 class _Selection:
-    """Some tokens of one text: their mean, or each of them."""
+    """The tokens of one text that are read."""
 
     key: str
     tokens: tuple[int, ...]
     every: bool
+    """Whether each token is a row of its own; otherwise their mean is one row."""
 
 
 class _Result:
-    """The arrays of a result, allocated once; rows are put where they belong as they come."""
+    """The arrays of a result. They are allocated once, and rows are put where they belong as they arrive."""
 
     def __init__(self, rows: Sequence[Rendered], sites: Mapping[str, list[Site]], positions: Sequence[str]):
         self.sites = sites
@@ -65,7 +67,7 @@ class _Result:
             self.n_rows[position] = count
 
     def put(self, key: str, kind: str, layer: int, array: np.ndarray) -> None:
-        """`array` is `[row, width]`, the rows of one selection at one site."""
+        """Put the rows of one selection at one site, `array` `[row, width]`, where they belong."""
         for position, start in self.places[key]:
             if (kind, position) not in self.values:
                 shape = (len(self.sites[kind]), self.n_rows[position], array.shape[1])
@@ -73,7 +75,7 @@ class _Result:
             self.values[kind, position][layer, start : start + len(array)] = array
 
     def rows_of(self, keys: Sequence[str], kind: str, layer: int) -> np.ndarray:
-        """`[key, width]`: the rows of selections that are one row each."""
+        """The rows of selections that are one row each, `[key, width]`."""
         return np.stack(
             [self.values[kind, p][layer, start] for p, start in (self.places[k][0] for k in keys)]
         )
@@ -94,10 +96,15 @@ def read_rows(
     batch_tokens: int | None = None,
     label: str | None = None,
 ) -> Values:
-    """Activations of `rows` at `sites` (kind -> sites) and `positions`, in the order of `rows`.
+    """The activations of rendered texts at several sites and positions, in the order of `rows`.
 
-    `model` is called when there is something to compute. `label` names the work on the progress bar
-    (stderr); None shows none.
+    Parameters
+    ----------
+    model : a function that returns the model; it is called only when there is something to compute.
+    sites : kind of site -> its sites.
+    shelf : where rows are looked up and kept; None keeps none.
+    batch_tokens : the number of tokens of one forward, padding included.
+    label : the name of the work on the progress bar; None shows no bar.
     """
     result = _Result(rows, sites, positions)
     flat = {site: (kind, i) for kind, group in sites.items() for i, site in enumerate(group)}
@@ -140,9 +147,11 @@ def read_rows(
 def _batches(
     model: Callable[[], PackedModel], texts: Sequence[Ids], batch_tokens: int | None
 ) -> Iterator[list[list[Ids]]]:
-    """Rows in batches, each row one text or several that begin alike; rows of like length together, as many
-    as fit the budget with their padding; the longest first, so that a lack of memory shows at once and not
-    at the end of a long run."""
+    """Batches of rows; a row is one text, or several that begin alike.
+
+    Rows of similar length are put together, as many as fit the budget with their padding. The longest come
+    first, so that a lack of memory shows at once and not at the end of a long run.
+    """
     if not texts:
         return
     rows = [[ids] for ids in texts]
@@ -165,7 +174,7 @@ def _read_batch(
     todo: Mapping[Ids, list[_Selection]],
     sites: Sequence[Site],
 ) -> dict[Site, dict[str, np.ndarray]]:
-    """Site -> row key -> `[row, width]`."""
+    """The activations of one batch: site -> key of a selection -> `[row, width]`."""
     tries = [Trie.of(row) for row in rows]
     selections = [
         (i, [path[t] for t in r.tokens], r)
@@ -189,10 +198,10 @@ def _read_batch(
 
     with torch.inference_mode():
         if all(len(row) == 1 for row in rows):
-            found = model.read(TokenBatch.pad([row[0] for row in rows]), sites, pool)
+            read = model.read(TokenBatch.pad([row[0] for row in rows]), sites, pool)
         else:
-            found = model.read_packed(*layout(tries), sites, pool)
+            read = model.read_packed(*layout(tries), sites, pool)
     return {
         site: {r.key: part.numpy() for (_, _, r), part in zip(selections, values.split(counts), strict=True)}
-        for site, values in found.items()
+        for site, values in read.items()
     }

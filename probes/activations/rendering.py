@@ -1,5 +1,7 @@
-"""From examples to token ids and to the tokens that are read: one rendering for a whole lineage, or each
-stage's own. Apart from extraction because a template change must never pass for a change of representation.
+"""From examples to token ids, and to the tokens at which activations are read.
+
+Texts are rendered in one way for a whole lineage, or in each stage's own. This stands apart from extraction,
+because a change of the chat template must never be mistaken for a change of representation.
 """
 
 from __future__ import annotations
@@ -12,11 +14,19 @@ from probes.errors import ConceptError, InputError, TokenizerError
 from probes.lineage import LoadedStage, check_same_tokens
 
 POSITIONS = ("last", "mean", "decision", "answer", "span", "outside", "all")
-"""`last`: the last token. `mean`: all tokens but the first, which is an attention sink in most decoders.
-`decision`: the token before the answer, the last of the prompt of a chat that ends with the assistant.
-`answer`: all tokens after the decision point, the last turn of a chat; in a plain text as `mean`.
-`span`: the tokens that overlap the evidence. `outside`: all tokens but the first that do not, so that what is
-read is the state and not the words. `all`: every token, each a row of its own."""
+"""Where in a text activations are read.
+
+- `last`: the last token.
+- `mean`: the mean of all tokens but the first, which is an attention sink in most decoders.
+- `decision`: the token before the answer, which is the last token of the prompt of a chat that ends with the
+  assistant.
+- `answer`: the mean of all tokens after the decision point, which are the last turn of a chat; in a plain
+  text the same as `mean`.
+- `span`: the mean of the tokens that overlap the evidence.
+- `outside`: the mean of all tokens but the first that do not overlap the evidence, so that what is read is
+  the model's state and not the words themselves.
+- `all`: every token, each a row of its own.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,9 +34,11 @@ class Rendered:
     """One example as the model reads it."""
 
     text: str
+    """The text after the chat template."""
     ids: tuple[int, ...]
+    """Its token ids."""
     reads: dict[str, tuple[int, ...]]
-    """Position name -> indices of the tokens that are read there (averaged, except for `all`)."""
+    """Position -> the indices of the tokens that are read there (averaged, except for `all`)."""
 
 
 def render(
@@ -37,19 +49,35 @@ def render(
     max_positions: int | None = None,
     truncate: bool = False,
 ) -> list[Rendered]:
-    """Token ids and read positions of every example of `concept`, in its order.
+    """Render and tokenise every example of a concept.
 
     Parameters
     ----------
-    render : "shared" uses the lineage's reference tokenizer and chat template, and checks that the stage's
-        own vocabulary gives the same meaning to every id used; "own" uses the stage's tokenizer.
-    max_positions : context window in tokens. A longer text raises ConceptError unless `truncate`, which cuts
-        its end.
+    loaded : the stage whose tokenizer, or whose lineage's tokenizer, is used.
+    concept : the concept.
+    positions : where in the text activations will be read, each one of `POSITIONS`.
+    render : "shared" uses the tokenizer and chat template of the whole lineage, and checks that every token
+        id that is used means the same in the stage's own vocabulary. "own" uses the stage's tokenizer.
+    max_positions : the context window in tokens; None for no limit.
+    truncate : whether the end of a longer text is cut; otherwise it raises ConceptError.
+
+    Returns
+    -------
+    A `Rendered` for each example, in the order of the concept.
 
     Raises
     ------
-    ConceptError : a text too long, without tokens, or without what a position needs.
-    TokenizerError : no chat template for a chat, or ids that mean another token at this stage.
+    InputError : `positions` or `render` has no such value.
+    ConceptError : a text is too long, has no tokens, or lacks what a position needs.
+    TokenizerError : there is no chat template for a chat, or a token id means another token at this stage.
+
+    Example
+    -------
+    >>> rendered = render(stage.load(), concept, ["last", "span"])[0]
+    >>> rendered.text
+    'the cheap chair was sold in Ohio red'
+    >>> rendered.reads["last"] == (len(rendered.ids) - 1,), len(rendered.reads["span"]) >= 1
+    (True, True)
     """
     unknown = [p for p in positions if p not in POSITIONS]
     if unknown:
@@ -63,7 +91,7 @@ def render(
         where = f"concept {concept.name!r}, row {index + 1} (pair {example.pair!r})"
         ids, offsets = _tokenise(tokenizer, text, chat=example.messages is not None)
         if not ids:
-            raise ConceptError(f"{where}: the text has no tokens: give it some words")
+            raise ConceptError(f"{where}: the text is without tokens: give it some words")
         if max_positions is not None and len(ids) > max_positions:
             if not truncate:
                 raise ConceptError(
@@ -79,7 +107,8 @@ def render(
 
 
 def _tokenise(tokenizer, text: str, chat: bool) -> tuple[list[int], list[tuple[int, int]]]:
-    """Ids and character offsets; a chat template writes its own special tokens, plain text gets them here."""
+    """The token ids and their character offsets. A chat template writes its own special tokens; a plain text
+    gets them here."""
     encoded = tokenizer(
         text,
         add_special_tokens=not chat,
@@ -91,12 +120,12 @@ def _tokenise(tokenizer, text: str, chat: bool) -> tuple[list[int], list[tuple[i
     ids = list(encoded["input_ids"])
     offsets = list(encoded["offset_mapping"]) if tokenizer.is_fast else [(0, 0)] * len(ids)
     if tokenizer.bos_token_id is not None and ids[:2] == [tokenizer.bos_token_id] * 2:
-        ids, offsets = ids[1:], offsets[1:]  # the text brought its own BOS: one is right
+        ids, offsets = ids[1:], offsets[1:]  # the text came with a BOS of its own, and one is enough
     return ids, offsets
 
 
 def _answer_start(example: Example, tokenizer, position: str, where: str) -> int:
-    """How many tokens the chat has before its last turn's own words."""
+    """The number of tokens of a chat before the words of its last turn."""
     messages = example.messages
     if not messages or messages[-1].role != "assistant" or len(messages) < 2:
         raise ConceptError(
@@ -112,6 +141,7 @@ def _answer_start(example: Example, tokenizer, position: str, where: str) -> int
 def _read_indices(
     position: str, example: Example, offsets: list[tuple[int, int]], tokenizer, n_tokens: int, where: str
 ) -> tuple[int, ...]:
+    """The indices of the tokens that are read at a position; `where` names the example in errors."""
     if position == "last":
         return (n_tokens - 1,)
     if position == "mean" or (position == "answer" and example.messages is None):
@@ -121,7 +151,9 @@ def _read_indices(
     if position in ("decision", "answer"):
         start = _answer_start(example, tokenizer, position, where)
         if start > n_tokens - (position == "answer"):
-            raise ConceptError(f"{where}: the answer was cut off, so there is no {position} to read")
+            raise ConceptError(
+                f"{where}: the answer was cut off, so there is no {position} to read: shorten the text"
+            )
         return (start - 1,) if position == "decision" else tuple(range(start, n_tokens))
     if not example.evidence or example.text is None:
         raise ConceptError(
@@ -137,10 +169,15 @@ def _read_indices(
         if end > start and any(start < stop and end > begin for begin, stop in example.evidence)
     }
     if not inside:
-        raise ConceptError(f"{where}: no token overlaps the evidence spans {example.evidence}")
+        raise ConceptError(
+            f"{where}: no token overlaps the evidence spans {example.evidence}: correct `evidence`"
+        )
     if position == "span":
         return tuple(sorted(inside))
     outside = tuple(i for i in range(1, n_tokens) if i not in inside)
     if not outside:
-        raise ConceptError(f"{where}: the evidence spans are the whole text: nothing is outside them")
+        raise ConceptError(
+            f"{where}: the evidence spans are the whole text, so nothing is outside them: "
+            "read another position"
+        )
     return outside

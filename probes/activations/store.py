@@ -1,10 +1,11 @@
-"""The on-disk store of activations, identified by what was computed and never by a path.
+"""The store of activations on disk. Activations are identified by what was computed, and never by a path.
 
-A *shelf* is a folder for one model identity (digest of weights, tokenizer, template, dtype, attention
-implementation, backend and library versions) with a readable `identity.json`. Its shards are safetensors
-files, each written whole under a temporary name and then renamed, whose header lists the rows they hold; a
-row's key is the digest of its token ids and of the tokens read. So an interrupted extraction resumes at the
-next row, a second concept costs only its own new texts, and two processes may write the same shelf.
+A *shelf* is the folder of one model identity: a digest of weights, tokenizer, template, dtype, attention
+implementation, backend and library versions, which stand in `identity.json` for people to read. A shelf holds
+*shards*, which are safetensors files whose header lists their rows. The key of a row is the digest of its
+token ids and of the tokens that were read. A shard is written under a temporary name and then renamed. So an
+interrupted extraction goes on with the next row, a second concept costs only its own new texts, and two
+processes may write to the same shelf.
 """
 
 from __future__ import annotations
@@ -26,13 +27,30 @@ from probes.tables.writing import written_atomically
 
 
 class Store:
-    """A folder of shelves. Raises OutputError when the folder cannot be made or written."""
+    """A folder in which activations are kept, with one shelf for each model identity.
+
+    Parameters
+    ----------
+    folder : the folder; it is made when something is first kept.
+
+    Raises
+    ------
+    OutputError : the folder cannot be made or written; raised when a shelf is asked for.
+
+    Example
+    -------
+    >>> from probes.activations import Store
+    >>> store = Store(folder / "activations")
+    >>> acts = probes.extract(stage, concept, store=store, controls=(), progress=False)
+    >>> len(list((folder / "activations").glob("*/identity.json")))
+    1
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
     def shelf(self, identity: Mapping[str, object]) -> Shelf:
-        """The shelf of one model identity, made when it is not there."""
+        """The shelf of one model identity. It is made when it is not there yet."""
         folder = self.folder / json_digest(dict(identity))[:32]
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +65,7 @@ class Store:
 
 
 class Shelf:
-    """Rows of one model identity: `[width]` float32 vectors, by row key and site."""
+    """The rows of one model identity: vectors `[width]` float32, by row key and site."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,11 +88,14 @@ class Shelf:
                 self._where[key, site] = (shard, row)
 
     def missing(self, keys: Iterable[str], sites: Sequence[Site]) -> set[str]:
-        """The keys that are not here at every one of `sites`."""
+        """The keys whose rows are not on the shelf at every one of `sites`."""
         return {key for key in keys if any((key, str(site)) not in self._where for site in sites)}
 
     def write(self, keys: Sequence[str], values: Mapping[Site, np.ndarray]) -> None:
-        """Keep `values[site]` `[len(keys), width]`; all of it or nothing."""
+        """Keep the rows `values[site]` `[len(keys), width]`, all of them or none.
+
+        Raises OutputError when they cannot be written.
+        """
         path = self.folder / f"{uuid.uuid4().hex}.safetensors"
         arrays = {str(site): np.ascontiguousarray(array, dtype=np.float32) for site, array in values.items()}
         try:
@@ -85,7 +106,10 @@ class Shelf:
         self._index(path)
 
     def read(self, keys: Sequence[str], sites: Sequence[Site]) -> dict[Site, np.ndarray]:
-        """`[len(keys), width]` float32 for each site; every key must be here (see `missing`)."""
+        """The rows of `keys` at each site, `[len(keys), width]` float32.
+
+        Every key must be on the shelf; `missing` says which are not.
+        """
         wanted: dict[Path, list[tuple[int, Site, int]]] = {}
         for site in sites:
             for out, key in enumerate(keys):

@@ -151,7 +151,8 @@ def shifts(args: argparse.Namespace) -> None:
 def behaviour(args: argparse.Namespace) -> None:
     from probes.concepts import read_choices
     from probes.concepts.neutral import neutral_texts
-    from probes.measure.behaviour import MANUAL, read_formula, read_texts
+    from probes.measure.behaviour import MANUAL, read_texts
+    from probes.measure.formulas import read_formula
 
     contrasts = [read_formula(text) for text in args.contrast]
     sets = {path.stem: read_choices(path) for path in args.items}

@@ -1,6 +1,7 @@
-"""Everything that is measured of a concept at a stage; nothing to the right of this room runs a model."""
+"""Everything that is measured of a concept at a stage. No room to the right of this one runs a model."""
 
-from probes.measure.behaviour import Behaviour, behaviour, formula, read_formula
+from probes.measure.behaviour import Behaviour, behaviour
+from probes.measure.formulas import formula, read_formula
 from probes.measure.measurement import StageMeasurement, load_measurement
 from probes.measure.plan import LADDER_SAVINGS, Plan, Saving
 from probes.measure.shifts import ShiftTransfer, shift_transfer

@@ -1,7 +1,8 @@
-"""Behaviour: what every stage chooses on sets of items, and contrasts between stages over items and seeds.
+"""Behaviour: what every stage chooses on sets of items, and contrasts between stages.
 
-Apart from the choices of a concept because a behavioural claim needs item sets of its own (held out, trained,
-implied, conflicting, knowledge, damage), answers item by item, and arms compared over training seeds.
+It stands apart from the choices of a concept, because a claim about behaviour needs sets of items of its own
+(held out, trained, implied, conflicting, about knowledge), answers item by item, and training arms that are
+compared over their training seeds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from probes.concepts import ChoiceItem
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
 from probes.lineage import Lineage, Stage
+from probes.measure.formulas import formula
 from probes.stats.estimates import Estimate, mean_interval
 from probes.steering import score_choices
 from probes.steering.choices import Score, chosen
@@ -40,22 +42,31 @@ ITEMS: dict[str, Any] = {
     "domain": pl.String,
     "score": pl.String,  # summed | per_token (choice logit, mean of both orders) | nats (per token)
     "value": pl.Float64,
-    "digest": pl.String,  # weights and items: what is there already is not measured again
+    "digest": pl.String,  # identifies weights and items, so that the same answers are not measured again
 }
+"""The columns of `Behaviour.items`: one row for each stage, item and score."""
 
 MANUAL = "manual"
-"""Name of the neutral texts that come with the toolkit (`probes.steering.damage_texts`)."""
+"""The name of the neutral texts that come with the toolkit (`probes.concepts.neutral.neutral_texts`)."""
 
 
 @dataclass(frozen=True, repr=False)
 class Behaviour(Result):
-    """Answers of stages, item by item (`items`, columns of `ITEMS`), and what they add up to.
+    """The answers of stages, item by item, and what they add up to.
 
-    `.table` has, by family of stages and set (in the column `concept`), over items and training seeds:
-    `choice_rate` and `choice_logit`, variants `per_token` and `summed`; `perplexity` of sets of texts.
+    Example
+    -------
+    >>> answers = probes.behaviour(
+    ...     lineage, {"prices": concept.choices}, {}, stages=["base", "mid"], progress=False
+    ... )
+    >>> answers
+    Behaviour(2 stages, 10 items)
+    >>> answers.table.filter(measure="choice_rate", variant="per_token").select("stage", "concept").rows()
+    [('base', 'prices'), ('mid', 'prices')]
     """
 
     items: pl.DataFrame
+    """One row for each stage, item and score, in the columns `ITEMS`."""
 
     def __repr__(self) -> str:
         n = self.items.select("set", "item").n_unique()
@@ -63,6 +74,12 @@ class Behaviour(Result):
 
     @property
     def table(self) -> pl.DataFrame:
+        """One row for each family of stages, set (in the column `concept`) and measure, over items and
+        training seeds.
+
+        The measures are `choice_rate` and `choice_logit`, with the variants `per_token` and `summed`, and the
+        `perplexity` of sets of texts.
+        """
         rows = []
         names = self.items.select("family", "set").unique(maintain_order=True)
         for family, name in names.iter_rows():
@@ -79,20 +96,38 @@ class Behaviour(Result):
         score: Score = "per_token",
         seed: int = 0,
     ) -> Estimate:
-        """A weighted sum over families of stages, paired by item and training seed.
+        """A weighted sum over families of stages, paired by item and by training seed.
 
-        `{"msm_aft": 1, "aft": -1}` is a difference; `{"msm_aft": 1, "aft": -1, "msm": -1, "base": 1}` the
-        interaction that tells stacking from adding. Intervals are a cluster bootstrap over items with the
-        training seeds drawn in an outer loop, those that all stages share; a stage without a training seed
-        (the base), or with one that no other stage has, stands beside every seed.
+        `{"msm_aft": 1, "aft": -1}` is a difference. `{"msm_aft": 1, "aft": -1, "msm": -1, "base": 1}` is an
+        interaction: it is above 0 where two trainings together do more than the sum of what each does. The
+        training seeds are those that all stages share. A stage without a training seed (such as the base), or
+        with one seed that no other stage has, is compared with every seed.
 
-        Args:
-            weights: family (stage name without its seed) -> weight.
-            items: name of the set.
-            measure: choice_rate, choice_logit, or log_perplexity (for a set of texts, in nats per token).
-            score: "per_token" or "summed" log probabilities of the options.
+        Parameters
+        ----------
+        weights : family (the name of a stage without its training seed) -> weight.
+        items : the name of the set.
+        measure : "choice_rate", "choice_logit", or "log_perplexity" (of a set of texts, in nats per token).
+        score : "per_token" or "summed" log-probabilities of the options.
+        seed : the seed of the bootstrap.
 
-        Raises InputError for a family, set or measure that is not there, or seeds that do not match.
+        Returns
+        -------
+        The estimate with its 95% interval: a cluster bootstrap over items, with training seeds resampled as
+        an outer level. Its n is the number of items.
+
+        Raises
+        ------
+        InputError : there are no answers of a family on the set, or the stages share no training seed.
+
+        Example
+        -------
+        >>> answers = probes.behaviour(
+        ...     lineage, {"prices": concept.choices}, {}, stages=["base", "mid"], progress=False
+        ... )
+        >>> gain = answers.contrast({"mid": 1, "base": -1}, "prices", measure="choice_logit")
+        >>> gain.low <= gain.value <= gain.high, gain.n
+        (True, 10)
         """
         if score not in get_args(Score):
             raise InputError(f"score={score!r}: expected {' or '.join(get_args(Score))}")
@@ -102,15 +137,30 @@ class Behaviour(Result):
         return mean_interval(weighted, names, seed=seed, bounds=bounds)
 
     def seeds(self, weights: Mapping[str, float], items: str) -> int:
-        """Training seeds behind a contrast."""
+        """The number of training seeds behind a contrast."""
         return len(self._stacked(weights, items, None, None)[2])
 
     def rows(self, contrasts: Iterable[Mapping[str, float]], score: Score = "per_token") -> pl.DataFrame:
-        """Contrasts of the choice rate on every set as a tidy table; `stage` holds the formula."""
+        """Contrasts of the choice rate on every set, as a result table; the column `stage` holds the formula.
+
+        Parameters
+        ----------
+        contrasts : weights as in `contrast`, for each contrast.
+        score : "per_token" or "summed" log-probabilities of the options.
+
+        Example
+        -------
+        >>> answers = probes.behaviour(
+        ...     lineage, {"prices": concept.choices}, {}, stages=["base", "mid"], progress=False
+        ... )
+        >>> answers.rows([{"mid": 1, "base": -1}])["stage"].to_list()
+        ['mid - base']
+        """
         names = self.items.filter(pl.col("score") == score)["set"].unique(maintain_order=True)
         return tidy(self._row("choice_rate", score, weights, name) for weights in contrasts for name in names)
 
     def _row(self, measure: str, variant: str, weights: Mapping[str, float], name: str) -> dict[str, Any]:
+        """The row of a result table for one contrast on the set `name`."""
         if measure == "perplexity":
             log = self.contrast(weights, name, measure="log_perplexity")
             value, low, high = (float(np.exp(x)) for x in (log.value, log.low, log.high))
@@ -134,70 +184,56 @@ class Behaviour(Result):
     def _stacked(
         self, weights: Mapping[str, float], name: str, measure: str | None, score: str | None
     ) -> tuple[np.ndarray, np.ndarray, list[int | None]]:
-        """`[family, seed, item]` values, the items' names, and the seeds."""
-        read = {family: self._seeded(family, name, measure, score) for family in weights}
-        several = [set(by_seed) for by_seed in read.values() if len(by_seed) > 1]
-        known = set().union(*several)
-        several += [set(by_seed) for by_seed in read.values() if len(by_seed) == 1 and set(by_seed) <= known]
+        """The values `[family, seed, item]`, the names of the items, and the training seeds."""
+        answers = {family: self._seeded(family, name, measure, score) for family in weights}
+        several = [set(by_seed) for by_seed in answers.values() if len(by_seed) > 1]
+        all_seeds = set().union(*several)
+        several += [
+            set(by_seed) for by_seed in answers.values() if len(by_seed) == 1 and set(by_seed) <= all_seeds
+        ]
         seeds: list[int | None] = sorted(set.intersection(*several)) if several else [None]
         if not seeds:
-            raise InputError(f"{formula(weights)}: the stages share no training seed")
-        names = sorted(set.intersection(*(set(row) for by in read.values() for row in by.values())))
+            raise InputError(
+                f"{formula(weights)}: the stages share no training seed: expected at least one in common"
+            )
+        names = sorted(set.intersection(*(set(row) for by in answers.values() for row in by.values())))
         stacked = [
             [
                 [(by_seed[s] if s in by_seed else next(iter(by_seed.values())))[n] for n in names]
                 for s in seeds
             ]
-            for by_seed in read.values()
+            for by_seed in answers.values()
         ]
         return np.array(stacked, dtype=float), np.array(names), seeds
 
     def _seeded(
         self, family: str, name: str, measure: str | None, score: str | None
     ) -> dict[int | None, dict[str, float]]:
-        """Training seed -> item -> value."""
-        found = self._of(family, name)
+        """Training seed -> item -> value, of one family on one set."""
+        rows = self._of(family, name)
         kind = "nats" if measure == "log_perplexity" else score
-        found = found if kind is None else found.filter(pl.col("score") == kind)
-        if found.is_empty():
+        rows = rows if kind is None else rows.filter(pl.col("score") == kind)
+        if rows.is_empty():
             have = sorted({f"{f} on {s}" for f, s in self.items.select("family", "set").iter_rows()})
             raise InputError(
                 f"no {measure or 'answers'} of {family!r} on {name!r}: there is {', '.join(have)}"
             )
-        values = found["value"].to_numpy()
+        values = rows["value"].to_numpy()
         if measure == "choice_rate":
             values = chosen(values)
         by_seed: dict[int | None, dict[str, float]] = {}
-        for train_seed, item, value in zip(found["train_seed"], found["item"], values, strict=True):
+        for train_seed, item, value in zip(rows["train_seed"], rows["item"], values, strict=True):
             by_seed.setdefault(train_seed, {})[item] = float(value)
         return by_seed
 
 
-def formula(weights: Mapping[str, float]) -> str:
-    """`{"a": 1, "b": -1}` as "a - b"."""
-    text = ""
-    for name, weight in weights.items():
-        size = "" if abs(weight) == 1 else f"{abs(weight):g} "
-        sign = ("- " if weight < 0 else "") if not text else (" - " if weight < 0 else " + ")
-        text += f"{sign}{size}{name}"
-    return text
-
-
-def read_formula(text: str) -> dict[str, float]:
-    """ "a - b + c" as `{"a": 1, "b": -1, "c": 1}`. Raises InputError for anything but names, + and -."""
-    words = text.split()
-    signs = words[1::2]
-    if len(words) % 2 == 0 or not set(signs) <= {"+", "-"} or {"+", "-"} & set(words[::2]):
-        raise InputError(f"contrast {text!r}: expected names with + or - between them, like 'msm_aft - aft'")
-    return dict(zip(words[::2], [1.0, *(1.0 if sign == "+" else -1.0 for sign in signs)], strict=True))
-
-
-def _measures(found: pl.DataFrame) -> Iterator[tuple[str, str]]:
+def _measures(rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    """The measures, with their variants, that the answers of one family on one set are enough for."""
     for score in ("per_token", "summed"):
-        if (found["score"] == score).any():
+        if (rows["score"] == score).any():
             yield "choice_rate", score
             yield "choice_logit", score
-    if (found["score"] == "nats").any():
+    if (rows["score"] == "nats").any():
         yield "perplexity", "nats"
 
 
@@ -210,38 +246,53 @@ def behaviour(
     keep: str | Path | None = None,
     **run: Unpack[RunOptions],
 ) -> Behaviour:
-    """Ask every stage every item of `sets`, in both orders, and measure the perplexity of `texts`.
+    """Score sets of choice items at every stage, in both orders, and measure the perplexity of texts.
 
-    Args:
-        lineage: its stages are asked; `stages` narrows them.
-        sets: name -> choice items; an item's choice logit is averaged over both orders of presentation.
-        texts: name -> plain texts; default the toolkit's neutral texts under the name "manual". `{}`: none.
-        keep: a table (.parquet) that answers are added to after every stage and looked up in: a call that
-            was interrupted goes on where it stopped, and retrained weights or changed items are asked again.
+    Parameters
+    ----------
+    lineage : the lineage whose stages answer.
+    sets : name -> choice items. An item's choice logit is averaged over both orders of presentation.
+    texts : name -> plain texts, whose perplexity is measured; by default the toolkit's neutral texts under
+        the name "manual". An empty mapping measures none.
+    stages : only the stages with these names; by default all.
+    keep : a table (.parquet) in which answers are kept and looked up. It is written after every stage, so
+        that an interrupted call goes on where it stopped. Answers of retrained weights or changed items are
+        measured again.
+    run : see `probes.activations.RunOptions`.
 
-    Raises:
-        InputError: nothing to ask, or one name for items and for texts.
-        Also what `score_choices` raises.
+    Returns
+    -------
+    Behaviour, with `.items` (one row an answer) and `.table` (rates, logits and perplexities).
+
+    Raises
+    ------
+    InputError : there are neither items nor texts, or items and texts have a name in common.
+    Other errors are those of `probes.score_choices`.
+
+    Example
+    -------
+    >>> answers = probes.behaviour(
+    ...     lineage, {"prices": concept.choices}, {"plain": ["the chair was sold in Ohio"] * 2},
+    ...     stages=["base", "mid"], keep=folder / "answers.parquet", progress=False,
+    ... )
+    >>> answers.items.select("stage", "set", "score").unique().height  # 2 stages, 2 scores and nats
+    6
     """
     texts = {MANUAL: neutral_texts()} if texts is None else texts
     if not sets and not texts:
-        raise InputError("no item sets and no texts: expected at least one")
+        raise InputError("neither sets of items nor texts were given: expected at least one of them")
     if both := set(sets) & set(texts):
-        raise InputError(f"{', '.join(sorted(both))}: names both items and texts: expected different names")
-    wanted = [lineage[name] for name in stages] if stages is not None else list(lineage)
+        raise InputError(f"{', '.join(sorted(both))}: names both items and texts: give them different names")
+    chosen_stages = [lineage[name] for name in stages] if stages is not None else list(lineage)
     kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ITEMS)
-    done: list[pl.DataFrame] = []
+    options = (run.get("backend", "transformers"), run.get("dtype", "float32"))
+    tables: list[pl.DataFrame] = []
     for stage in tqdm(
-        wanted, desc="behaviour", unit="stage", file=sys.stderr, disable=not run.get("progress", True)
+        chosen_stages, desc="behaviour", unit="stage", file=sys.stderr, disable=not run.get("progress", True)
     ):
-        digests = {
-            name: _digest(
-                stage, name, given, (run.get("backend", "transformers"), run.get("dtype", "float32"))
-            )
-            for name, given in {**sets, **texts}.items()
-        }
-        known = kept.filter(pl.col("digest").is_in(list(digests.values())))
-        missing = [name for name, digest in digests.items() if digest not in set(known["digest"])]
+        digests = {name: _digest(stage, name, rows, options) for name, rows in {**sets, **texts}.items()}
+        of_stage = kept.filter(pl.col("digest").is_in(list(digests.values())))
+        missing = [name for name, digest in digests.items() if digest not in set(of_stage["digest"])]
         if missing:
             context = run_context(stage, **run)
             new_rows = [
@@ -250,16 +301,29 @@ def behaviour(
                 for row in (_answers(context, sets[name]) if name in sets else _nats(context, texts[name]))
             ]
             new = pl.DataFrame([_names(stage) | row for row in new_rows], schema=ITEMS)
-            known, kept = pl.concat([known, new]), pl.concat([kept, new])
+            of_stage, kept = pl.concat([of_stage, new]), pl.concat([kept, new])
             if keep:
                 write_table(kept, keep)
         names = {key: pl.lit(value, ITEMS[key]) for key, value in _names(stage).items()}
-        done.append(known.with_columns(**names))
-    return Behaviour(pl.concat(done).sort("stage", "set", maintain_order=True))
+        tables.append(of_stage.with_columns(**names))
+    return Behaviour(pl.concat(tables).sort("stage", "set", maintain_order=True))
 
 
 def read_texts(path: str | Path) -> tuple[str, ...]:
-    """The passages of a plain text file, one a line. Raises InputError when it cannot be read or has none."""
+    """The passages of a plain text file, one a line.
+
+    Raises
+    ------
+    InputError : the file cannot be read, or holds no text.
+
+    Example
+    -------
+    >>> path = folder / "plain.txt"
+    >>> path.write_text("the chair was sold\\n\\na lamp\\n") > 0
+    True
+    >>> read_texts(path)
+    ('the chair was sold', 'a lamp')
+    """
     try:
         texts = tuple(
             line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()
@@ -267,17 +331,18 @@ def read_texts(path: str | Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     if not texts:
-        raise InputError(f"{path}: holds no text: expected one passage a line")
+        raise InputError(f"{path}: the file holds no text: expected one passage a line")
     return texts
 
 
-def _digest(stage: Stage, name: str, given: Sequence[Any], options: Sequence[str]) -> str:
-    """Identifies answers: weights and tokenizer, how they are run, the set's name and its rows."""
-    rows = [row.model_dump(exclude_none=True) if isinstance(row, ChoiceItem) else row for row in given]
-    return json_digest([stage.fingerprint(), *options, name, rows])[:16]
+def _digest(stage: Stage, name: str, rows: Sequence[Any], options: Sequence[str]) -> str:
+    """A hash of what answers depend on: weights and tokenizer, options, and the set's name and rows."""
+    content = [row.model_dump(exclude_none=True) if isinstance(row, ChoiceItem) else row for row in rows]
+    return json_digest([stage.fingerprint(), *options, name, content])[:16]
 
 
 def _answers(context: RunContext, items: Sequence[ChoiceItem]) -> Iterator[dict[str, Any]]:
+    """The rows of a stage's answers to items."""
     scores = score_choices(context, items)
     for score in get_args(Score):
         for item, value in zip(items, scores.logits(score), strict=True):
@@ -285,12 +350,14 @@ def _answers(context: RunContext, items: Sequence[ChoiceItem]) -> Iterator[dict[
 
 
 def _nats(context: RunContext, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of the mean negative log-likelihood of texts."""
     nats = damages(context, [()], texts)[0].nats
     for number, value in enumerate(nats):
         yield {"item": f"{number:03d}", "score": "nats", "value": float(value)}
 
 
 def _names(stage: Stage) -> dict[str, Any]:
+    """The columns that name a stage."""
     return {
         "lineage": stage.lineage.name,
         "stage": stage.name,

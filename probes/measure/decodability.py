@@ -1,4 +1,4 @@
-"""Whether a concept can be read at a stage: the best probe, baselines, shifted texts, masked evidence."""
+"""Tests of whether a concept is decodable: the best probe, baselines, shifted texts, masked evidence."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ from probes.tables.tests import MeasuredTest
 
 
 def units_of(acts: Activations, groups: str) -> np.ndarray:
-    """What intervals count as one independent unit, `[example]`: pairs, or templates."""
+    """The independent unit that each example belongs to, `[example]`: its pair, or its template."""
     return np.asarray(acts.groups if groups == "pair" else acts.templates)
 
 
 def decodability_tests(
     acts: Activations, sweep: LayerSweep, scores: np.ndarray, plan: Plan, seed: int
 ) -> Iterator[MeasuredTest]:
-    """The best layer's AUROC on the test pairs, and its gap to the strongest surface baseline.
+    """The tests `decodable` and `beyond_surface`, on the test pairs.
+
+    They are the AUROC of the best layer's probe, whose p-value is corrected for having chosen the best of all
+    layers, and its gap to the strongest surface baseline.
 
     Parameters
     ----------
-    scores : `[example]`, those of the probe of the best layer.
+    scores : `[example]`, the scores of the best layer's probe.
     """
     test, units = split_rows(acts, seed).test, units_of(acts, plan.groups)
     labels = np.asarray(acts.labels).astype(int)
@@ -55,9 +58,12 @@ def shift_tests(
     by_axis: dict[str, list[Example]],
     plan: Plan,
 ) -> Iterator[MeasuredTest]:
-    """The canonical probe, unchanged, on the pairs of each shift axis alone, at its own layer.
+    """The tests `shift`: the best layer's probe, unchanged, on the pairs of each shift axis by itself.
 
-    `by_axis` holds the axes that `concept` has pairs of.
+    Parameters
+    ----------
+    best : the probe that was fitted on canonical pairs.
+    by_axis : axis -> the examples that the concept has on it.
     """
     for axis in by_axis if plan.shifts is None else plan.shifts:
         if axis not in by_axis:
@@ -72,14 +78,33 @@ def shift_tests(
 def masked_auroc(
     context: RunContext, concept: Concept, site: Site, estimator: str = "logistic", groups: str = "pair"
 ) -> Tested | None:
-    """AUROC on test pairs of a probe fitted, at one site, on the mean of the tokens that overlap no evidence.
+    """The AUROC of a probe on the mean of the tokens that overlap no evidence, on the test pairs.
 
-    Where the two sides of a pair differ in the evidence alone, whatever is read there is in the model's state
-    and not in the words that are read. (A probe's AUROC can fall from .94 to .57 once the tokens that give
-    the label away are gone: arXiv 2509.21344.) Evidence that ends a text leaves nothing after it to read,
-    which lowers this AUROC for another reason.
+    Where the two texts of a pair differ in the evidence alone, such a probe reads the model's state and not
+    the words themselves. (A probe's AUROC can fall from .94 to .57 once the tokens that give the label away
+    are gone: arXiv 2509.21344.) Evidence that ends a text has no tokens after it, which lowers this AUROC for
+    another reason.
 
-    Returns None for a concept without marked evidence. Raises what `probes.extract` raises.
+    Parameters
+    ----------
+    site : where the probe is fitted.
+    estimator : of the probe: "logistic", "mass_mean", "lda" or "ridge".
+    groups : "pair" or "template", the independent units of the interval.
+
+    Returns
+    -------
+    The AUROC with its interval and p-value, or None for a concept without marked evidence.
+
+    Raises
+    ------
+    As `probes.extract` does.
+
+    Example
+    -------
+    >>> from probes.activations import run_context
+    >>> context = run_context(stage, progress=False)
+    >>> masked_auroc(context, concept, Site("resid_post", 1)).n  # pairs
+    8
     """
     if not all(example.evidence and example.text for example in concept.examples):
         return None

@@ -1,6 +1,6 @@
-"""Whether choices follow a direction: where to intervene, how far without damage, and what it changes.
+"""Tests of whether choices depend on a direction: where to intervene, how far, and what that changes.
 
-It stands apart from the decodability of a concept because it acts on the model where that only reads it.
+They stand apart from the tests of decodability, because they change the model where those only read it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from probes.probing import Direction, LayerSweep, class_gap, split_rows
 from probes.stats.contrasts import push_effect
 from probes.stats.estimates import auroc
 from probes.steering import Add, ChoiceGradients, ablate
+from probes.steering.controls import random_directions
 from probes.steering.damage import damages
-from probes.steering.slopes import random_directions
 from probes.tables.tests import MeasuredTest
 
 NEAR_BEST = 0.05
-"""AUROC on the selection pairs by which a layer may fall short of the best and still be intervened at."""
+"""How far the AUROC of a layer, on the selection pairs, may be below the best and the layer still be
+chosen."""
 
 
 def intervention_layer(
@@ -30,8 +31,12 @@ def intervention_layer(
 ) -> int:
     """The layer to intervene at.
 
-    It is the one whose direction moves the selection items `ids` most, of the layers that read the selection
-    pairs almost as well as the best does (`NEAR_BEST`); the best layer where there are no such items.
+    Of the layers whose probe does almost as well on the selection pairs as the best (`NEAR_BEST`), it is the
+    one whose direction moves the selection items most. Without selection items it is the best layer.
+
+    Parameters
+    ----------
+    ids : the names of the selection items.
     """
     if not ids or not set(ids) <= set(gradients.scores.ids):
         return sweep.best.layer
@@ -41,29 +46,30 @@ def intervention_layer(
         for layer, values in zip(acts.layers, acts.values, strict=True)
     }
     near = [layer for layer, value in aurocs.items() if value >= aurocs[sweep.best.layer] - NEAR_BEST]
-    some = gradients.of(ids, gradients.score)
-    return max(near, key=lambda layer: float(some.slopes(class_gap(acts, layer, seed)).mean()))
+    selection = gradients.of(ids, gradients.score)
+    return max(near, key=lambda layer: float(selection.slopes(class_gap(acts, layer, seed)).mean()))
 
 
 @dataclass(frozen=True)
 class Dosed:
-    """A direction and how far along it to intervene: `dose` in half class gaps, and `kl`, what that does to
-    predictions on neutral text, in nats per token."""
+    """A direction, how far along it to intervene, and the damage which that does."""
 
     direction: Direction
     dose: float
+    """In half class gaps."""
     kl: float
+    """The KL to the intact model on neutral text, in nats per token."""
 
     @property
     def layer(self) -> int:
-        """Block index of the direction's site."""
+        """The index of the block of the direction's site."""
         return self.direction.site.layer or 0
 
 
 def largest_harmless(context: RunContext, direction: Direction, plan: Plan) -> Dosed:
-    """The direction with the largest of the plan's doses that stays within its damage limit on neutral text.
+    """The direction with the largest of the plan's doses whose damage is within the plan's limit.
 
-    Where even the smallest does more damage than that, it is the largest of all, whose `kl` says so.
+    Where even the smallest dose does more damage than that, the largest of all is taken; its `kl` shows it.
     """
     variants = [[Add.along(direction, dose * direction.gap / direction.scale)] for dose in plan.doses]
     damage = damages(context, variants, plan.damage_texts)
@@ -80,14 +86,22 @@ def effect_tests(
     plan: Plan,
     seed: int,
 ) -> tuple[np.ndarray, list[MeasuredTest]]:
-    """What adding the direction does to the choice, to first order, as a share of the mean absolute logit.
+    """The tests `sufficient` and `specific`: what adding the direction does to the choices.
 
-    Beside it stand random directions of the same norm at the same layer, and the directions of other
-    concepts, each added by the same part of its own half gap. (At one norm a concept that is hardly there
+    The effect is taken to first order, as a share of the mean absolute choice logit. It is compared with the
+    effects of random directions of the same norm at the same layer, and with those of the directions of other
+    concepts, each added by the same part of its own half gap. (At one norm, a concept that is hardly there
     would count as much as one that is: its direction is what noise leaves, which lies where the model moves
     most.)
 
-    Returns the effect on every item `[item]`, and the tests `sufficient` and `specific`.
+    Parameters
+    ----------
+    gradients : those of the items that are tested.
+    others : the name of another concept -> its direction.
+
+    Returns
+    -------
+    The effect on every item, `[item]`, and the two tests.
     """
     direction, dose = dosed.direction, dosed.dose
     size = np.abs(gradients.scores.logits(gradients.score)).mean()
@@ -126,7 +140,12 @@ def necessity_test(
     items: Sequence[ChoiceItem],
     plan: Plan,
 ) -> MeasuredTest:
-    """What the choice loses with the direction held half way between the classes at its layer."""
+    """The test `necessary`: what the choices lose with the direction held half way between the classes.
+
+    Parameters
+    ----------
+    half_way : `[width]`, the activation whose projection is held.
+    """
     ablation = ablate(
         context,
         direction,
@@ -139,9 +158,9 @@ def necessity_test(
         limit=plan.damage_limit,
         texts=plan.damage_texts,
     )
-    size = np.abs(ablation.unpushed).mean()
-    lost = (ablation.unpushed - ablation.logits["direction"]) / size
-    result = push_effect(lost, (ablation.unpushed - ablation.random) / size)
+    size = np.abs(ablation.intact).mean()
+    lost = (ablation.intact - ablation.logits["direction"]) / size
+    result = push_effect(lost, (ablation.intact - ablation.random) / size)
     return MeasuredTest(
         "necessary",
         result.effect,

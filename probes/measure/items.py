@@ -1,4 +1,4 @@
-"""Which choice items of a concept are asked, and which choose a layer."""
+"""Which choice items of a concept are scored, and which of them choose a layer."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from probes.measure.plan import Plan
 
 
 def evaluation_items(concept: Concept) -> list[ChoiceItem]:
-    """The canonical choice items marked `test`; all canonical ones where no split is marked."""
+    """The canonical choice items that are marked "test", or all canonical ones where none is.
+
+    Example
+    -------
+    >>> len(concept.choices), len(evaluation_items(concept))  # two are marked "select"
+    (10, 8)
+    """
     items = [item for item in concept.choices if item.shift is None]
     return [item for item in items if item.split == "test"] or items
 
 
 def selection_items(concept: Concept) -> list[ChoiceItem]:
-    """The canonical choice items that may choose a layer: those marked `select`."""
+    """The canonical choice items that are marked "select", which may choose a layer."""
     return [item for item in concept.choices if item.shift is None and item.split == "select"]
 
 
 def planned_items(concept: Concept, plan: Plan) -> list[ChoiceItem]:
-    """The choice items that a plan asks, the selection items first where it takes them."""
+    """The choice items that a plan scores. The selection items come first, where it takes them."""
     first = selection_items(concept) if plan.selection_items and plan.items != 0 else []
     return [*first, *evaluation_items(concept)[: plan.items]]

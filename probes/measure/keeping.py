@@ -1,4 +1,4 @@
-"""Measurements that are kept in folders, and looked up by the content of everything they depend on."""
+"""Keeping measurements in folders, and finding those of the same inputs again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def inputs_digest(
     others: Sequence[Concept],
     sources: Sequence[StageMeasurement],
 ) -> str:
-    """Identifies everything that a measurement depends on."""
+    """A hash of everything that a measurement depends on."""
     versions = {name: version(name) for name in ("spec-probes", "torch", "transformers", "scikit-learn")}
     texts = [[(concept.name, concept.digest) for concept in group] for group in (concepts, others)]
     sites = sorted(str(source.sweep.best.direction.site) for source in sources)
@@ -32,7 +32,11 @@ def inputs_digest(
 
 
 def kept_measurements(folders: Mapping[str, Path], digest: str) -> dict[str, StageMeasurement] | None:
-    """The measurements in `folders`, where all of them are there and of these inputs."""
+    """The measurements in `folders` by the name of the concept.
+
+    None where one is missing, is damaged (which is said in a warning), or was measured on other inputs than
+    those of `digest`.
+    """
     kept = {}
     for name, folder in folders.items():
         if not (folder / "measurement.json").exists():

@@ -1,4 +1,4 @@
-"""`StageMeasurement`: all that was measured of a concept at a stage, written to a folder and read back."""
+"""`StageMeasurement`: all that was measured of a concept at a stage, saved in a folder and read back."""
 
 from __future__ import annotations
 
@@ -37,36 +37,39 @@ _FILES = (
 class StageMeasurement(Result):
     """What was measured of one concept at one stage, under one plan.
 
-    `tests` (columns `probes.tables.tests.TESTS`) is what verdicts are made of; `table` (columns
-    `probes.tables.schema.SCHEMA`) is every measurement, for figures. The arrays are what comparing stages
-    takes: the activations, the probes and the gradients of the choices at every layer.
+    The arrays are what a comparison of stages needs. `measure_stage` makes measurements.
     """
 
     table: pl.DataFrame
+    """Every measurement, in the columns of `probes.tables.schema.SCHEMA`; figures are drawn from it."""
     tests: pl.DataFrame
+    """The tests, in the columns of `probes.tables.tests.TESTS`; verdicts are judged from them."""
     activations: Activations
+    """The activations of the concept's texts at every layer."""
     sweep: LayerSweep
+    """The probes that were fitted on them, one for each layer."""
     gradients: ChoiceGradients | None
-    """None where no choice items were asked; `.scores` holds the choices without intervention."""
+    """The gradients of the choices at every layer, and the intact choices as `.scores`; None where no choice
+    items were scored."""
     scores: np.ndarray
-    """`[example]`: scores of the probe of the best layer."""
+    """`[example]`: the scores of the best layer's probe."""
     effects: np.ndarray | None
-    """`[item]`: what adding the direction did to each choice, None where it was not measured."""
+    """`[item]`: what adding the direction does to each choice; None where it was not measured."""
     neutral: Mapping[Site, np.ndarray]
-    """`[token, width]` by site: activations of the plan's alignment texts."""
+    """Site -> `[token, width]`, the activations of the plan's alignment texts."""
     plan: str
     """The plan in words, as it is printed."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Seed, units of the intervals, and what identifies the inputs."""
+    """The seed, the units of the intervals, and the digest of the inputs."""
 
     @property
     def stage(self) -> str:
-        """Name of the stage."""
+        """The name of the stage."""
         return self.activations.stage
 
     @property
     def concept(self) -> str:
-        """Name of the concept."""
+        """The name of the concept."""
         return self.activations.concept
 
     @property
@@ -76,7 +79,7 @@ class StageMeasurement(Result):
 
     @property
     def seed(self) -> int:
-        """Seed of the splits."""
+        """The seed of the splits."""
         return int(self.facts["seed"])
 
     def __repr__(self) -> str:
@@ -84,7 +87,15 @@ class StageMeasurement(Result):
         return f"StageMeasurement({self.concept} at {self.stage}: layer {self.layer}; {', '.join(made)})"
 
     def save(self, folder: str | Path) -> Path:
-        """Write everything into `folder`; its path. Raises OutputError when it cannot be written.
+        """Write everything into a folder, which `load_measurement` reads.
+
+        Returns
+        -------
+        The path of the folder.
+
+        Raises
+        ------
+        OutputError : the folder cannot be written.
 
         Example
         -------
@@ -121,7 +132,8 @@ class StageMeasurement(Result):
         for name in ("table", "tests"):
             with written_atomically(folder / f"{name}.parquet") as temporary:
                 getattr(self, name).write_parquet(temporary)
-        with written_atomically(folder / "measurement.json") as temporary:  # last: it says that all is there
+        # This file is written last, because it says that all others are there.
+        with written_atomically(folder / "measurement.json") as temporary:
             temporary.write_text(json.dumps(about, indent=1) + "\n")
         return folder
 
@@ -132,10 +144,23 @@ def folder_name(concept: str) -> str:
 
 
 def load_measurement(folder: str | Path) -> StageMeasurement:
-    """Read what `StageMeasurement.save` wrote. Raises InputError for a folder that holds something else.
+    """Read what `StageMeasurement.save` wrote.
 
-    What the surface baselines were made of is not kept: no comparison of stages takes it, and their results
-    are in `table`.
+    The inputs and scores of the surface baselines are not kept, because no comparison of stages needs them;
+    their AUROCs are in `table`.
+
+    Raises
+    ------
+    InputError : the folder is not there, or holds something else.
+
+    Example
+    -------
+    >>> from probes.measure import Plan, measure_stage
+    >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
+    >>> measured = measure_stage(stage, [concept], plan, progress=False)["prices"]
+    >>> again = load_measurement(measured.save(folder / "prices"))
+    >>> again.table.equals(measured.table), again.layer == measured.layer
+    (True, True)
     """
     folder = Path(folder)
     try:

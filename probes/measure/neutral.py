@@ -1,4 +1,4 @@
-"""Activations of neutral texts, on which two stages are aligned."""
+"""The activations of neutral texts, on which two stages are aligned."""
 
 from __future__ import annotations
 
@@ -16,10 +16,20 @@ from probes.steering.interventions import after_first
 def neutral_states(
     context: RunContext, sites: Sequence[Site], texts: Sequence[str], batch_tokens: int = 2048
 ) -> dict[Site, np.ndarray]:
-    """Activations `[token, width]` float32 of `texts` by site, each text without its first token.
+    """The activations of every token of neutral texts but the first of each text.
 
-    The first token is left out because it is an attention sink in most decoders. The same texts give the same
-    rows in the same order at every stage that shares the tokenizer.
+    The first token is left out because it is an attention sink in most decoders.
+
+    Parameters
+    ----------
+    sites : where activations are read.
+    texts : the texts, as they stand, without a chat template.
+    batch_tokens : the number of tokens of one forward, padding included.
+
+    Returns
+    -------
+    Site -> `[token, width]` float32. The same texts give the same rows in the same order at every stage that
+    shares the tokenizer.
 
     Example
     -------

@@ -13,26 +13,33 @@ from probes.stats.threshold import Outcome, Threshold
 from probes.tables.tests import MeasuredTest
 
 CAUSAL = ("sufficient", "specific", "necessary")
-"""Tests that intervene on the model."""
+"""The tests that intervene on the model, in the order in which one needs another."""
 
 
 @dataclass(frozen=True)
 class Saving:
     """A line of the plan that saves work: a test is made only where earlier ones came out in a certain way.
 
-    `test` is made where every test in `after` was made and counts for the concept, and none of `unless`
-    counts against it.
+    Example
+    -------
+    >>> print(Saving("necessary", after=("sufficient",), unless=("specific",)))
+    necessary only where sufficient holds and specific does not count against it
     """
 
     test: str
+    """The test that is made or skipped."""
     after: tuple[str, ...] = ()
+    """Tests that must have been made, and count for the concept."""
     unless: tuple[str, ...] = ()
+    """Tests that must not count against the concept."""
 
     @property
     def condition(self) -> str:
-        """Where the test is made, in words."""
-        parts = [f"{_words(self.after)} hold"] if self.after else []
-        parts += [f"{_words(self.unless)} does not count against it"] if self.unless else []
+        """The condition under which the test is made, in words."""
+        hold = "holds" if len(self.after) == 1 else "hold"
+        do = "does" if len(self.unless) == 1 else "do"
+        parts = [f"{_words(self.after)} {hold}"] if self.after else []
+        parts += [f"{_words(self.unless)} {do} not count against it"] if self.unless else []
         return " and ".join(parts)
 
     def __str__(self) -> str:
@@ -45,13 +52,13 @@ LADDER_SAVINGS = (
     Saving("specific", after=("decodable", "beyond_surface", "shift")),
     Saving("necessary", after=("decodable", "beyond_surface", "shift", "sufficient"), unless=("specific",)),
 )
-"""Intervening is most of the cost of a survey, so a survey does it only where the concept is decodable,
-beyond the surface of the text and on every shift axis."""
+"""The savings of a survey. Interventions are most of its cost, so they are made only where a concept is
+decodable, beyond the surface of the text, and on every shift axis."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured of one concept at one stage. `print(plan)` says it line by line.
+    """What is measured of one concept at one stage. `print(plan)` shows it line by line.
 
     Example
     -------
@@ -65,42 +72,58 @@ class Plan:
     """
 
     site: str = "resid_post"
+    """The kind of site, one of `probes.models.KINDS`."""
     position: str = "mean"
+    """Where texts are read, one of `probes.activations.POSITIONS`."""
     estimator: str = "logistic"
+    """The estimator of the probes: "logistic", "mass_mean", "lda" or "ridge"."""
     groups: Literal["pair", "template"] = "pair"
-    """What intervals count as one independent unit."""
+    """The independent units of the intervals."""
     baselines: bool = True
+    """Whether surface baselines are fitted."""
     tests: bool = True
     """Whether the tests behind a verdict are made; False measures probes and choices alone."""
     shifts: tuple[str, ...] | None = None
-    """Shift axes to test on, as far as a concept has pairs of them; None: every axis it has."""
+    """The shift axes that are tested, as far as a concept has pairs on them; None takes every axis it has."""
     masked: bool = False
-    """Also fit a probe on the tokens outside the evidence."""
+    """Whether a probe is also fitted on the tokens outside the evidence."""
     items: int | None = None
-    """Test choice items; None: all, 0: none."""
+    """The number of test choice items; None takes all of them, and 0 none."""
     selection_items: bool = False
-    """Also take the selection items, which then choose the layer to intervene at."""
+    """Whether the selection items are scored as well; they then choose the layer to intervene at."""
     doses: tuple[float, ...] = (1.0, 0.5, 0.25)
-    """Lengths of the intervention in half class gaps; the largest that does not damage counts."""
+    """The lengths of the intervention in half class gaps; the largest that is within the damage limit
+    counts."""
     n_random: int = 1999
+    """The number of random directions that an intervention is compared with."""
     damage_limit: float = 0.1
-    """KL to the model without intervention on neutral text, in nats per token, that is allowed."""
+    """The KL to the intact model on neutral text, in nats per token, up to which an intervention counts."""
     damage_texts: tuple[str, ...] = field(default_factory=lambda: neutral_texts(16), repr=False)
+    """The neutral texts on which damage is measured."""
     dose_items: int = 0
-    """Test items of the dose-response curve; 0 makes none."""
+    """The number of test items of the dose-response curve; 0 makes no curve."""
     alignment_texts: tuple[str, ...] = field(default_factory=lambda: neutral_texts(12), repr=False)
-    """Neutral texts that stages are aligned on; () aligns none."""
+    """The neutral texts on which stages are aligned; () aligns none."""
     savings: tuple[Saving, ...] = ()
+    """The tests that are skipped, and where."""
     thresholds: Mapping[str, Threshold] = field(default_factory=dict, repr=False)
-    """What the savings call holding, by test."""
+    """Test -> the threshold under which the savings say that it holds, or counts against the concept."""
 
     def __post_init__(self) -> None:
         unknown = [axis for axis in self.shifts or () if axis not in AXES]
         if unknown:
-            raise InputError(f"{unknown[0]!r} is no shift axis: expected some of {', '.join(AXES)}")
+            raise InputError(f"{unknown[0]!r} is not a shift axis: expected some of {', '.join(AXES)}")
 
     def skipped(self, test: str, earlier: Iterable[MeasuredTest]) -> str | None:
-        """Why `test` is not made after `earlier` ones; None where it is made."""
+        """Why a test is not made after earlier ones, in words; None where it is made.
+
+        Example
+        -------
+        >>> Plan().skipped("necessary", []) is None  # without savings every test is made
+        True
+        >>> Plan(savings=LADDER_SAVINGS).skipped("specific", [])
+        'saved: the plan makes it only where decodable, beyond surface, shift hold'
+        """
         outcomes: dict[str, list[Outcome]] = {}
         for one in earlier:
             if one.estimate is not None and one.test in self.thresholds:
@@ -159,9 +182,10 @@ class Plan:
         return "\n".join(f"{name:<12} {text}" for name, text in lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """The plan as plain values, for JSON."""
         return asdict(self)
 
 
 def _words(names: Sequence[str]) -> str:
+    """The names of tests, in words."""
     return ", ".join(name.replace("_", " ") for name in names)

@@ -1,4 +1,4 @@
-"""`measure_stage`: everything a plan asks for, of several concepts at one stage."""
+"""`measure_stage`: everything that a plan names, measured of several concepts at one stage."""
 
 from __future__ import annotations
 
@@ -48,24 +48,25 @@ def measure_stage(
 
     Parameters
     ----------
-    concepts : what is measured of each is its `core`: canonical pairs and choice items of its first reading.
-        At this stage each is also a control for the others: a direction that moves choices no more than
-        another concept's is not specific.
-    plan : what is measured, where and how much; default `Plan()`, which saves nothing.
+    stage : a stage, a loaded stage or a run context.
+    concepts : the concepts. Of each its `core` is measured: the canonical pairs and choice items of its first
+        reading. Each is also a control for the others, because a direction that moves choices no more than
+        another concept's direction is not specific.
+    plan : what is measured, where and how much; by default `Plan()`, which skips nothing.
     others : further concepts that are controls only.
-    sources : measurements of earlier stages whose directions will be followed here. Neutral texts are read at
-        their layers too, so that the two stages can be aligned.
-    keep : folder in which the measurements are kept, one folder a concept. Those of the very same inputs
-        (weights, texts, plan, seed, versions) are read back instead of measured again.
+    sources : measurements of earlier stages, with which this stage will be compared. Neutral texts are read
+        at their layers too, so that the stages can be aligned.
+    keep : a folder in which the measurements are kept, with one folder for each concept. Those of the very
+        same inputs (weights, texts, plan, seed, versions) are read back and not measured again.
     run : see `probes.activations.RunOptions`.
 
     Returns
     -------
-    A measurement by the name of each concept's core.
+    The name of each concept's core -> its measurement.
 
     Raises
     ------
-    What `probes.extract`, `probes.probe_layers` and `probes.choice_gradients` raise.
+    As `probes.extract`, `probes.probe_layers` and `probes.choice_gradients` do.
 
     Example
     -------
@@ -84,13 +85,13 @@ def measure_stage(
     )
     if kept := kept_measurements(folders, digest):
         return kept
-    read = {concept.core.name: _read(context, concept, plan) for concept in concepts}
-    sites = {one.sweep.best.direction.site for one in read.values()}
+    probed = {concept.core.name: _probed(context, concept, plan) for concept in concepts}
+    sites = {one.sweep.best.direction.site for one in probed.values()}
     sites |= {source.sweep.best.direction.site for source in sources}
     neutral = neutral_states(context, list(sites), plan.alignment_texts) if plan.alignment_texts else {}
     measured = {}
-    for name, one in read.items():
-        beside = {n: other for n, other in read.items() if n != name}
+    for name, one in probed.items():
+        beside = {n: other for n, other in probed.items() if n != name}
         measured[name] = _measured(context, one, beside, others, neutral, plan, digest)
     for name, folder in folders.items():
         measured[name].save(folder)
@@ -98,8 +99,8 @@ def measure_stage(
 
 
 @dataclass(frozen=True)
-class _Read:
-    """What every other measurement of a concept at a stage starts from."""
+class _Probed:
+    """A concept with its activations, probes and gradients, from which every other measurement starts."""
 
     concept: Concept
     activations: Activations
@@ -107,8 +108,9 @@ class _Read:
     gradients: ChoiceGradients | None
 
 
-def _read(context: RunContext, concept: Concept, plan: Plan) -> _Read:
-    """Extract, fit a probe at every layer, and take the gradient of every choice at every layer."""
+def _probed(context: RunContext, concept: Concept, plan: Plan) -> _Probed:
+    """Extract activations, fit a probe at every layer, and take the gradient of every choice at every
+    layer."""
     core = concept.core
     controls = ("embedding", "random_init") if plan.baselines else ()
     acts = extract(context, core, plan.site, position=plan.position, controls=controls)
@@ -119,41 +121,42 @@ def _read(context: RunContext, concept: Concept, plan: Plan) -> _Read:
             probe_layers, acts, estimator=plan.estimator, seed=context.seed, baselines=plan.baselines
         )
         gradients = choice_gradients(context, items, site=plan.site, concept=core.name) if items else None
-        return _Read(concept, acts, fitting.result(), gradients)
+        return _Probed(concept, acts, fitting.result(), gradients)
 
 
 def _measured(
     context: RunContext,
-    read: _Read,
-    beside: Mapping[str, _Read],
+    probed: _Probed,
+    beside: Mapping[str, _Probed],
     others: Sequence[Concept],
     neutral: Mapping[Site, np.ndarray],
     plan: Plan,
     digest: str,
 ) -> StageMeasurement:
-    acts, sweep, seed = read.activations, read.sweep, context.seed
+    """Measure one concept, with the concepts `beside` it and the `others` as controls."""
+    acts, sweep, seed = probed.activations, probed.sweep, context.seed
     values = acts.values[acts.layers.index(sweep.best.layer)].astype(float)
     scores = sweep.best.probe.decision_function(values)
     tests: list[MeasuredTest] = []
     effects = None
     if plan.tests:
         tests += decodability_tests(acts, sweep, scores, plan, seed)
-        tests += _shift_tests(context, read, tests, plan)
-        effects, causal = _causal_tests(context, read, beside, others, tests, plan)
+        tests += _shift_tests(context, probed, tests, plan)
+        effects, causal = _causal_tests(context, probed, beside, others, tests, plan)
         tests += causal
         if plan.masked:
-            tests.append(_masked_test(context, read, plan))
+            tests.append(_masked_test(context, probed, plan))
     names = {"lineage": acts.lineage, "stage": acts.stage, "concept": acts.concept}
     table = tests_table(tests, **names)
     common = acts.columns | {"estimator": sweep.best.direction.estimator, "n_seeds": 1, "seed": seed}
-    tables = [sweep.table, *_slopes_of_controls(read, list(beside.values()), seed)]
-    tables += [*_doses(context, read, plan), rows_of_tests(table, common)]
+    tables = [sweep.table, *_slopes_of_controls(probed, list(beside.values()), seed)]
+    tables += [*_doses(context, probed, plan), rows_of_tests(table, common)]
     return StageMeasurement(
         table=pl.concat(tables),
         tests=table,
         activations=acts,
         sweep=sweep,
-        gradients=read.gradients,
+        gradients=probed.gradients,
         scores=scores,
         effects=effects,
         neutral=neutral,
@@ -163,36 +166,40 @@ def _measured(
 
 
 def _shift_tests(
-    context: RunContext, read: _Read, tests: Sequence[MeasuredTest], plan: Plan
+    context: RunContext, probed: _Probed, tests: Sequence[MeasuredTest], plan: Plan
 ) -> list[MeasuredTest]:
-    by_axis = shifted(read.concept)
+    """The tests on shift axes, given the `tests` that were made before."""
+    by_axis = shifted(probed.concept)
     if not by_axis:
         return [MeasuredTest("shift", reason="the concept has no pairs of this reading on a shift axis")]
     if reason := plan.skipped("shift", tests):
         return [MeasuredTest("shift", reason=reason)]
-    made = list(shift_tests(context, read.activations, read.sweep.best, read.concept, by_axis, plan))
+    made = list(shift_tests(context, probed.activations, probed.sweep.best, probed.concept, by_axis, plan))
     return made or [MeasuredTest("shift", reason="the plan names no shift axis that the concept has")]
 
 
 def _causal_tests(
     context: RunContext,
-    read: _Read,
-    beside: Mapping[str, _Read],
+    probed: _Probed,
+    beside: Mapping[str, _Probed],
     others: Sequence[Concept],
     tests: Sequence[MeasuredTest],
     plan: Plan,
 ) -> tuple[np.ndarray | None, list[MeasuredTest]]:
-    """Effects `[item]` of the intervention, and the tests in the order in which one needs another."""
-    gradients, acts, seed = read.gradients, read.activations, context.seed
-    asked = set(gradients.scores.ids) if gradients is not None else set()
-    items = [item for item in evaluation_items(read.concept) if item.id in asked]
+    """The effect of the intervention on every item, `[item]`, and the tests that intervene.
+
+    `tests` are those that were made before. The effects are None where they were not measured.
+    """
+    gradients, acts, seed = probed.gradients, probed.activations, context.seed
+    scored = set(gradients.scores.ids) if gradients is not None else set()
+    items = [item for item in evaluation_items(probed.concept) if item.id in scored]
     if gradients is None or not items:
         reason = "the concept has no canonical choice items" if plan.items != 0 else "the plan asks no items"
         return None, [MeasuredTest(name, reason=reason) for name in CAUSAL]
     if plan.skipped("sufficient", tests):
         return None, [MeasuredTest(name, reason=plan.skipped(name, tests)) for name in CAUSAL]
-    selection = [item.id for item in selection_items(read.concept)]
-    layer = intervention_layer(acts, read.sweep, gradients, selection, seed)
+    selection = [item.id for item in selection_items(probed.concept)]
+    layer = intervention_layer(acts, probed.sweep, gradients, selection, seed)
     controls = {name: other.activations for name, other in beside.items()}
     controls |= {
         other.name: extract(context, other.core, plan.site, position=plan.position, controls=())
@@ -210,38 +217,39 @@ def _causal_tests(
     return effects, [*made, necessity_test(context, dosed.direction, centre, items, plan)]
 
 
-def _masked_test(context: RunContext, read: _Read, plan: Plan) -> MeasuredTest:
-    best = read.sweep.best.direction
-    estimate = masked_auroc(context, read.concept.core, best.site, best.estimator, plan.groups)
+def _masked_test(context: RunContext, probed: _Probed, plan: Plan) -> MeasuredTest:
+    """The test on the tokens outside the evidence."""
+    best = probed.sweep.best.direction
+    estimate = masked_auroc(context, probed.concept.core, best.site, best.estimator, plan.groups)
     if estimate is None:
         return MeasuredTest("masked", reason="the concept marks no evidence")
     return MeasuredTest("masked", estimate, p=estimate.p, layer=best.site.layer)
 
 
-def _slopes_of_controls(read: _Read, beside: Sequence[_Read], seed: int) -> list[pl.DataFrame]:
-    """Slopes of the control directions at the chosen layer: other concepts', and one of shuffled labels."""
-    if read.gradients is None:
+def _slopes_of_controls(probed: _Probed, beside: Sequence[_Probed], seed: int) -> list[pl.DataFrame]:
+    """The slopes of control directions at the best layer: other concepts', and one of shuffled labels."""
+    if probed.gradients is None:
         return []
-    layer = read.sweep.best.layer
+    layer = probed.sweep.best.layer
     controls: dict[str, Any] = {
-        "shuffled_labels": [shuffled_direction(read.sweep, read.activations, layer, seed)],
+        "shuffled_labels": [shuffled_direction(probed.sweep, probed.activations, layer, seed)],
         "other_concept": [other.sweep.directions[layer] for other in beside],
     }
-    table = steerability(read.gradients, controls, seed=seed).table
+    table = steerability(probed.gradients, controls, seed=seed).table
     return [table.filter(pl.col("variant").is_in(list(controls)))]
 
 
-def _doses(context: RunContext, read: _Read, plan: Plan) -> list[pl.DataFrame]:
-    """The dose-response curve; the slopes at no dose are there already, from more items."""
-    if not plan.dose_items or read.gradients is None:
+def _doses(context: RunContext, probed: _Probed, plan: Plan) -> list[pl.DataFrame]:
+    """The dose-response curve, without the slopes at a dose of 0, which were taken from more items before."""
+    if not plan.dose_items or probed.gradients is None:
         return []
     curve = steer(
         context,
-        read.sweep.best.direction,
-        evaluation_items(read.concept.core)[: plan.dose_items],
+        probed.sweep.best.direction,
+        evaluation_items(probed.concept.core)[: plan.dose_items],
         alphas=(-4, -2, 2, 4),
         n_random=0,
         n_texts=3,
-        gradients=read.gradients,
+        gradients=probed.gradients,
     )
     return [curve.table.filter(pl.col("alpha").is_not_null())]

@@ -1,8 +1,9 @@
-"""Role: does the model's own evaluation run through a value? Learned on narrow items, tried on others.
+"""Valuation transfer: whether a model's own preferences run through a value.
 
-Attribute and role are kept apart: a model may tell cheap from dear without caring. What was preferred in the
-narrow fine-tuning gives a direction of "preferred" at the point where the answer begins; if a stage gave
-those items their meaning by a value, the same direction orders options by that value in domains it never saw.
+The readings attribute and role are kept apart, because a model may tell cheap from dear without caring. A
+direction of "preferred" is learned from the items of a narrow fine-tuning, at the point where the answer
+begins. If a stage tied those items to a value, the same direction orders options by that value in domains
+that the fine-tuning never touched.
 """
 
 from __future__ import annotations
@@ -26,25 +27,29 @@ from probes.tables.result import Result
 from probes.tables.schema import interval_columns, tidy
 
 QUESTION = "What do you think of {option}?"
+"""The question that every option is put into."""
 ANSWER = "Let me think."
-"""Never read: it only marks where the assistant's answer begins."""
+"""The words of the answer. They are never read; they only mark where the assistant's answer begins."""
 
 
 @dataclass(frozen=True, repr=False)
 class ValuationTransfer(Result):
-    """How the direction of what is preferred orders options of another kind.
-
-    Rows at every layer, `selected` at the one chosen on the narrow items alone: auroc, variants `narrow` (out
-    of fold, over the narrow pairs) and `valuation_transfer` (the same direction on the held-out options).
-    `scores` is `[layer, option]`: projections of the held-out options, the positive one of every item first.
-    """
+    """How a direction of what is preferred orders options of another kind."""
 
     table: pl.DataFrame
+    """Rows `auroc` at every layer, with the variants `narrow` (out of fold, over the narrow pairs) and
+    `valuation_transfer` (the same direction on the held-out options). `selected` marks the layer that was
+    chosen on the narrow items alone."""
     scores: np.ndarray
+    """`[layer, option]`: the projections of the held-out options, the positive one of every item first."""
     labels: np.ndarray
+    """`[option]`: 1 for the positive option of an item, 0 for the negative one."""
     groups: np.ndarray
+    """`[option]`: the name of the item."""
     layers: list[int]
+    """The index of the block, for each row of `scores`."""
     best: int
+    """The layer that was chosen on the narrow items."""
 
     def __repr__(self) -> str:
         value = auroc(self.at(self.best), self.labels)
@@ -53,18 +58,26 @@ class ValuationTransfer(Result):
         )
 
     def at(self, layer: int) -> np.ndarray:
-        """`[option]`: projections at one layer. Raises InputError for a layer that was not read."""
+        """The projections at one layer, `[option]`. Raises InputError for a layer that was not read."""
         if layer not in self.layers:
             raise InputError(f"layer {layer} was not read: expected one of {self.layers}")
         return self.scores[self.layers.index(layer)]
 
     def gain(self, other: ValuationTransfer, layer: int | None = None) -> Estimate:
-        """AUROC here minus AUROC at another stage (base, parent, the control arm), paired by item.
+        """The AUROC here minus that at another stage (the base, the parent, or a control arm), paired by
+        item.
 
-        `layer` defaults to the one chosen here. Raises InputError when the other was asked about other items.
+        Parameters
+        ----------
+        other : the result of the same call for the other stage.
+        layer : the layer of both; by default the one that was chosen here.
+
+        Raises
+        ------
+        InputError : the two results are about different items.
         """
         if not np.array_equal(self.groups, other.groups):
-            raise InputError("the two stages were asked about different items: expected the same")
+            raise InputError("the two results are about different items: measure both on the same items")
         layer = self.best if layer is None else layer
         return beyond(self.at(layer), other.at(layer), self.labels, self.groups)
 
@@ -79,17 +92,36 @@ def valuation_transfer(
     estimator: str = "mass_mean",
     **run: Unpack[RunOptions],
 ) -> ValuationTransfer:
-    """Learn preferred against dispreferred from narrow items, and try it, frozen, on held-out options.
+    """Fit a direction of what is preferred on narrow items, and test it, frozen, on held-out options.
 
-    Args:
-        narrow: (preferred, dispreferred) options of the narrow fine-tuning; never of the held-out kind.
-        items: choice items whose options carry the value; their questions are not used.
-        question: what each option is put into, with `{option}`; activations are read where the answer begins.
-        estimator: of the direction; the difference of means needs the fewest items.
+    The narrow items may carry the value by themselves, as real names often do. So a claim rests on the `gain`
+    over the base, over the parent, and over the arm without the stage, and never on the AUROC alone.
 
-    The narrow items must not carry the value by themselves (methods: with real names they may), so a claim is
-    the `gain` over base, parent and the arm without the stage, never the AUROC alone. Raises InputError for
-    fewer than 4 narrow pairs, no items, or a question without `{option}`.
+    Parameters
+    ----------
+    stage : a stage, a loaded stage or a run context.
+    narrow : (preferred, dispreferred) options of the narrow fine-tuning, none of the held-out kind.
+    items : choice items whose options carry the value; their questions are not used.
+    question : what each option is put into, with `{option}`. Activations are read where the answer begins.
+    site : the kind of site, one of `probes.models.KINDS`.
+    estimator : of the direction; "mass_mean", the difference of means, needs the fewest items.
+    run : see `probes.activations.RunOptions`.
+
+    Returns
+    -------
+    ValuationTransfer, with the AUROC at every layer.
+
+    Raises
+    ------
+    InputError : there are fewer than 4 narrow pairs or no items, or the question lacks `{option}`.
+    Other errors are those of `probes.extract`.
+
+    Example
+    -------
+    >>> narrow = [(f"the red {noun}", f"the blue {noun}") for noun in ("chair", "lamp", "book", "table")]
+    >>> transfer = probes.valuation_transfer(stage, narrow, concept.choices, progress=False)
+    >>> transfer.scores.shape, transfer.gain(transfer).value
+    ((3, 20), 0.0)
     """
     if len(narrow) < 4 or not items:
         raise InputError(f"{len(narrow)} narrow pairs and {len(items)} items: expected at least 4 and 1")
@@ -116,11 +148,11 @@ def valuation_transfer(
     common = acts.columns | {"estimator": estimator, "measure": "auroc", "n_seeds": 1, "seed": seed}
     rows: list[dict[str, Any]] = []
     for i, layer in enumerate(acts.layers):
-        for variant, found, which in (
+        for variant, at_layer, which in (
             ("narrow", own[i], trained),
             ("valuation_transfer", scores[i], ~trained),
         ):
-            estimate = auroc_contrast([found], [1], labels[which], groups[which], null=0.5)
+            estimate = auroc_contrast([at_layer], [1], labels[which], groups[which], null=0.5)
             here = {"variant": variant, "layer": layer, "selected": i == best}
             rows.append(common | here | interval_columns(estimate))
     return ValuationTransfer(
@@ -129,7 +161,7 @@ def valuation_transfer(
 
 
 def _options(narrow: Sequence[tuple[str, str]], items: Sequence[ChoiceItem], question: str) -> Concept:
-    """The options as chats, the narrow ones to train on and the others to test."""
+    """The options as chats: the narrow ones are marked for training, and the others for testing."""
 
     def sides(pair: str, options: tuple[str, str], split: Literal["train", "test"]) -> list[Example]:
         return [

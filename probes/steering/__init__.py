@@ -1,19 +1,15 @@
-"""From a direction to what it does: interventions, choices, slopes, doses, ablation, damage, generation."""
+"""From a direction to what it does to a model: interventions, and how they change choices and text."""
 
 from probes.steering.ablation import Ablation, ablate
 from probes.steering.choices import ChoiceScores, score_choices
+from probes.steering.controls import random_directions
 from probes.steering.damage import Damage, damage, perplexity
 from probes.steering.dose import DoseResponse, steer
 from probes.steering.exchange import Mediation, mediation
 from probes.steering.generation import generate
+from probes.steering.gradients import ChoiceGradients, choice_gradients
 from probes.steering.interventions import Ablate, Add, Clamp, Erase, after_first, everywhere
-from probes.steering.slopes import (
-    ChoiceGradients,
-    Steerability,
-    choice_gradients,
-    random_directions,
-    steerability,
-)
+from probes.steering.slopes import Steerability, steerability
 
 __all__ = [
     "Ablate",

@@ -1,4 +1,4 @@
-"""Which of two options a stage gives as its answer: behaviour, without sampling and without a judge."""
+"""Choices: which of two options a stage gives as its answer, without sampling and without a judge."""
 
 from __future__ import annotations
 
@@ -9,56 +9,74 @@ from typing import Any, Literal, Unpack
 import numpy as np
 import polars as pl
 
-from probes.activations import RunOptions, run_context
+from probes.activations import AnyStage, RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.models import Intervention
-from probes.stats.estimates import mean_interval
+from probes.steering.columns import over_items
 from probes.steering.packed import score_prompts
 from probes.steering.prompts import prompts_of
 from probes.tables.result import Result
-from probes.tables.schema import interval_columns, tidy
+from probes.tables.schema import tidy
 
 Score = Literal["summed", "per_token"]
+"""How the log-probabilities of an option's tokens are put together: summed, or averaged."""
 
 
 @dataclass(repr=False)
 class ChoiceScores(Result):
-    """Scores of choice items, in the items' order.
+    """The scores of choice items, in the order of the items.
 
-    `summed` and `per_token` are `[item, order]`: log P(positive) - log P(negative) of the options' texts,
-    summed over tokens or averaged. The positive option is presented first in order 0 and second in order 1,
-    which is NaN for items that present no options. `columns` are shared by all rows of `.table`.
+    A score is log P(positive option) - log P(negative option). The positive option is presented first in
+    order 0 and second in order 1, which is NaN for an item that does not present its options.
+
+    Example
+    -------
+    >>> scores = probes.score_choices(stage, concept.choices, progress=False)
+    >>> scores.summed.shape, scores.logits().shape, 0 <= scores.rate() <= 1
+    ((10, 2), (10,), True)
     """
 
     ids: list[str]
+    """`[item]`: the names of the items."""
     summed: np.ndarray
+    """`[item, order]`: scores with log-probabilities summed over an option's tokens."""
     per_token: np.ndarray
+    """`[item, order]`: scores with log-probabilities averaged over an option's tokens."""
     columns: dict[str, Any] = field(default_factory=dict)
+    """The columns of `.table` that are the same in every row."""
 
     def __repr__(self) -> str:
         logit = self.logits().mean()
         return f"ChoiceScores({len(self.ids)} items, choice_rate={self.rate():.3f}, logit={logit:.3f})"
 
     def logits(self, score: Score = "summed") -> np.ndarray:
-        """`[item]`: the score averaged over both orders of presentation; above 0 the positive option wins."""
+        """The choice logit of each item, `[item]`: its score averaged over both orders of presentation.
+
+        Above 0 the positive option wins.
+        """
         return np.nanmean(getattr(self, score), axis=1)
 
     def choices(self, score: Score = "summed") -> np.ndarray:
-        """`[item]`: 1 where the positive option wins over both orders together, 0.5 for a tie."""
+        """The choice of each item, `[item]`: 1 where the positive option wins, 0 where the negative one does,
+        and 0.5 for a tie."""
         return chosen(self.logits(score))
 
     def rate(self, score: Score = "summed") -> float:
-        """Share of items on which the positive option wins."""
+        """The share of items on which the positive option wins."""
         return float(self.choices(score).mean())
 
     def position_bias(self, score: Score = "summed") -> np.ndarray:
-        """`[item]`: preference for whatever is presented first, in logits; NaN for items with one order."""
+        """How much each item prefers what is presented first, in logits: `[item]`, NaN for items with one
+        order."""
         by_order = getattr(self, score)
         return (by_order[:, 0] - by_order[:, 1]) / 2
 
     @property
     def table(self) -> pl.DataFrame:
-        """choice_rate, choice_logit and position_bias, `summed` and `per_token`, intervals over items."""
+        """Rows `choice_rate`, `choice_logit` and `position_bias`, each with an interval over items.
+
+        Their variants are `summed` and `per_token`.
+        """
         rows = []
         for score in ("summed", "per_token"):
             for measure, values in (
@@ -66,33 +84,29 @@ class ChoiceScores(Result):
                 ("choice_logit", self.logits(score)),
                 ("position_bias", self.position_bias(score)),
             ):
-                two_orders = ~np.isnan(values)
-                if two_orders.any():
-                    ids = np.array(self.ids)[two_orders]
-                    row = over_items(
-                        values[two_orders], ids, measure == "choice_rate", self.columns.get("seed")
-                    )
-                    rows.append(self.columns | {"measure": measure, "variant": score} | row)
+                has_value = ~np.isnan(values)
+                if has_value.any():
+                    ids = np.array(self.ids)[has_value]
+                    rate, seed = measure == "choice_rate", self.columns.get("seed")
+                    columns = over_items(values[has_value], ids, rate, seed)
+                    rows.append(self.columns | {"measure": measure, "variant": score} | columns)
         return tidy(rows)
 
 
 def chosen(logits: np.ndarray) -> np.ndarray:
-    """Choice logits -> 1 where the positive option wins, 0 where the negative one does, 0.5 for a tie."""
+    """Choices from choice logits: 1 where the positive option wins, 0 where the negative one does, 0.5 for a
+    tie.
+
+    Example
+    -------
+    >>> chosen(np.array([2.0, 0.0, -0.1])).tolist()
+    [1.0, 0.5, 0.0]
+    """
     return (np.sign(logits) + 1) / 2
 
 
-def over_items(
-    values: np.ndarray, ids: Sequence[Any] | np.ndarray, rate: bool = False, seed: int | None = 0
-) -> dict[str, Any]:
-    """estimate, ci_low, ci_high and n_pairs of the mean of values `[item]`; no interval for a single item."""
-    if len(set(ids)) < 2:
-        return {"estimate": float(values.mean()), "n_pairs": len(set(ids))}
-    estimate = mean_interval(values, np.asarray(ids), seed=seed or 0, bounds=(0.0, 1.0) if rate else None)
-    return interval_columns(estimate)
-
-
 def score_choices(
-    stage: Any,
+    stage: AnyStage,
     items: Sequence[ChoiceItem],
     interventions: Sequence[Intervention] = (),
     *,
@@ -100,20 +114,38 @@ def score_choices(
     concept: str | None = None,
     **run: Unpack[RunOptions],
 ) -> ChoiceScores:
-    """log P(positive option) - log P(negative option) of every item, as the assistant's answer.
+    """Score every choice item: log P(positive option) - log P(negative option), as the assistant's answer.
 
     Parameters
     ----------
-    stage : a Stage, a LoadedStage, or a HookedModel.
-    items : choice items; one whose prompt presents the options is read in both orders.
-    interventions : pushes on every token, in order.
-    system : text for the system message, for the prompt arm (the spec stated in context; AxBench 2501.17148).
+    stage : a stage, a loaded stage, a hooked model or a run context.
+    items : choice items. One whose prompt presents the options is scored in both orders of presentation.
+    interventions : what is changed in the model, in this order; see `probes.steering`.
+    system : a text for the system message, which states a spec in context (the prompting baseline of AxBench,
+        Wu et al. 2025, arXiv 2501.17148).
     concept : the name of the concept, for the table.
-    render : "shared" (the lineage's tokenizer and chat template) or "own" (the stage's). Where there is no
-        chat template the prompt is "prompt\\nAnswer:" and the table says "plain".
-    batch_tokens : tokens per forward, padding included.
+    run : see `probes.activations.RunOptions`. Where the tokenizer has no chat template, a prompt is rendered
+        as "prompt\\nAnswer:", and the table says "plain".
 
-    Raises InputError (no items), ConceptError (an item that cannot be read), TokenizerError, SiteError.
+    Returns
+    -------
+    ChoiceScores
+
+    Raises
+    ------
+    InputError : there are no items.
+    ConceptError : an item is longer than the context window.
+    TokenizerError : the chat template refuses the messages, or an option does not survive tokenisation.
+    SiteError : an intervention is at a site, or has a width, that the model does not have.
+
+    Example
+    -------
+    >>> plain = probes.score_choices(stage, concept.choices, progress=False)
+    >>> along = probes.choice_gradients(stage, concept.choices, layers=1, progress=False).values[0].mean(0)
+    >>> addition = probes.Add(probes.Site("resid_post", 1), along / np.linalg.norm(along))
+    >>> steered = probes.score_choices(stage, concept.choices, [addition], progress=False)
+    >>> bool(steered.logits().mean() > plain.logits().mean())
+    True
     """
     context = run_context(stage, **run)
     prompts = prompts_of(items, context, system)

@@ -1,11 +1,11 @@
-"""Text from a stage, pushed or not."""
+"""Text from a stage, with or without interventions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from probes.activations import RunOptions, run_context
+from probes.activations import AnyStage, RunOptions, run_context
 from probes.errors import InputError
 from probes.models import Intervention, TokenBatch
 from probes.models.protocol import GenerateOptions
@@ -17,7 +17,7 @@ class GenerationOptions(RunOptions, GenerateOptions, total=False):
 
 
 def generate(
-    stage: Any,
+    stage: AnyStage,
     prompts: Sequence[str | Sequence[dict[str, str]]],
     interventions: Sequence[Intervention] = (),
     max_new_tokens: int = 64,
@@ -25,13 +25,37 @@ def generate(
     system: str | None = None,
     **options: Unpack[GenerationOptions],
 ) -> list[str]:
-    """What the model says after each prompt, in order, special tokens taken off.
+    """What the model says after each prompt.
 
-    A string is continued as it stands; a list of messages is rendered with the chat template and answered.
-    Greedy unless `do_sample=True`; `options` are those of `GenerationOptions`. `interventions` act on
-    every token, of the prompt and of the answer (`positions="last"`: on the newest only).
+    Parameters
+    ----------
+    stage : a stage, a loaded stage, a hooked model or a run context.
+    prompts : a string is continued as it stands; a list of messages is rendered with the chat template and
+        answered.
+    interventions : what is changed in the model. They act on every token of the prompt and of the answer, or
+        with `positions="last"` on the newest token only.
+    max_new_tokens : the longest answer, in tokens.
+    system : a text for the system message of the prompts that are messages.
+    options : see `GenerationOptions`. Decoding is greedy unless `do_sample=True`.
 
-    Raises InputError for no prompts, TokenizerError for messages that the template refuses.
+    Returns
+    -------
+    The texts, in the order of the prompts, without special tokens.
+
+    Raises
+    ------
+    InputError : there are no prompts, or one is empty.
+    TokenizerError : the chat template refuses the messages.
+
+    Example
+    -------
+    >>> addition = probes.Add(probes.Site("resid_post", 1), np.ones(32), alpha=50.0)
+    >>> plain = probes.generate(stage, ["the cheap", "a fancy"], max_new_tokens=4, progress=False)
+    >>> steered = probes.generate(
+    ...     stage, ["the cheap", "a fancy"], [addition], max_new_tokens=4, progress=False
+    ... )
+    >>> len(plain), plain == steered
+    (2, False)
     """
     if not prompts or isinstance(prompts, str):
         raise InputError("no prompts: expected a non-empty sequence of strings or lists of messages")
@@ -45,13 +69,13 @@ def generate(
         else:
             rows.append(prompt_ids(render_chat(prompt, context.tokenizer, system), context.tokenizer))
     if not all(rows):
-        raise InputError("an empty prompt: there is nothing to continue")
+        raise InputError("a prompt is empty, so there is nothing to continue: give each prompt some words")
     context.check(token for row in rows for token in row)
     size = max(1, context.tokens(4096) // (max(map(len, rows)) + max_new_tokens))
-    said: list[str] = []
+    texts: list[str] = []
     with context.model.intervene(*interventions):
         for start in range(0, len(rows), size):
             batch = TokenBatch.pad(rows[start : start + size], context.pad_id, side="left")
             new = context.model.generate(batch, max_new_tokens, **generation)
-            said += [context.tokenizer.decode(ids, skip_special_tokens=True) for ids in new]
-    return said
+            texts += [context.tokenizer.decode(ids, skip_special_tokens=True) for ids in new]
+    return texts

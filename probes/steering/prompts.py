@@ -10,19 +10,21 @@ from probes.activations import RunContext
 from probes.concepts import ChoiceItem
 from probes.errors import ConceptError, InputError, TokenizerError
 
-Sequenced = tuple[tuple[int, ...], tuple[int, ...]]  # prompt ids, option ids
+Sequenced = tuple[tuple[int, ...], tuple[int, ...]]
+"""The token ids of a prompt, and those of an option that continues it."""
 
 
 @dataclass(frozen=True)
 class ChoicePrompt:
-    """One item as the model reads it: (positive, negative) of the first order, then of the second if any.
+    """One choice item as token ids.
 
-    In the first order the positive option is presented first, in the second the negative one; an item
-    that does not present its options in the prompt has one order only.
+    In the first order of presentation the positive option comes first, in the second the negative one. An
+    item that does not present its options in the prompt has one order only.
     """
 
     id: str
     sequences: tuple[Sequenced, ...]
+    """(Prompt, positive option) and (prompt, negative option) of the first order, then of the second."""
 
 
 def prompts_of(
@@ -30,7 +32,7 @@ def prompts_of(
 ) -> list[ChoicePrompt]:
     """`choice_prompts` for the model and the tokenizer of a run context.
 
-    Also raises TokenizerError for token ids that mean another token in the stage's own vocabulary.
+    It also raises TokenizerError for token ids that mean another token in the stage's own vocabulary.
     """
     prompts = choice_prompts(items, context.tokenizer, system, context.model.max_positions)
     context.check(token for prompt in prompts for ids in prompt.sequences for part in ids for token in part)
@@ -40,19 +42,29 @@ def prompts_of(
 def choice_prompts(
     items: Sequence[ChoiceItem], tokenizer: Any, system: str | None = None, max_positions: int | None = None
 ) -> list[ChoicePrompt]:
-    """Every item as token ids.
+    """Render and tokenise every choice item.
 
-    The prompt is the tokenizer's chat template with its generation prompt; `"prompt\\nAnswer:"` where the
-    tokenizer has no template (the tables' `render` column then says "plain"). `system` goes into, or before
-    what stands in, the system message. Options are continuations of the prompt's own tokens, as in
-    generation: they are tokenised together with it where that leaves its tokens as they are, alone otherwise,
-    and the whole must decode to the same text.
+    A prompt is rendered with the tokenizer's chat template and its generation prompt, or as
+    `"prompt\\nAnswer:"` where the tokenizer has no template. An option continues the tokens of the prompt, as
+    in generation: it is tokenised together with the prompt where that leaves the prompt's tokens as they are,
+    and alone otherwise. Either way the whole must decode to the same text.
+
+    Parameters
+    ----------
+    system : a text for the system message. It goes before what that message says already.
+    max_positions : the context window in tokens; None for no limit.
 
     Raises
     ------
-    InputError : no items.
-    ConceptError : a prompt and option longer than the context window.
-    TokenizerError : a template that refuses the messages, or options that do not survive tokenisation.
+    InputError : there are no items.
+    ConceptError : a prompt and its option are longer than the context window.
+    TokenizerError : the template refuses the messages, or an option does not survive tokenisation.
+
+    Example
+    -------
+    >>> prompts = choice_prompts(concept.choices, stage.load().tokenizer)
+    >>> prompts[0].id, len(prompts[0].sequences)  # two options in each of two orders
+    ('c0', 4)
     """
     if not items:
         raise InputError("no choice items: expected at least one")
@@ -60,7 +72,7 @@ def choice_prompts(
 
 
 def render_chat(messages: Sequence[dict[str, str]], tokenizer: Any, system: str | None = None) -> str:
-    """Messages as the text to be continued by the assistant."""
+    """Messages as the text that the assistant continues; `system` goes into the system message."""
     messages = [dict(message) for message in messages]
     if system is not None and messages and messages[0]["role"] == "system":
         messages[0]["content"] = f"{system}\n\n{messages[0]['content']}"
@@ -76,7 +88,8 @@ def render_chat(messages: Sequence[dict[str, str]], tokenizer: Any, system: str 
 
 
 def prompt_ids(text: str, tokenizer: Any) -> list[int]:
-    """Ids of a rendered prompt: a chat template writes its own special tokens, plain text gets them here."""
+    """The token ids of a rendered prompt. A chat template writes its own special tokens; a plain text gets
+    them here."""
     return list(tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"])
 
 
@@ -93,7 +106,7 @@ def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions:
             if max_positions is not None and len(prompt) + len(ids) > max_positions:
                 raise ConceptError(
                     f"choice {item.id!r}: {len(prompt) + len(ids)} tokens, but the model's context window is "
-                    f"{max_positions}: shorten it"
+                    f"{max_positions}: shorten the item"
                 )
             sequences.append((prompt, ids))
     return ChoicePrompt(item.id, tuple(sequences))
@@ -102,6 +115,7 @@ def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions:
 def _continuation(
     text: str, prompt: tuple[int, ...], option: str, tokenizer: Any, item: str
 ) -> tuple[int, ...]:
+    """The token ids of `option` after the rendered prompt `text`, whose ids are `prompt`."""
     joint = prompt_ids(text + option, tokenizer)
     if tuple(joint[: len(prompt)]) == prompt and len(joint) > len(prompt):
         return tuple(joint[len(prompt) :])

@@ -1,4 +1,4 @@
-"""Whole lineages: run what is measured stage by stage, judge it, and write a folder."""
+"""Whole lineages: measure every stage, compare the stages, judge, and write it all into a folder."""
 
 from probes.study.record import Survey, export_figures, load_survey, rebuild_report
 from probes.study.survey import survey

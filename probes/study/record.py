@@ -1,4 +1,5 @@
-"""The folder of a survey: what is in it, read back, and its figures and report made again from it."""
+"""The folder of a survey: its content as `Survey`, written and read, and its figures and report made
+again."""
 
 from __future__ import annotations
 
@@ -13,33 +14,41 @@ import polars as pl
 from probes.errors import InputError
 from probes.figures import Figure, draw_all, export_all
 from probes.report import glance, write_report
+from probes.tables.comparisons import COMPARISONS
 from probes.tables.older import with_current_names
 from probes.tables.result import Result
+from probes.tables.tests import TESTS
 from probes.tables.writing import check_folder, write_table, written_atomically
 from probes.transfer import family_parents, pooled
 
 TABLES = ("results", "verdicts", "tests", "comparisons")
+"""The names of the tables in a survey's folder."""
 
 
 @dataclass(repr=False)
 class Survey(Result):
-    """All that a survey found, and where it was written.
+    """The results of a survey, and the folder that holds them.
 
-    `table` is every measurement (columns `probes.tables.schema.SCHEMA`), `verdicts` a row a concept x stage
-    (`probes.verdicts.COLUMNS`); `tests` and `comparisons` are what the verdicts were judged from
-    (`probes.tables.tests.TESTS`, `probes.tables.comparisons.COMPARISONS`). `run` is the record in `run.json`.
+    `probes.survey` makes one, and `probes.load_survey` reads one back.
     """
 
     table: pl.DataFrame
+    """Every measurement, in the columns of `probes.tables.schema.SCHEMA`."""
     verdicts: pl.DataFrame
+    """One row for each concept at each stage, in the columns of `probes.verdicts.COLUMNS`."""
     tests: pl.DataFrame
+    """The tests that the verdicts were judged from, in the columns of `probes.tables.tests.TESTS`."""
     comparisons: pl.DataFrame
+    """The comparisons of stages with their parents, from which origin and survival were judged, in the
+    columns of `probes.tables.comparisons.COMPARISONS`."""
     folder: Path
+    """The folder."""
     run: dict[str, Any] = field(default_factory=dict)
+    """The record of the run, as it stands in `run.json`."""
 
     @property
     def overview(self) -> pl.DataFrame:
-        """One row a concept x stage: the verdict; what it knows, uses and keeps, at the chosen layer."""
+        """One row for each concept at each stage: the verdict, and what the stage knows, uses and keeps."""
         lines = glance(self.table, order=list(self.run["parents"]), parents=self.run["parents"])
         cells = pl.DataFrame([{"concept": line.concept, "stage": line.stage, **line.cells} for line in lines])
         verdicts = self.verdicts.select("concept", "stage", "verdict", "origin", "survival")
@@ -48,8 +57,10 @@ class Survey(Result):
         return joined.select("concept", "stage", labels, *cells.columns[2:])
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure the table holds the rows for, by name; stages that differ in their training seed alone
-        are pooled (`probes.transfer.pooled`)."""
+        """Every figure that the table holds the rows for, by name.
+
+        Stages that differ in nothing but their training seed are pooled (`probes.transfer.pooled`).
+        """
         parents = self.run["parents"]
         families = {stage: self.run.get("families", {}).get(stage, stage) for stage in parents}
         seeds = self.run.get("training_seeds", {})
@@ -57,7 +68,16 @@ class Survey(Result):
         return draw_all(pooled(self.table, families, seeds), order=list(lines), parents=lines)
 
     def write_report(self, path: str | Path) -> Path:
-        """Write the self-contained HTML report; its path. Raises OutputError."""
+        """Write the report, one HTML file that needs nothing else.
+
+        Returns
+        -------
+        The path of the file.
+
+        Raises
+        ------
+        OutputError : the file cannot be written.
+        """
         return write_report(
             path,
             table=self.table,
@@ -86,10 +106,30 @@ class Survey(Result):
 
 
 def load_survey(results: str | Path) -> Survey:
-    """Read a survey back from its folder or its results.parquet.
+    """Read a survey back from its folder.
 
-    Columns that had another name in an older version get today's (`probes.tables.older`); folders of before
-    version 0.2 have no tests and comparisons, which are then empty. Raises InputError when it is not there.
+    Columns that had another name in an older version get today's name (`probes.tables.older`). Folders of
+    before version 0.2 hold no tests and comparisons, which are then empty tables.
+
+    Parameters
+    ----------
+    results : the folder, or the results.parquet in it.
+
+    Raises
+    ------
+    InputError : it is not the folder of a survey.
+
+    Example
+    -------
+    >>> from probes.verdicts import COLUMNS
+    >>> empty = [pl.DataFrame(schema=columns) for columns in (COLUMNS, TESTS, COMPARISONS)]
+    >>> parents = {"base": None, "mid": "base"}
+    >>> made = Survey(table, *empty, folder, {"parents": parents})
+    >>> made.write_tables()
+    >>> made.write_run()
+    >>> again = load_survey(folder)
+    >>> again.table.equals(table), again.run["parents"]
+    (True, {'base': None, 'mid': 'base'})
     """
     folder = Path(results)
     folder = folder.parent if folder.suffix == ".parquet" else folder
@@ -98,8 +138,11 @@ def load_survey(results: str | Path) -> Survey:
         verdicts = with_current_names(pl.read_parquet(folder / "verdicts.parquet"))
         run = json.loads((folder / "run.json").read_text())
         tests, comparisons = (
-            pl.read_parquet(file) if (file := folder / f"{name}.parquet").exists() else pl.DataFrame()
-            for name in TABLES[2:]
+            pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=schema)
+            for file, schema in (
+                (folder / "tests.parquet", TESTS),
+                (folder / "comparisons.parquet", COMPARISONS),
+            )
         )
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(
@@ -115,14 +158,68 @@ def export_figures(
     formats: Sequence[str] = ("pdf", "svg", "png"),
     preset: str | None = None,
 ) -> list[Path]:
-    """Draw the figures of a survey's folder (or of a results.parquet) again; the paths written."""
-    done = load_survey(results)
-    return export_all(done.figures(), check_folder(out), list(formats), preset)
+    """Draw the figures of a survey again.
+
+    Parameters
+    ----------
+    results : a survey's folder, or the results.parquet in it.
+    out : the folder that the figures are written to.
+    formats : "pdf", "svg", "png" (which need Chrome or Chromium) or "html".
+    preset : the size and type of a paper, for example "neurips"; see `probes.draw`.
+
+    Returns
+    -------
+    The paths of the files.
+
+    Raises
+    ------
+    InputError : it is not the folder of a survey.
+    OutputError : the files cannot be written.
+    MissingDependencyError : there is no browser for a format that needs one.
+
+    Example
+    -------
+    >>> from probes.verdicts import COLUMNS
+    >>> empty = [pl.DataFrame(schema=columns) for columns in (COLUMNS, TESTS, COMPARISONS)]
+    >>> run = {"parents": {"base": None, "mid": "base"}}
+    >>> made = Survey(table, *empty, folder, run)
+    >>> made.write_tables()
+    >>> made.write_run()
+    >>> paths = export_figures(folder, folder / "figures", formats=["html"])
+    >>> "layer_profile.html" in [path.name for path in paths]
+    True
+    """
+    survey = load_survey(results)
+    return export_all(survey.figures(), check_folder(out), list(formats), preset)
 
 
 def rebuild_report(results: str | Path, out: str | Path | None = None) -> Path:
-    """Write the report of a survey's folder again; its path."""
-    done = load_survey(results)
-    path = Path(out) if out else done.folder / "report.html"
-    done.write_report(path)
-    return path
+    """Write the report of a survey again.
+
+    Parameters
+    ----------
+    results : a survey's folder, or the results.parquet in it.
+    out : the file to write; by default `report.html` in the survey's folder.
+
+    Returns
+    -------
+    The path of the file.
+
+    Raises
+    ------
+    InputError : it is not the folder of a survey.
+    OutputError : the file cannot be written.
+
+    Example
+    -------
+    >>> from probes.verdicts import COLUMNS
+    >>> empty = [pl.DataFrame(schema=columns) for columns in (COLUMNS, TESTS, COMPARISONS)]
+    >>> run = {"lineage": "tiny", "lineage_tree": "base", "parents": {"base": None, "mid": "base"}}
+    >>> made = Survey(table, *empty, folder, run)
+    >>> made.write_tables()
+    >>> made.write_run()
+    >>> rebuild_report(folder).name
+    'report.html'
+    """
+    survey = load_survey(results)
+    return survey.write_report(Path(out) if out else survey.folder / "report.html")

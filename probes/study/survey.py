@@ -40,24 +40,25 @@ VERSIONS = (
 
 @dataclass(frozen=True)
 class Size:
-    """How much a survey measures of each concept; extraction and probes always use every pair."""
+    """How much a survey measures of each concept. Activations and probes always use every pair."""
 
     items: int
-    """Test choice items that are asked, with gradients, at every stage."""
+    """The number of test choice items that are scored, with gradients, at every stage."""
     dose_items: int
-    """Test items of the dose-response curves, at the stages where an arm ends; 0 makes no curves."""
+    """The number of test items of the dose-response curves, at the stages that have no child; 0 makes
+    none."""
     neutral_texts: int
-    """Texts that stages are aligned on; 0 aligns none, and then a direction that no longer reads is neither
-    rotated nor lost but inconclusive."""
+    """The number of texts that stages are aligned on. With 0 none are aligned; a direction whose frozen probe
+    fails is then inconclusive, because nobody knows whether it was rotated or lost."""
     damage_texts: int
-    """Texts on which the damage of an intervention is measured."""
+    """The number of texts on which the damage of an intervention is measured."""
 
 
 FULL = Size(items=10, dose_items=4, neutral_texts=12, damage_texts=8)
 QUICK = Size(items=8, dose_items=0, neutral_texts=0, damage_texts=4)
 
 Measured = dict[str, dict[str, StageMeasurement]]
-"""concept -> stage -> measurement."""
+"""Concept -> stage -> its measurement."""
 
 
 def survey(
@@ -76,50 +77,62 @@ def survey(
     command: Sequence[str] | None = None,
     **run: Unpack[RunOptions],
 ) -> Survey:
-    """Measure every concept at every stage, compare the stages, judge, and write it all into `out`.
+    """Measure every concept at every stage, compare the stages, judge, and write it all into a folder.
 
-    Written are `results.parquet` (every measurement), `verdicts.parquet` (one row a concept x stage),
-    `tests.parquet` and `comparisons.parquet` (what the verdicts are judged from), `report.html`, `figures/`,
-    `run.json` (digests, versions, seeds, criteria, command, wall time of each step) and `measurements/`: a
-    folder for each stage and concept, from which a run that was interrupted goes on and a second run starts.
+    The folder gets:
+
+    - `results.parquet`: every measurement.
+    - `verdicts.parquet`: one row for each concept at each stage.
+    - `tests.parquet` and `comparisons.parquet`: what the verdicts are judged from (see
+      `probes.judge_folder`).
+    - `report.html` and `figures/`.
+    - `run.json`: digests, versions, seeds, criteria, the command, and the wall time of each step.
+    - `measurements/`: one folder for each stage and concept. An interrupted run goes on from there, and a
+      second run reads them instead of measuring again.
 
     Parameters
     ----------
-    lineage : a lineage, or its lineage.toml or folder.
-    concepts : names of packaged concepts, paths, or `Concept`s. "name/norm" is the other reading of a
-        packaged concept that has two.
-    out : folder to write.
-    stages, seeds : only the stages with these names, or trained with these seeds.
-    quick : fewer choice items, no dose-response curves and no alignment of stages.
+    lineage : a lineage, or the path of its lineage.toml or folder.
+    concepts : concepts, names of packaged ones, or paths. "name/norm" names the other reading of a packaged
+        concept that has two.
+    out : the folder to write.
+    stages : only the stages with these names.
+    seeds : only the stages that were trained with these seeds, or once.
+    quick : whether to measure less: fewer choice items, no dose-response curves, no alignment of stages.
     position : where texts are read, one of `probes.activations.POSITIONS`.
     estimator : of the probes: "logistic", "mass_mean", "lda" or "ridge".
-    shifts : axes that the verdicts test the probes on, as far as a concept has them.
-    criteria : thresholds of the verdicts; also of the plan, which intervenes only where a concept is
-        decodable beyond the surface of the text and on every shift axis.
-    static : also draw the figures as SVG and PNG; without a browser that is left out with a note.
-    command : what goes into the record as the command line.
+    shifts : the axes on which verdicts test the probes, as far as a concept has pairs on them.
+    criteria : the thresholds of the verdicts. They also decide where the survey intervenes: only where a
+        concept is decodable, beyond the surface of the text, and on every shift axis.
+    static : whether the figures are also drawn as SVG and PNG. Without a browser that is left out, with a
+        note.
+    command : the command line, for the record.
     run : see `probes.activations.RunOptions`.
+
+    Returns
+    -------
+    Survey, with the tables and the record of the run.
 
     Raises
     ------
     OutputError : `out` cannot be written; raised before anything is computed.
-    InputError : no concept, or no stage is left.
+    InputError : there is no concept, or no stage is left.
 
     Example
     -------
-    >>> done = probes.survey(
-    ...     lineage, [concept], folder, stages=["base", "mid"], seeds=[0], quick=True, position="mean",
+    >>> result = probes.survey(
+    ...     lineage, [concept], folder, stages=["mid"], seeds=[0], quick=True, position="mean",
     ...     estimator="logistic", shifts=["wording"], criteria=probes.Criteria(decodable=0.75),
     ...     static=False, command=["probes", "survey"], progress=False,
     ... )
-    >>> done.verdicts["stage"].to_list()
-    ['base', 'mid']
+    >>> result.verdicts["stage"].to_list()
+    ['mid']
     """
     if not concepts:
         raise InputError("a survey needs at least one concept: name one with --concept")
     lineage = lineage if isinstance(lineage, Lineage) else load_lineage(lineage)
     lineage = _narrowed(lineage, stages, seeds)
-    given = [load_concept(concept) for concept in concepts]
+    loaded = [load_concept(concept) for concept in concepts]
     folder, clock = check_folder(out), Clock()
     size = QUICK if quick else FULL
     plan = Plan(
@@ -134,14 +147,14 @@ def survey(
         savings=LADDER_SAVINGS,
         thresholds=criteria.thresholds(),
     )
-    measured, fingerprints = _measure(lineage, given, plan, folder / "measurements", clock, run)
-    done = _judged(lineage, measured, criteria, folder, clock)
-    done.run |= {
+    measured, fingerprints = _measure(lineage, loaded, plan, folder / "measurements", clock, run)
+    result = _judged(lineage, measured, criteria, folder, clock)
+    result.run |= {
         "command": shlex.join(command) if command else None,
         "started": clock.started,
         "fingerprints": fingerprints,
-        "concepts": {concept.core.name: concept.core.digest for concept in given},
-        "n_pairs": {concept.core.name: concept.core.n_pairs for concept in given},
+        "concepts": {concept.core.name: concept.core.digest for concept in loaded},
+        "n_pairs": {concept.core.name: concept.core.n_pairs for concept in loaded},
         "seed": run.get("seed", 0),
         "size": vars(size),
         "plan": str(plan).splitlines(),
@@ -151,18 +164,20 @@ def survey(
         "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
         "seconds": clock.seconds,
     }
-    _write(done, clock, static)
-    return done
+    _write(result, clock, static)
+    return result
 
 
 def _narrowed(lineage: Lineage, stages: Sequence[str] | None, seeds: Sequence[int] | None) -> Lineage:
+    """The lineage with only these stages, and only those trained with these seeds, or once."""
     if stages:
         lineage = lineage.subset(stages)
     if seeds:
         lineage = lineage.subset([s.name for s in lineage if s.seed is None or s.seed in seeds])
     if not len(lineage):
         raise InputError(
-            f"no stage of lineage {lineage.name!r} is left with stages={stages} and seeds={seeds}"
+            f"no stage of lineage {lineage.name!r} is left with stages={stages} and seeds={seeds}: "
+            "name more of them"
         )
     return lineage
 
@@ -175,7 +190,7 @@ def _measure(
     clock: Clock,
     run: RunOptions,
 ) -> tuple[Measured, dict[str, str]]:
-    """Every concept at every stage, each stage loaded once; also the fingerprints of the stages."""
+    """Measure every concept at every stage, each stage loaded once. Also the fingerprints of the stages."""
     measured: Measured = {concept.core.name: {} for concept in concepts}
     fingerprints = {}
     for stage in lineage:
@@ -192,7 +207,7 @@ def _measure(
 
 
 def _judged(lineage: Lineage, measured: Measured, criteria: Criteria, folder: Path, clock: Clock) -> Survey:
-    """Compare the stages and judge; no model is run any more."""
+    """Compare the stages and judge. No model is run from here on."""
 
     def alike(source: str, target: str) -> bool:
         return related(lineage[source], lineage[target])
@@ -224,16 +239,17 @@ def _judged(lineage: Lineage, measured: Measured, criteria: Criteria, folder: Pa
     )
 
 
-def _write(done: Survey, clock: Clock, static: bool) -> None:
-    done.write_tables()
+def _write(result: Survey, clock: Clock, static: bool) -> None:
+    """Write the folder of a survey; figures as SVG and PNG only where `static`."""
+    result.write_tables()
     if static:
         with clock.step("figures"):
             try:
-                export_all(done.figures(), check_folder(done.folder / "figures"), ["png", "svg"])
+                export_all(result.figures(), check_folder(result.folder / "figures"), ["png", "svg"])
             except MissingDependencyError as error:
                 print(
                     f"note: no static figures; report.html holds them all the same. {error}", file=sys.stderr
                 )
     clock.seconds["total"] = clock.total()
-    done.write_report(done.folder / "report.html")
-    done.write_run()
+    result.write_report(result.folder / "report.html")
+    result.write_run()

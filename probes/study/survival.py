@@ -1,4 +1,4 @@
-"""`survival`: what becomes of one concept's directions along a whole lineage."""
+"""`survival`: what became of one concept's directions along a whole lineage."""
 
 from __future__ import annotations
 
@@ -22,33 +22,46 @@ from probes.verdicts import CRITERIA, Criteria, judge_survival
 
 @dataclass(repr=False)
 class Survival(Result):
-    """What became of a concept's directions: a tidy `.table`, and the measurements it was made from.
+    """What became of a concept's directions along a lineage.
 
-    Rows, each from `source_stage` (whose direction, at the layer chosen there on the selection split) to
-    `stage` (where it is tested):
+    Each row of `table` is about the direction of `source_stage`, at the layer that was chosen there on the
+    selection pairs. It is tested at `stage`.
 
-    - auroc, variant `frozen`: the probe of the source stage, unchanged, on this stage's test pairs;
-      accuracy, variants `frozen` and `frozen_recentred`: with its own threshold, and with the threshold
-      moved to this stage's mean, so that a drift of the threshold shows;
-    - auroc, variant `refit`: a probe fitted at this stage, at the same layer;
-    - cosine and cosine_whitened, variant `direction`: between the two stages' directions; variant
-      `noise_floor`: between refits on bootstrap resamples within the source stage;
-    - steering_slope, variant `direction`: what the source's direction does to this stage's choices, per
-      natural unit of this stage; variant `random_direction`: the range of norm-matched random directions;
-    - choice_rate and choice_logit: this stage's behaviour.
+    - `auroc`, variant `frozen`: the probe of the source stage, unchanged, on this stage's test pairs.
+    - `accuracy`, variants `frozen` and `frozen_recentred`: with the probe's own threshold, and with the
+      threshold moved to this stage's mean score. If only the first falls, nothing but the threshold drifted.
+    - `auroc`, variant `refit`: a probe that is fitted at this stage, at the same layer.
+    - `cosine` and `cosine_whitened`, variant `direction`: between the directions of the two stages; variant
+      `noise_floor`: between refits of the source stage's direction on bootstrap resamples.
+    - `steering_slope`, variant `direction`: how steering along the source's direction changes this stage's
+      choices, per natural unit of this stage; variant `random_direction`: the range of random directions of
+      the same norm.
+    - `choice_rate` and `choice_logit`: the behaviour of this stage.
     """
 
     table: pl.DataFrame
     measurements: Mapping[str, StageMeasurement] = field(default_factory=dict)
+    """Stage -> the measurement that the table was made from."""
     parents: Mapping[str, str | None] = field(default_factory=dict)
+    """Stage -> its parent, None at the root."""
 
     def __repr__(self) -> str:
         return f"Survival({len(self.parents)} stages, {self.table.height} measurements)"
 
     def matrix(self, measure: str = "auroc", variant: str = "frozen") -> pl.DataFrame:
-        """Estimates as a table: a row for each source stage, a column for each stage it is tested at.
+        """The estimates of one measure as a matrix.
 
-        Raises InputError where the table has no rows of this measure and variant.
+        Parameters
+        ----------
+        measure, variant : which rows of the table, for example "cosine" and "direction".
+
+        Returns
+        -------
+        A table with a row for each source stage, and a column for each stage where it is tested.
+
+        Raises
+        ------
+        InputError : the table has no rows of this measure and variant.
         """
         layers = {name: measurement.layer for name, measurement in self.measurements.items()}
         rows = self.table.filter(
@@ -59,14 +72,23 @@ class Survival(Result):
         if rows.is_empty():
             names = self.table.select(name=pl.concat_str("measure", pl.lit(" "), "variant"))["name"]
             raise InputError(
-                f"no rows {measure!r} {variant!r} here: expected one of {', '.join(sorted(set(names)))}"
+                f"there are no rows {measure!r} {variant!r} here: expected one of "
+                f"{', '.join(sorted(set(names)))}"
             )
         return rows.pivot("stage", index="source_stage", values="estimate")
 
     def outcomes(self, criteria: Criteria = CRITERIA) -> pl.DataFrame:
-        """What became of each parent's direction: persists, rotated, faded, lost or inconclusive.
+        """What became of the direction of each stage's parent.
 
-        Columns stage, source_stage (the parent), survival, and decided_by, the quantity that decided it.
+        Parameters
+        ----------
+        criteria : the thresholds.
+
+        Returns
+        -------
+        A table with the columns stage, source_stage (the parent), survival ("persists", "rotated", "faded",
+        "lost" or "inconclusive"; see `probes.verdicts.judge_survival`), and decided_by, the quantity that
+        decided it.
         """
         pairs = [
             (later, self.measurements[parent])
@@ -93,26 +115,33 @@ def survival(
     estimator: str = "logistic",
     **run: Unpack[RunOptions],
 ) -> Survival:
-    """Follow the directions of one concept (of its `core`) along a lineage, every stage against every stage.
+    """Compare the directions of one concept along a lineage, every stage with every stage.
 
-    Stages are loaded one at a time. A frozen probe, a refit and the causal effect of a direction are kept
-    apart, because each can stay while another goes (Glass et al. 2026).
+    Stages are loaded one at a time. The frozen probe, the refit and the effect of steering are kept apart,
+    because each can stay while another goes (Glass et al. 2026).
 
     Parameters
     ----------
-    concept : a concept, the name of a packaged one, or a path.
-    site, position, estimator : what is read and how, see `probes.extract` and `probes.probe_layers`.
+    lineage : the lineage; `lineage.subset` narrows it.
+    concept : a concept, the name of a packaged one, or a path. Its `core` is measured.
+    site, position : where activations are read, as in `probes.extract`.
+    estimator : of the probes: "logistic", "mass_mean", "lda" or "ridge".
     run : see `probes.activations.RunOptions`.
+
+    Returns
+    -------
+    Survival, with `.table`, `.matrix()` and `.outcomes()`.
 
     Raises
     ------
-    InputError : fewer than two stages. Also what loading, extraction and probing raise.
+    InputError : the lineage has fewer than two stages.
+    Other errors are those of loading, `probes.extract` and `probes.probe_layers`.
 
     Example
     -------
-    >>> life = probes.survival(lineage, concept, progress=False)
+    >>> life = probes.survival(lineage.subset(["base", "mid"]), concept, progress=False)
     >>> life.matrix("auroc", "frozen").columns
-    ['source_stage', 'base', 'mid', 'copy', 'control']
+    ['source_stage', 'base', 'mid']
     >>> life.outcomes().columns
     ['stage', 'source_stage', 'survival', 'decided_by']
     """

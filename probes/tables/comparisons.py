@@ -1,4 +1,4 @@
-"""A concept at a stage against the same concept at an earlier stage: the numbers, and their table."""
+"""The comparison of a concept at a stage with the same concept at an earlier stage, and its table."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import polars as pl
 
 from probes.stats.estimates import Estimate
+from probes.tables.schema import interval_columns
 
 COMPARISONS: dict[str, Any] = {
     "lineage": pl.String,
     "stage": pl.String,  # the later stage
-    "source_stage": pl.String,  # the earlier one, whose probe and direction are followed
+    "source_stage": pl.String,  # the earlier stage
     "concept": pl.String,
     "quantity": pl.String,  # a field of `Comparison`
     "estimate": pl.Float64,
@@ -20,40 +21,52 @@ COMPARISONS: dict[str, Any] = {
     "ci_high": pl.Float64,
     "n": pl.Int64,
 }
-"""Columns of the table of comparisons between a stage and its parent."""
+"""The columns of the table of comparisons between a stage and its parent."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A concept at a stage against an earlier one, all on the same test pairs or choice items.
+    """A concept at a stage compared with the same concept at an earlier stage.
 
-    The first two are changes, of what can be read and of what adding the direction does. The others follow
-    the earlier stage's probe, at the layer that was chosen there.
+    All quantities are on the same test pairs or choice items. Those that use the earlier stage's probe take
+    the one of the layer that was chosen at the earlier stage.
+
+    Example
+    -------
+    >>> same, change = Estimate(1.0, 0.9, 1.0, n=8), Estimate(0.0, 0.0, 0.0, n=8)
+    >>> comparison = Comparison(same, same, change, same, change, kept=same)
+    >>> [row["quantity"] for row in comparison.rows(stage="mid", source_stage="base")]
+    ['source', 'refit', 'refit_drop', 'frozen', 'frozen_gap', 'kept']
     """
 
     source: Estimate
-    """AUROC of the earlier stage's probe at the earlier stage."""
+    """The AUROC of the earlier stage's probe at the earlier stage."""
     refit: Estimate
-    """AUROC of a probe fitted at the later stage."""
+    """The AUROC of a probe fitted at the later stage, at the same layer."""
     refit_drop: Estimate
     """`source` minus `refit`."""
     frozen: Estimate
-    """AUROC of the earlier stage's probe, unchanged, at the later stage."""
+    """The AUROC of the earlier stage's probe, unchanged, at the later stage."""
     frozen_gap: Estimate
     """`refit` minus `frozen`."""
     kept: Estimate
-    """The gap between the classes in the unchanged probe's scores, as a share of that gap before."""
+    """The gap between the classes in the unchanged probe's scores at the later stage, as a share of that gap
+    at the earlier stage."""
     realigned: Estimate | None = None
-    """The same share after an orthogonal alignment on neutral text; None where none was made."""
+    """The same share after the stages were aligned on neutral text; None where they were not aligned."""
     turned: float | None = None
-    """Cosine between the direction and what the alignment makes of it; None where none was made."""
+    """The cosine between the direction and its image under the alignment; None without an alignment."""
     change_decodable: Estimate | None = None
-    """AUROC of each stage's own probe, later minus earlier."""
+    """The AUROC of each stage's own best probe, later minus earlier."""
     change_sufficient: Estimate | None = None
-    """Effect of adding each stage's own direction, later minus earlier; None where it was not measured."""
+    """The effect of adding each stage's own direction, later minus earlier; None where it was not
+    measured."""
 
     def rows(self, **names: str | None) -> list[dict[str, Any]]:
-        """Rows of the table `COMPARISONS`; `names` are lineage, stage, source_stage and concept."""
+        """One row of the table `COMPARISONS` for each quantity.
+
+        `names` fills the columns lineage, stage, source_stage and concept.
+        """
         rows = []
         for field in fields(self):
             value = getattr(self, field.name)
@@ -61,7 +74,7 @@ class Comparison:
                 continue
             row: dict[str, Any] = dict.fromkeys(COMPARISONS) | names | {"quantity": field.name}
             if isinstance(value, Estimate):
-                row |= {"estimate": value.value, "ci_low": value.low, "ci_high": value.high, "n": value.n}
+                row |= interval_columns(value, count="n")
             else:
                 row["estimate"] = value
             rows.append(row)
@@ -69,7 +82,7 @@ class Comparison:
 
     @classmethod
     def from_rows(cls, rows: pl.DataFrame) -> Comparison:
-        """The comparison that `rows` of one concept and stage were made of."""
+        """The comparison that the rows of one concept at one stage were made from."""
         values: dict[str, Any] = {}
         for row in rows.iter_rows(named=True):
             estimate = Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n"] or 0)

@@ -26,7 +26,7 @@ SCHEMA: dict[str, Any] = {
     "render": pl.String,  # shared: the same token ids at every stage; own: the stage's own chat template
     "shift": pl.String,  # axis the texts or items were moved along; null on canonical ones
     "shift_value": pl.String,  # where to on that axis; null for the whole axis
-    "alpha": pl.Float64,  # dose in natural units; null where nothing was pushed
+    "alpha": pl.Float64,  # dose in natural units; null where nothing was added
     "estimate": pl.Float64,
     "ci_low": pl.Float64,  # 95% interval
     "ci_high": pl.Float64,
@@ -47,8 +47,8 @@ def tidy(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([{key: row.get(key) for key in SCHEMA} for row in rows], schema=SCHEMA)
 
 
-def interval_columns(estimate: Estimate) -> dict[str, Any]:
-    """The columns that hold an estimate: `estimate`, `ci_low`, `ci_high` and `n_pairs`.
+def interval_columns(estimate: Estimate, count: str = "n_pairs") -> dict[str, Any]:
+    """The columns that hold an estimate: `estimate`, `ci_low`, `ci_high`, and the number of units, `count`.
 
     Example
     -------
@@ -59,5 +59,5 @@ def interval_columns(estimate: Estimate) -> dict[str, Any]:
         "estimate": estimate.value,
         "ci_low": estimate.low,
         "ci_high": estimate.high,
-        "n_pairs": estimate.n,
+        count: estimate.n,
     }

@@ -1,4 +1,4 @@
-"""The tests behind a verdict as they are measured: one row a test, in a table that can be judged later."""
+"""The tests behind a verdict as they were measured: a table with one row a test, which is judged later."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 import polars as pl
 
 from probes.stats.estimates import Estimate
+from probes.tables.schema import interval_columns
 
 TestName = Literal["decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific", "masked"]
 
@@ -32,12 +33,18 @@ TESTS: dict[str, Any] = {
     "kl": pl.Float64,  # what the intervention does to neutral text: KL in nats per token
     "reason": pl.String,  # why the test was not made
 }
-"""Columns of `tests.parquet` and of `probes.measure.StageMeasurement.tests`."""
+"""The columns of `tests.parquet` and of `probes.measure.StageMeasurement.tests`."""
 
 
 @dataclass(frozen=True)
 class MeasuredTest:
-    """One test of one concept at one stage; the fields are those of the table `TESTS`."""
+    """One test of one concept at one stage. The fields are explained at `TESTS`, the columns of its table.
+
+    Example
+    -------
+    >>> MeasuredTest("decodable", Estimate(0.9, 0.8, 0.95, n=40), p=0.002, layer=12).row()["estimate"]
+    0.9
+    """
 
     test: TestName
     estimate: Estimate | None = None
@@ -56,18 +63,28 @@ class MeasuredTest:
         """The row of the table `TESTS`, without lineage, stage and concept."""
         row = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "estimate"}
         if self.estimate is not None:
-            e = self.estimate
-            row |= {"estimate": e.value, "ci_low": e.low, "ci_high": e.high, "n": e.n}
+            row |= interval_columns(self.estimate, count="n")
         return row
 
 
 def tests_table(tests: Iterable[MeasuredTest], **names: str | None) -> pl.DataFrame:
-    """The table `TESTS` of one concept at one stage; `names` are lineage, stage and concept."""
+    """The tests of one concept at one stage as a table in the columns `TESTS`.
+
+    Parameters
+    ----------
+    names : the values of the columns lineage, stage and concept.
+
+    Example
+    -------
+    >>> skipped = MeasuredTest("masked", reason="the concept marks no evidence")
+    >>> tests_table([skipped], stage="base", concept="prices").select("test", "reason").rows()
+    [('masked', 'the concept marks no evidence')]
+    """
     return pl.DataFrame([dict.fromkeys(TESTS) | names | test.row() for test in tests], schema=TESTS)
 
 
 def measured_tests(table: pl.DataFrame) -> Iterator[MeasuredTest]:
-    """The tests that a table `TESTS` holds, in its order."""
+    """The tests that a table in the columns `TESTS` holds, in its order."""
     names = [field.name for field in fields(MeasuredTest) if field.name != "estimate"]
     for row in table.iter_rows(named=True):
         made = row["estimate"] is not None

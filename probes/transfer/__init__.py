@@ -1,4 +1,4 @@
-"""Stage against stage, from measurements alone: what of a direction is still there at later stages."""
+"""Stage against stage, from measurements alone: what of a concept's direction is left at later stages."""
 
 from probes.transfer.compare import compare
 from probes.transfer.parents import compare_with, comparison_table

@@ -1,4 +1,4 @@
-"""From the measurements of several stages to the table of every stage against every stage."""
+"""`compare`: from the measurements of several stages to a table of every stage against every stage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from probes.measure import StageMeasurement
 from probes.probing import at_same_strength, frozen_auroc, pooled_covariance, split_rows, whiten
+from probes.stats.estimates import Estimate
 from probes.steering import steerability
-from probes.tables.schema import tidy
+from probes.tables.schema import interval_columns, tidy
 
 N_REFITS = 20
-"""Bootstrap refits behind the interval and the noise floor of a cosine."""
+"""The bootstrap refits behind the interval and the noise floor of a cosine."""
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # many small products: threads halve the speed
@@ -28,12 +29,36 @@ def compare(
     n_refits: int = N_REFITS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Rows of `probes.study.Survival` for the `wanted` ordered pairs of stages.
+    """Compare the directions of one concept between stages.
 
-    `measurements` maps the name of a stage to its measurement, in the order of the lineage.
+    Each row is about a direction of `source_stage`, tested at `stage`. A whitened cosine is computed after
+    the space was rescaled by a covariance that is pooled over the classes and over all stages at that layer,
+    so that it means the same in the whole table.
 
-    Covariances are pooled over the classes and over all stages at the layer in question, so that the metric
-    of `cosine_whitened` is one for the whole table.
+    Parameters
+    ----------
+    measurements : the name of a stage -> its measurement of the concept, in the order of the lineage.
+    wanted : a function of (source stage, stage) that says whether the two are compared; by default all are.
+    n_refits : the number of bootstrap refits behind the intervals of cosines.
+    seed : the seed of the refits and of the random directions.
+
+    Returns
+    -------
+    A table in the columns of `probes.tables.schema.SCHEMA`, with the rows that `probes.study.Survival` names.
+
+    Example
+    -------
+    >>> from probes.measure import Plan, measure_stage
+    >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
+    >>> measurements = {
+    ...     name: measure_stage(lineage[name], [concept], plan, progress=False)["prices"]
+    ...     for name in ("base", "mid")
+    ... }
+    >>> table = compare(
+    ...     measurements, wanted=lambda source, stage: source == "base", n_refits=5, seed=0
+    ... )
+    >>> table.filter(measure="auroc", variant="frozen").select("source_stage", "stage").rows()
+    [('base', 'base'), ('base', 'mid')]
     """
     rows: list[dict[str, Any]] = []
     for measurement in measurements.values():
@@ -45,13 +70,15 @@ def compare(
         layer = source.sweep.best.layer
         for name, target in measurements.items():
             if wanted(source.stage, name):
-                rows += _reads(source, target, layer, seed)
-                rows += _angles(source, target, layer, refits(source.stage, layer), refits(name, layer), seed)
-                rows += _pushes(source, target, layer, seed)
+                ours, theirs = refits(source.stage, layer), refits(name, layer)
+                rows += _probe_rows(source, target, layer, seed)
+                rows += _angle_rows(source, target, layer, ours, theirs, seed)
+                rows += _slope_rows(source, target, layer, seed)
     return tidy(rows)
 
 
 def _context(source: StageMeasurement, target: StageMeasurement, layer: int) -> dict[str, Any]:
+    """The columns that are the same in all rows from `source` to `target`."""
     return target.activations.columns | {
         "source_stage": source.stage,
         "estimator": source.sweep.best.direction.estimator,
@@ -60,8 +87,10 @@ def _context(source: StageMeasurement, target: StageMeasurement, layer: int) -> 
     }
 
 
-def _reads(source: StageMeasurement, target: StageMeasurement, layer: int, seed: int) -> list[dict[str, Any]]:
-    """The source's probe, unchanged, and the target's own, on the target's test pairs."""
+def _probe_rows(
+    source: StageMeasurement, target: StageMeasurement, layer: int, seed: int
+) -> list[dict[str, Any]]:
+    """How well the source's unchanged probe, and the target's own, do on the target's test pairs."""
     context = _context(source, target, layer) | {"seed": seed}
     frozen = frozen_auroc(source.sweep.probes[layer], target.activations, seed=seed)
     estimates = [
@@ -70,22 +99,23 @@ def _reads(source: StageMeasurement, target: StageMeasurement, layer: int, seed:
         ("accuracy", "frozen_recentred", frozen.accuracy_recentred),
     ]
     rows = [
-        context
-        | {"measure": measure, "variant": variant}
-        | {"estimate": e.value, "ci_low": e.low, "ci_high": e.high, "n_pairs": e.n}
-        for measure, variant, e in estimates
-        if e is not None
+        context | {"measure": measure, "variant": variant} | interval_columns(estimate)
+        for measure, variant, estimate in estimates
+        if estimate is not None
     ]
     own = (pl.col("measure") == "auroc") & (pl.col("variant") == "probe") & (pl.col("layer") == layer)
     refit = target.sweep.table.filter(own).to_dicts()[0]
     return [*rows, refit | context | {"variant": "refit", "n_pairs": refit["n_pairs"]}]
 
 
-def _angles(
+def _angle_rows(
     source: StageMeasurement, target: StageMeasurement, layer: int, ours: _Refits, theirs: _Refits, seed: int
 ) -> list[dict[str, Any]]:
-    """Cosines with their range over refits on the same resamples, and the noise floor within the source."""
-    context = _context(source, target, layer) | {"n_pairs": ours.n_pairs, "seed": seed}
+    """The cosines of the two directions with their range over refits on the same resamples.
+
+    Where source and target are one stage, also the noise floor: the cosines between its own refits.
+    """
+    context = _context(source, target, layer) | {"seed": seed}
     rows = []
     for measure in ("cosine", "cosine_whitened"):
         a, b = ours.directions[measure], theirs.directions[measure]
@@ -94,25 +124,23 @@ def _angles(
             low = high = value
             within = (a[1:] @ a[1:].T)[np.triu_indices(len(a) - 1, 1)]
             floor_low, floor_high = np.nanquantile(within, [0.025, 0.975])
-            floor = {
-                "estimate": float(np.nanmean(within)),
-                "ci_low": float(floor_low),
-                "ci_high": float(floor_high),
-            }
-            rows.append(context | {"measure": measure, "variant": "noise_floor"} | floor)
+            floor = Estimate(float(np.nanmean(within)), float(floor_low), float(floor_high), ours.n_pairs)
+            rows.append(context | {"measure": measure, "variant": "noise_floor"} | interval_columns(floor))
         else:
             paired = np.einsum("rd,rd->r", a[1:], b[1:])
             low, high = np.nanquantile(paired, [0.025, 0.975])
-        numbers = {"estimate": value, "ci_low": min(float(low), value), "ci_high": max(float(high), value)}
-        rows.append(context | {"measure": measure, "variant": "direction"} | numbers)
+        cosine = Estimate(value, min(float(low), value), max(float(high), value), ours.n_pairs)
+        rows.append(context | {"measure": measure, "variant": "direction"} | interval_columns(cosine))
     return rows
 
 
-def _pushes(
+def _slope_rows(
     source: StageMeasurement, target: StageMeasurement, layer: int, seed: int
 ) -> list[dict[str, Any]]:
-    """What the source's direction does to the target's choices, in the target's natural unit. A stage's own
-    directions are pushed at every layer."""
+    """How steering along the source's direction changes the target's choices, in the target's natural unit.
+
+    A stage's own directions are measured at every layer.
+    """
     if target.gradients is None:
         return []
     if source is target:
@@ -125,11 +153,12 @@ def _pushes(
 
 @dataclass(frozen=True)
 class _Refits:
-    """A stage's direction at one layer (row 0) and its refits on bootstrap resamples of the training pairs
-    (the rest), as unit vectors: `directions[measure]` is `[1 + refit, d]`."""
+    """A stage's direction at one layer, and its refits on bootstrap resamples of the training pairs."""
 
     directions: dict[str, np.ndarray]
+    """`directions[measure]` is `[1 + refit, width]`: unit vectors, the direction itself in row 0."""
     n_pairs: int
+    """The number of training pairs."""
 
 
 def _refits(
@@ -141,7 +170,7 @@ def _refits(
     labels, groups = acts.labels[train], acts.groups[train]
     names, member = np.unique(groups, return_inverse=True)
     rows_of = [np.flatnonzero(member == i) for i in range(len(names))]
-    rng = np.random.default_rng(seed)  # the same resamples at every stage
+    rng = np.random.default_rng(seed)  # so that every stage is refitted on the same resamples
     probe = measurement.sweep.probes[layer]
     fitted = [probe]
     for _ in range(n_refits):
@@ -153,7 +182,10 @@ def _refits(
 
 
 def _pooled(measurements: Iterable[StageMeasurement], layer: int, seed: int) -> np.ndarray:
-    """`[d, d]` within-class covariance at one layer, over the training rows of all stages, each centred."""
+    """The within-class covariance at one layer, `[width, width]`, over the training rows of all stages.
+
+    Each class of each stage is centred at its own mean.
+    """
     values, classes = [], []
     for i, measurement in enumerate(measurements):
         acts = measurement.activations

@@ -1,4 +1,4 @@
-"""One stage's direction at a later stage: unchanged, refitted, and carried over by an alignment."""
+"""One stage's probe at a later stage: unchanged, fitted anew, and moved there by an alignment."""
 
 from __future__ import annotations
 
@@ -19,20 +19,39 @@ from probes.tables.comparisons import COMPARISONS, Comparison
 def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparison:
     """Compare a concept at a stage with the same concept at an earlier stage.
 
-    Both need the neutral activations at the layer chosen at the earlier stage for an alignment (see `sources`
-    of `probes.measure.measure_stage`); without them a direction that no longer reads cannot be called
-    rotated or lost.
+    All AUROCs are on the same test pairs, and differences are taken pair by pair. For the quantity
+    `realigned`, the earlier stage's probe keeps its weights and gets the later stage's activations after they
+    were rotated into the earlier stage's space (orthogonal Procrustes, Schönemann 1966,
+    doi:10.1007/BF02289451).
 
-    All AUROCs are on the same test pairs and compared pair by pair. The aligned probe keeps its weights and
-    is given the later stage's activations turned into the earlier stage's space (orthogonal Procrustes).
+    Parameters
+    ----------
+    later, earlier : measurements of one concept at the two stages. For an alignment both must hold the
+        neutral activations at the layer that was chosen at the earlier stage (see `sources` of
+        `probes.measure.measure_stage`). Without an alignment, a direction whose frozen probe fails cannot be
+        called rotated or lost.
 
-    Raises InputError when the two stages were not measured on the same pairs.
+    Raises
+    ------
+    InputError : the two stages were not measured on the same pairs.
+
+    Example
+    -------
+    >>> from probes.measure import Plan, measure_stage
+    >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
+    >>> mid, copy = (
+    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"]
+    ...     for name in ("mid", "copy")
+    ... )
+    >>> comparison = compare_with(copy, mid)  # the same weights: the probe keeps its whole margin
+    >>> round(comparison.kept.value, 3), comparison.realigned
+    (1.0, None)
     """
     before, after = earlier.activations, later.activations
     if not np.array_equal(before.groups, after.groups) or not np.array_equal(before.labels, after.labels):
         raise InputError(
             f"{earlier.stage} and {later.stage} were measured on different pairs of {later.concept!r}: "
-            "expected the same"
+            "measure both on the same pairs"
         )
     layer = earlier.layer
     test = split_rows(before, earlier.seed).test
@@ -44,7 +63,7 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
     refit, frozen = own.decision_function(values), probe.decision_function(values)
 
     def contrast(*rows: np.ndarray) -> Tested:
-        """AUROC of one row, or of one minus another."""
+        """The AUROC of one row of scores, or of one minus another."""
         return auroc_contrast(rows, [1, -1][: len(rows)], labels, units, null=0.5 if len(rows) == 1 else 0.0)
 
     realigned = turned = None
@@ -73,7 +92,31 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
 
 
 def comparison_table(pairs: list[tuple[StageMeasurement, StageMeasurement]]) -> pl.DataFrame:
-    """The table `COMPARISONS` of (later, earlier) measurements of one concept each."""
+    """The comparisons of several stages with earlier ones, in one table.
+
+    Parameters
+    ----------
+    pairs : (later, earlier) measurements, each pair of one concept.
+
+    Returns
+    -------
+    A table in the columns `COMPARISONS`: one row for each quantity of each comparison.
+
+    Raises
+    ------
+    As `compare_with` does.
+
+    Example
+    -------
+    >>> from probes.measure import Plan, measure_stage
+    >>> plan = Plan(items=0, baselines=False, tests=False, alignment_texts=())
+    >>> base, mid = (
+    ...     measure_stage(lineage[name], [concept], plan, progress=False)["prices"]
+    ...     for name in ("base", "mid")
+    ... )
+    >>> comparison_table([(mid, base)])["quantity"].to_list()
+    ['source', 'refit', 'refit_drop', 'frozen', 'frozen_gap', 'kept', 'change_decodable']
+    """
     rows = []
     for later, earlier in pairs:
         names = {

@@ -15,7 +15,7 @@ from probes.probing.frozen_scores import fragility, margin_kept, threshold_drift
 from probes.stats.contrasts import beyond, difference_in_differences, push_effect, strongest_baseline
 from probes.stats.estimates import Estimate
 from probes.stats.jackknife import auroc_contrast
-from probes.steering.slopes import random_directions
+from probes.steering.controls import random_directions
 from probes.validation.simulated import Setting, Simulated, simulate
 
 N_PERMUTATIONS = 99

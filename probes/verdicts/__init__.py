@@ -1,4 +1,5 @@
-"""From tables of measurements to verdicts; pure, so that anyone can judge again under other criteria."""
+"""From tables of measurements to verdicts. No model is run, so anyone can judge again under other
+criteria."""
 
 from probes.verdicts.criteria import CRITERIA, LADDER, TESTS, Criteria
 from probes.verdicts.folder import judge_folder

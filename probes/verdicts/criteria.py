@@ -1,4 +1,5 @@
-"""`Criteria`: every threshold of a verdict in one frozen object, fixed before looking, saved with a run."""
+"""`Criteria`: every threshold of a verdict in one frozen object, which is fixed before anyone looks at
+data."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from probes.errors import InputError
 from probes.stats.threshold import Threshold
 
 NULLS = {"decodable": 0.5, "shift": 0.5}
-"""Values of no effect that are not 0, by test."""
+"""The value that means no effect, for the tests where it is not 0."""
 
 
 Label = Literal["absent", "surface", "represented", "internal", "inconclusive"]
@@ -21,49 +22,58 @@ LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
     (("beyond_surface", "shift"), "surface"),
     (("sufficient", "necessary", "specific"), "represented"),
 )
-"""Rungs in order: the tests to pass, and the verdict where one of them counts against."""
+"""The rungs in order: the tests of each, and the verdict where one of them counts against the concept."""
 TESTS = tuple(test for tests, _ in LADDER for test in tests)
 """The tests of all rungs, in the order in which they are weighed. Each has a threshold in `Criteria`."""
 
 
 @dataclass(frozen=True)
 class Criteria:
-    """Thresholds of `judge`. Each test has a null value, which its interval must exclude, and a smallest
-    effect worth having: an estimate below it is not counted, an interval below it counts against.
+    """The thresholds of a verdict.
 
-    `probes validate` measures how often verdicts under them err; it keeps one half of its organisms for
-    setting them and reports on the other.
+    Each test has a null value, which its interval must exclude, and a smallest effect that counts. An
+    estimate below the smallest effect does not count for the concept; an interval that is wholly below it
+    counts against the concept. `probes validate` measures how often verdicts under these thresholds are
+    wrong: one half of its organisms was used to set them, and the error rates are those of the other half.
+
+    Example
+    -------
+    >>> strict = probes.Criteria(decodable=0.8)
+    >>> strict.threshold("decodable").worth, strict.damage
+    (0.8, 0.1)
     """
 
     alpha: float = 0.05
-    """Level of every p-value, after Benjamini-Hochberg over the concepts and stages of a run."""
+    """The level of every p-value, after the correction of Benjamini and Hochberg over all concepts and stages
+    of a run."""
     decodable: float = 0.70
-    """AUROC of the probe on held-out pairs worth calling decodable (null .5)."""
+    """The smallest AUROC of the probe on held-out pairs that counts as decodable (the null is 0.5)."""
     beyond_surface: float = 0.05
-    """AUROC gained on the strongest surface baseline (null 0)."""
+    """The smallest gain of AUROC over the strongest surface baseline that counts."""
     shift: float = 0.65
-    """AUROC worth having of a probe away from what it was fitted on: on the worst shift axis, or unchanged at
-    a later stage (null .5)."""
+    """The smallest AUROC that counts where a probe is used away from the texts that it was fitted on: on a
+    shift axis, or unchanged at a later stage (the null is 0.5)."""
     sufficient: float = 0.10
-    """Change of the choice logit for a push of half the class gap, or the part of it that does no damage, as
-    a share of the mean absolute choice logit (null 0)."""
+    """The smallest change of the choice logit that counts when half the class gap is added, or the part of it
+    that does no damage; as a share of the mean absolute choice logit."""
     necessary: float = 0.10
-    """Choice logit lost with the direction held half way between the classes, as that share (null 0)."""
+    """The smallest loss of the choice logit that counts when the direction is held half way between the
+    classes, as the same share."""
     specific: float = 0.05
-    """Effect of the push beyond that of the strongest other concept pushed as far by its own gap, as that
-    share (null 0)."""
+    """How much larger the effect must be than that of the strongest other concept, whose direction is added
+    by the same part of its own gap; as the same share."""
     damage: float = 0.1
-    """KL to the unpushed model on neutral text, nats per token, above which a push does not count."""
+    """The KL to the intact model on neutral text, in nats per token, above which an effect does not count."""
     origin: float = 0.10
-    """Change of AUROC from the parent that counts as strengthened or weakened (null 0)."""
+    """The smallest change of AUROC from the parent that counts as strengthened or weakened."""
     kept: float = 0.5
-    """Share of its margin between the classes that a frozen probe must keep to persist, and an aligned one to
-    be merely rotated."""
+    """The share of its margin between the classes that a frozen probe must keep for its direction to persist,
+    or an aligned probe for the direction to be rotated."""
     faded: float = 0.10
-    """AUROC that a refit has lost against the source stage when the concept has faded, or that a frozen probe
-    falls short of a refit when its direction is lost."""
+    """How much AUROC a refit must have lost since the source stage for the concept to have faded, or a frozen
+    probe must be below a refit for its direction to be lost."""
     random_directions: int = 20
-    """Fewest norm-matched random directions a causal p-value may rest on."""
+    """The fewest random directions that a p-value of a test that intervenes may rest on."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -74,7 +84,9 @@ class Criteria:
             raise InputError(f"random_directions={self.random_directions}: expected at least 20")
 
     def threshold(self, test: str) -> Threshold:
-        """What the estimate of a test is compared with. Raises InputError for a test without a threshold.
+        """The threshold that the estimate of a test is compared with.
+
+        Raises InputError for a test without a threshold.
 
         Example
         -------
@@ -91,9 +103,19 @@ class Criteria:
 
     @classmethod
     def read(cls, path: str | Path) -> Criteria:
-        """Criteria from a TOML file of the fields that differ from the defaults, such as `decodable = 0.8`.
+        """Read criteria from a TOML file that holds the thresholds which differ from the defaults.
 
-        Raises InputError for a file that cannot be read, an unknown name, or a value that is no number.
+        Raises
+        ------
+        InputError : the file cannot be read, or holds an unknown name or a value that is not a number.
+
+        Example
+        -------
+        >>> path = folder / "criteria.toml"
+        >>> path.write_text("decodable = 0.8") > 0
+        True
+        >>> probes.Criteria.read(path).decodable
+        0.8
         """
         try:
             table = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
@@ -110,7 +132,7 @@ class Criteria:
         return cls(**table)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for run.json."""
+        """The thresholds as plain values, for run.json."""
         return asdict(self)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""`judge_folder`: the verdicts of a survey's folder again, under other criteria; no model is needed."""
+"""`judge_folder`: judges a survey's folder again, under other criteria and without a model."""
 
 from __future__ import annotations
 
@@ -14,22 +14,34 @@ from probes.verdicts.summary import judge_all, verdict_table
 
 
 def judge_folder(folder: str | Path, criteria: Criteria = CRITERIA) -> pl.DataFrame:
-    """Judge what a survey measured again.
+    """Judge again what a survey measured.
 
-    Tests that the survey's plan saved because of its own thresholds stay missing, with that reason.
+    Tests that the survey skipped under its own thresholds stay missing, and the verdict says so.
 
     Parameters
     ----------
-    folder : a survey's folder; `tests.parquet` and `comparisons.parquet` are read.
-    criteria : thresholds, for example `probes.Criteria.read("criteria.toml")`.
+    folder : a survey's folder, of which `tests.parquet` and `comparisons.parquet` are read.
+    criteria : the thresholds, for example `probes.Criteria.read("criteria.toml")`.
 
     Returns
     -------
-    One row a concept x stage, in the columns of `probes.verdicts.COLUMNS`.
+    A table in the columns `probes.verdicts.COLUMNS`, with one row for each concept at each stage.
 
     Raises
     ------
     InputError : the tables are not there, or have other columns.
+
+    Example
+    -------
+    >>> from probes.stats.estimates import Estimate
+    >>> from probes.tables.tests import MeasuredTest, tests_table
+    >>> test = MeasuredTest("decodable", Estimate(0.75, 0.71, 0.79, n=200), p=0.002)
+    >>> tests_table([test], stage="base", concept="prices").write_parquet(folder / "tests.parquet")
+    >>> pl.DataFrame(schema=COMPARISONS).write_parquet(folder / "comparisons.parquet")
+    >>> for criteria in (probes.Criteria(), probes.Criteria(decodable=0.8)):
+    ...     probes.judge_folder(folder, criteria).select("stage", "verdict", "decided_by").rows()
+    [('base', 'inconclusive', 'beyond_surface')]
+    [('base', 'absent', 'decodable')]
     """
     tables = []
     for name, schema in (("tests", TESTS), ("comparisons", COMPARISONS)):

@@ -1,6 +1,6 @@
-"""Where a finding comes from: inherited from the parent stage, made here, strengthened or weakened. Pure.
+"""Where a finding comes from: inherited from the parent stage, made here, strengthened or weakened.
 
-What pretraining made must never be credited to midtraining, so every verdict comes with its origin.
+Every verdict comes with its origin, so that midtraining never gets the credit for what pretraining made.
 """
 
 from __future__ import annotations
@@ -16,18 +16,44 @@ OriginLabel = Literal["made here", "inherited", "strengthened", "weakened", "abs
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of one finding, and the change from the parent, paired by example or item."""
+    """The origin of one finding, and the change from the parent, paired by example or item.
+
+    Example
+    -------
+    >>> Origin("inherited", Estimate(0.0, -0.02, 0.02, n=40)).label
+    'inherited'
+    """
 
     label: OriginLabel
     change: Estimate
 
 
 def judge_origin(here: Finding, parent: Finding, change: Estimate, worth: float) -> Origin:
-    """`made here` when the finding holds here, counts against at the parent, and the change is worth having.
+    """The origin of a finding, from the same finding at the parent stage and the change between them.
 
-    With the finding at both stages: `strengthened` or `weakened` when the change excludes 0 by more than
-    nothing and is at least `worth`, `inherited` when the interval lies within `worth` of 0. `weakened` also
-    when it held at the parent and counts against here; `absent` when it holds at neither; else `unclear`.
+    - `made here`: the finding holds here, counts against the concept at the parent, and the change is large.
+    - `strengthened` or `weakened`: it holds at both stages, and the change is large. It is also `weakened`
+      when it held at the parent, counts against the concept here, and the change is large.
+    - `inherited`: it holds at both stages, and the interval of the change lies within `worth` of 0.
+    - `absent`: it counts against the concept at both stages.
+    - `unclear`: anything else.
+
+    A change is large when its interval excludes 0 and its size is at least `worth`.
+
+    Parameters
+    ----------
+    here, parent : the finding at this stage and at its parent.
+    change : the estimate here minus that at the parent, paired by example or item.
+    worth : the smallest change that counts.
+
+    Example
+    -------
+    >>> from probes.verdicts import Finding
+    >>> threshold = probes.Criteria().threshold("decodable")
+    >>> here = Finding("decodable", Estimate(0.9, 0.85, 0.95, n=40), threshold)
+    >>> parent = Finding("decodable", Estimate(0.5, 0.4, 0.6, n=40), threshold)
+    >>> judge_origin(here, parent, Estimate(0.4, 0.3, 0.5, n=40), worth=0.1).label
+    'made here'
     """
     up = change.low > 0 and change.value >= worth
     down = change.high < 0 and change.value <= -worth

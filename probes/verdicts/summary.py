@@ -1,4 +1,4 @@
-"""Verdicts of a whole run, from its tables: p-values corrected over all of it, one row a concept x stage."""
+"""The verdicts of a whole run from its tables: p-values are corrected over all of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from probes.verdicts.survival import DirectionSurvival, judge_survival
 from probes.verdicts.verdict import Finding, Verdict, correct, judge
 
 FEW_PAIRS = 20
-"""Test pairs below which a note says that few things can be decided."""
+"""With fewer test pairs than this, a note says that little can be decided."""
 COLUMNS: dict[str, Any] = {
     "lineage": pl.String,
     "stage": pl.String,
@@ -39,9 +39,7 @@ COLUMNS: dict[str, Any] = {
 @dataclass(frozen=True)
 class Judged:
     """The verdict on one concept at one stage, where its findings come from, and what became of the parent's
-    direction. `str` says all of it in words.
-
-    `origins` are by test, against the parent stage; `notes` say what could not be tested, and why.
+    direction. `print` shows all of it in words.
     """
 
     lineage: str | None
@@ -49,8 +47,11 @@ class Judged:
     concept: str
     verdict: Verdict
     origins: Mapping[str, Origin]
+    """Test -> where its finding comes from, compared with the parent stage."""
     survival: DirectionSurvival | None
+    """What became of the parent's direction; None where no parent was measured."""
     notes: tuple[str, ...] = ()
+    """What could not be tested, and why."""
 
     def __str__(self) -> str:
         lines = [str(self.verdict)]
@@ -63,7 +64,7 @@ class Judged:
         return "\n".join(lines)
 
     def row(self) -> dict[str, Any]:
-        """One row of `verdict_table`. Of a test on several shift axes the worst is shown."""
+        """The row of `verdict_table`. Of the shift axes it shows the one with the lowest AUROC."""
         numbers: dict[str, Any] = {}
         for finding in sorted(self.verdict.findings, key=lambda finding: -finding.estimate.value):
             columns = interval_columns(finding.estimate)
@@ -92,17 +93,22 @@ class Judged:
 def judge_all(
     tests: pl.DataFrame, comparisons: pl.DataFrame | None = None, criteria: Criteria = CRITERIA
 ) -> list[Judged]:
-    """Verdicts on everything that was measured, in the order of `tests`; no model is needed.
+    """The verdicts on everything that was measured. No model is needed.
 
-    p-values are corrected over all of `tests` together, test by test (Benjamini and Hochberg 1995). The
-    origin of a finding compares it with the same test at the parent stage, before that correction.
+    p-values are corrected over all of `tests` together, test by test (Benjamini and Hochberg 1995,
+    doi:10.1111/j.2517-6161.1995.tb02031.x). For its origin, a finding is compared with the same test at the
+    parent stage before that correction.
 
     Parameters
     ----------
-    tests : columns `probes.tables.tests.TESTS`, of any number of concepts and stages.
-    comparisons : columns `probes.tables.comparisons.COMPARISONS`, of stages with their parents; without it
-        there are no origins and no survival.
+    tests : a table in the columns `probes.tables.tests.TESTS`, of any number of concepts and stages.
+    comparisons : a table in the columns `probes.tables.comparisons.COMPARISONS`, of stages with their
+        parents. Without it there are no origins and no survival.
     criteria : the thresholds.
+
+    Returns
+    -------
+    One `Judged` for each concept at each stage, in the order of `tests`.
 
     Example
     -------
@@ -142,7 +148,10 @@ def judge_all(
 
 
 def verdict_table(judged: list[Judged]) -> pl.DataFrame:
-    """One row a concept x stage, in the columns of `COLUMNS`; what was not measured is null."""
+    """A table in the columns `COLUMNS`, with one row for each concept at each stage.
+
+    What was not measured is null.
+    """
     rows = [dict.fromkeys(COLUMNS) | one.row() for one in judged]
     return pl.DataFrame(rows, schema=COLUMNS)
 
@@ -173,7 +182,7 @@ def _uncounted(test: MeasuredTest, criteria: Criteria) -> str | None:
 
 
 def _note(test: MeasuredTest) -> str:
-    """What was tested where, in a few words."""
+    """What was tested and where, in a few words."""
     match test.test:
         case "decodable":
             return f"layer {test.layer}; p is corrected for having chosen the best of {test.n_layers} layers"
@@ -191,13 +200,13 @@ def _note(test: MeasuredTest) -> str:
 
 
 def _reasons(tests: list[MeasuredTest], criteria: Criteria) -> dict[str, str]:
-    """Why tests are missing, by test."""
+    """Test -> why it was not made, or does not count."""
     reasons = {test.test: test.reason for test in tests if test.estimate is None and test.reason}
     return reasons | {test.test: why for test in tests if (why := _uncounted(test, criteria))}
 
 
 def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
-    """What this concept and this stage leave untested."""
+    """What could not be tested of a concept at a stage, and why."""
     decodable = [test.estimate for test in tests if test.test == "decodable" and test.estimate]
     if decodable and decodable[0].n < FEW_PAIRS:
         yield f"{decodable[0].n} test pairs: expected at least {FEW_PAIRS} for intervals that decide anything"
@@ -209,7 +218,7 @@ def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
 def _origins(
     here: list[Finding], earlier: list[Finding], comparison: Comparison, criteria: Criteria
 ) -> dict[str, Origin]:
-    """Of what can be read, paired by example, and of what adding the direction does, paired by item."""
+    """The origins of the tests `decodable`, paired by example, and `sufficient`, paired by item."""
     now, before = ({f.test: f for f in findings} for findings in (here, earlier))
     changes: dict[str, tuple[Estimate | None, float]] = {
         "decodable": (comparison.change_decodable, criteria.origin),

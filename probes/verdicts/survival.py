@@ -1,9 +1,9 @@
-"""What became of a direction at a later stage: persists, rotated, faded, lost or inconclusive. Pure.
+"""What became of a direction at a later stage: it persists, is rotated, has faded, is lost, or nobody knows.
 
-AUROC alone cannot tell: with few dimensions and little noise any direction ranks the classes well, a rotated
-one by luck, and a refit always finds the concept wherever it went. So survival is judged first by the margin:
-how much of the gap between the classes the frozen probe still sees, as it is and after an orthogonal
-alignment on text where the concept is not at stake.
+The AUROC alone does not say. With few dimensions and little noise any direction ranks the classes well, so a
+direction that was rotated away may do so by luck, and a probe that is fitted anew finds the concept wherever
+it went. So survival is judged first by the margin: the share of the gap between the classes that is left in
+the scores of the frozen probe, as it is and after an orthogonal alignment on neutral text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SurvivalLabel = Literal["persists", "rotated", "faded", "lost", "inconclusive"]
 
 
 TURNED = 0.5
-"""Cosine with itself under the alignment below which a direction has turned."""
+"""A direction has turned when the cosine with its image under the alignment is below this."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,30 @@ class DirectionSurvival:
 def judge_survival(comparison: Comparison, criteria: Criteria = CRITERIA) -> DirectionSurvival:
     """What became of a direction between a source stage and a later one: the first of these that holds.
 
-    - `lost`: nothing is decodable any more.
-    - `rotated`: an alignment keeps the margin, and without it the margin is gone, or is smaller and the
-      direction turned away by the alignment (the unchanged probe then reads by luck).
-    - `faded`: a refit reads worse than the source did, and the unchanged probe still reads.
-    - `persists`: the unchanged probe keeps its margin, and a refit has lost little.
-    - `lost`: the margin is gone, no alignment brings it back, and the unchanged probe reads nothing worth the
-      name or falls short of a refit; `faded` where it reads as well as a refit.
-    - `inconclusive`: what decides is open, or the margin is gone and no alignment was made. So is a
-      probe that reads nothing at the source: it has no direction to follow.
+    1. `inconclusive`: the concept was not decodable at the source stage, so there is no direction to judge.
+    2. `lost`: the concept is not decodable at the later stage.
+    3. `rotated`: the probe keeps its margin after an alignment. Without the alignment the margin is gone; or
+       it is smaller, and the direction has turned, so that the unchanged probe works by luck.
+    4. `faded`: a refit does worse than the probe did at the source stage, and the unchanged probe still
+    works. 5. `persists`: the unchanged probe keeps its margin, and a refit has lost little. 6. `lost`: the
+    margin is gone, an alignment does not bring it back, and the unchanged probe does not work,
+       or does worse than a refit. It is `faded` where the unchanged probe does as well as a refit.
+
+    Wherever the data leave open what decides, or the margin is gone and the stages were not aligned, it is
+    `inconclusive`.
+
+    Parameters
+    ----------
+    comparison : the concept at the later stage compared with the source stage.
+    criteria : the thresholds.
+
+    Example
+    -------
+    >>> from probes.stats.estimates import Estimate
+    >>> works, none = Estimate(0.95, 0.9, 1.0, n=40), Estimate(0.0, -0.03, 0.03, n=40)
+    >>> comparison = Comparison(works, works, none, works, none, kept=Estimate(0.9, 0.8, 1.0, n=40))
+    >>> judge_survival(comparison).label
+    'persists'
     """
     findings = tuple(_weighed(comparison, criteria))
     outcomes: dict[str, Outcome | None] = {"realigned": None}
@@ -65,7 +80,7 @@ def judge_survival(comparison: Comparison, criteria: Criteria = CRITERIA) -> Dir
         return survival("inconclusive", "source")
     if outcomes["decodable"] == "against":
         return survival("lost", "decodable")
-    if outcomes["realigned"] == "for" and (outcomes["kept"] == "against" or _read_by_luck(comparison)):
+    if outcomes["realigned"] == "for" and (outcomes["kept"] == "against" or _works_by_luck(comparison)):
         return survival("rotated", "realigned")
     if outcomes["refit_drop"] == "for" and outcomes["frozen"] == "for":
         return survival("faded", "refit_drop")
@@ -82,7 +97,8 @@ def judge_survival(comparison: Comparison, criteria: Criteria = CRITERIA) -> Dir
     return survival("faded" if outcomes["frozen_gap"] == "against" else "inconclusive", "frozen_gap")
 
 
-def _read_by_luck(comparison: Comparison) -> bool:
+def _works_by_luck(comparison: Comparison) -> bool:
+    """Whether the direction has turned, and the alignment gives its probe more of the margin."""
     assert comparison.realigned is not None
     turned = comparison.turned is not None and comparison.turned < TURNED
     return turned and comparison.realigned.value > comparison.kept.value

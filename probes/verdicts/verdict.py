@@ -1,6 +1,6 @@
 """From findings to a verdict: absent, surface, represented, internal or inconclusive, and why.
 
-Pure: findings in, verdict out, so that the decision can be tried on findings nobody measured.
+Findings go in and a verdict comes out, so that the decision can be tested on findings that nobody measured.
 """
 
 from __future__ import annotations
@@ -24,30 +24,40 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Finding:
-    """One test's result under a threshold: `for` the concept, `against` it, or `open` where the data do not
-    decide (see `probes.stats.threshold.Threshold`)."""
+    """The result of one test under a threshold: for the concept, against it, or open.
+
+    Example
+    -------
+    >>> threshold = probes.Criteria().threshold("decodable")
+    >>> finding = Finding("decodable", Estimate(0.75, 0.45, 0.9, n=8), threshold)
+    >>> finding.outcome, finding.n_to_settle
+    ('open', 14)
+    """
 
     test: str
     estimate: Estimate
     threshold: Threshold
     p: float | None = None
-    """p-value, None where the test has none."""
+    """The p-value, or None where the test has none."""
     note: str = ""
-    """What was tested where: a layer, a shift axis, a baseline."""
+    """What was tested and where, such as the layer, the shift axis or the baseline."""
     chance: float | None = None
-    """Lower 95% limit of the share of random directions with as large an effect, where that is tested."""
+    """The lower 95% limit of the share of random directions with as large an effect, where the test compares
+    with random directions."""
 
     @property
     def outcome(self) -> Outcome:
-        """ "for", "against" or "open"."""
+        """ "for", "against" or "open"; see `probes.stats.threshold.Threshold`."""
         return self.threshold.outcome(self.estimate, self.p, self.chance)
 
     @property
     def n_to_settle(self) -> int | None:
-        """Independent units at which an effect of the size seen would be settled with power .8: for it when
-        the estimate is worth having, against it otherwise. None when it is settled, or no n would do.
+        """The number of units that would settle an open finding with power 0.8, if the estimate stayed as it
+        is.
 
-        The interval's half width is taken to shrink with the square root of n.
+        It would be settled for the concept where the estimate is large enough to count, and against it
+        otherwise. None when the finding is not open, or no number would do. The half-width of the interval is
+        taken to shrink with the square root of the number.
         """
         if self.outcome != "open":
             return None
@@ -72,13 +82,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was concluded, which test decided it, and every finding by outcome."""
+    """What was concluded, which test decided it, and all findings. `print` shows them by outcome.
+
+    `judge` makes verdicts.
+    """
 
     label: Label
     decided_by: str
     findings: tuple[Finding, ...] = field(repr=False)
     missing: Mapping[str, str] = field(default_factory=dict)
-    """Tests that were not made, and why."""
+    """The tests that were not made or do not count -> why."""
 
     def of(self, outcome: Outcome) -> list[Finding]:
         """The findings with this outcome, in the order of the tests."""
@@ -86,7 +99,7 @@ class Verdict:
 
     @property
     def n_to_settle(self) -> int | None:
-        """Units that would settle the test that left an inconclusive verdict open; None otherwise."""
+        """The number of units that would settle an inconclusive verdict; None for any other verdict."""
         if self.label != "inconclusive":
             return None
         return next((f.n_to_settle for f in self.findings if f.test == self.decided_by), None)
@@ -102,12 +115,30 @@ class Verdict:
 
 
 def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None) -> Verdict:
-    """Climb the ladder: absent unless decodable; surface unless beyond the surface and shift-robust;
-    represented unless sufficient, necessary and specific; else internal.
+    """The verdict on a concept at a stage, from its findings.
 
-    On each rung a test that counts against decides, then one that is open or was not made (inconclusive), so
-    `internal` needs every test for it. A test given several times (one axis each, say) must hold each time.
-    `missing` says why tests were not made. Raises InputError for a finding of a test that is on no rung.
+    The verdict is `absent` unless the concept is decodable, `surface` unless it is beyond the surface of the
+    text and carries over to every shift axis, `represented` unless its direction is sufficient, necessary and
+    specific, and `internal` otherwise. On each of these rungs, a test that counts against the concept decides
+    first; then a test that is open, or was not made, makes the verdict `inconclusive`. So `internal` needs
+    every test to count for the concept. A test with several findings (one for each shift axis, for example)
+    must hold each time.
+
+    Parameters
+    ----------
+    findings : the results of the tests, after the correction of their p-values.
+    missing : test -> why it was not made.
+
+    Raises
+    ------
+    InputError : a finding is of a test that is on no rung.
+
+    Example
+    -------
+    >>> threshold = probes.Criteria().threshold("decodable")
+    >>> verdict = judge([Finding("decodable", Estimate(0.5, 0.4, 0.6, n=40), threshold)])
+    >>> verdict.label, verdict.decided_by
+    ('absent', 'decodable')
     """
     by_test: dict[str, list[Finding]] = {name: [] for tests, _ in LADDER for name in tests}
     for finding in findings:
@@ -129,10 +160,22 @@ def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None)
 
 
 def correct(findings: Mapping[Key, Sequence[Finding]]) -> dict[Key, list[Finding]]:
-    """The same findings with p-values corrected over everything that is judged together, test by test.
+    """The same findings with p-values that are corrected over everything judged together, test by test.
 
-    The correction is that of Benjamini and Hochberg (1995, doi:10.1111/j.2517-6161.1995.tb02031.x); keys are
-    whatever names a concept at a stage.
+    The correction is that of Benjamini and Hochberg (1995, doi:10.1111/j.2517-6161.1995.tb02031.x).
+
+    Parameters
+    ----------
+    findings : whatever names a concept at a stage -> its findings.
+
+    Example
+    -------
+    >>> threshold, high = probes.Criteria().threshold("decodable"), Estimate(0.9, 0.8, 1.0, n=40)
+    >>> findings = {
+    ...     stage: [Finding("decodable", high, threshold, p)] for stage, p in (("base", 0.01), ("mid", 0.04))
+    ... }
+    >>> [of_stage[0].p for of_stage in correct(findings).values()]
+    [0.02, 0.04]
     """
     corrected = {key: list(of_key) for key, of_key in findings.items()}
     for test in {finding.test for of_key in findings.values() for finding in of_key}:

@@ -16,7 +16,8 @@ from probes.concepts.neutral import neutral_texts
 from probes.lineage import as_loaded, load_lineage
 from probes.stats.estimates import auroc
 from probes.steering import perplexity, score_choices
-from probes.steering.choices import chosen, over_items
+from probes.steering.choices import chosen
+from probes.steering.columns import over_items
 
 from .cheeses import CHEESES
 from .tuning_items import tuning_items

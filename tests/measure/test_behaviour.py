@@ -1,8 +1,6 @@
 """Behaviour over item sets: answers equal score_choices, contrasts equal plain means, seeds are paired."""
 
 import json
-import re
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,13 +11,8 @@ from probes.cli import main
 from probes.concepts import read_choices
 from probes.errors import ConceptError, InputError
 from probes.lineage import Stage
-from probes.measure.behaviour import ITEMS, Behaviour, formula, read_formula, read_texts
-from recipes.msm_mini.domains import DOMAINS
-from recipes.msm_mini.tuning_items import tuning_items
+from probes.measure.behaviour import ITEMS, Behaviour, read_texts
 from tests.makers import price_concept
-
-MSM_ITEMS = Path(__file__).parents[2] / "checkpoints" / "msm-mini" / "items"
-HELD_OUT_SETS = ("affordable", "american", "affordable_implied", "american_implied", "conflict")
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +21,9 @@ def lineage(tiny_lineage_dir):
 
 
 @pytest.fixture
-def asked(lineage, tmp_path):
+def answered(lineage, tmp_path):
     sets = {"prices": price_concept().choices}
-    texts = {"told": ("the chair was sold in Ohio", "a plain lamp for Kyoto")}
+    texts = {"plain": ("the chair was sold in Ohio", "a plain lamp for Kyoto")}
     return probes.behaviour(lineage, sets, texts, keep=tmp_path / "kept.parquet", progress=False)
 
 
@@ -48,32 +41,32 @@ def answers(*rows):
     )
 
 
-def test_rates_are_those_of_score_choices_and_perplexities_of_the_model(lineage, asked):
+def test_rates_are_those_of_score_choices_and_perplexities_of_the_model(lineage, answered):
     direct = probes.score_choices(lineage["mid"], price_concept().choices)
-    table = asked.table
+    table = answered.table
     for score in ("per_token", "summed"):
         row = table.filter(stage="mid", concept="prices", measure="choice_rate", variant=score).to_dicts()[0]
         assert row["estimate"] == pytest.approx(direct.rate(score))
         assert row["n_pairs"] == 10
         assert 0 <= row["ci_low"] <= row["estimate"] <= row["ci_high"] <= 1
-    row = table.filter(stage="mid", concept="told", measure="perplexity").to_dicts()[0]
+    row = table.filter(stage="mid", concept="plain", measure="perplexity").to_dicts()[0]
     expected = probes.steering.perplexity(
         lineage["mid"], ["the chair was sold in Ohio", "a plain lamp for Kyoto"]
     )
     assert row["estimate"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_kept_answers_are_not_asked_again_and_changed_items_are(lineage, asked, tmp_path, monkeypatch):
+def test_kept_answers_are_not_asked_again_and_changed_items_are(lineage, answered, tmp_path, monkeypatch):
     loads = []
     load = Stage.load
     monkeypatch.setattr(Stage, "load", lambda self, **k: loads.append(self.name) or load(self, **k))
     sets, texts = (
         {"prices": price_concept().choices},
-        {"told": ("the chair was sold in Ohio", "a plain lamp for Kyoto")},
+        {"plain": ("the chair was sold in Ohio", "a plain lamp for Kyoto")},
     )
     again = probes.behaviour(lineage, sets, texts, keep=tmp_path / "kept.parquet", progress=False)
     assert loads == []
-    assert again.items.equals(asked.items)
+    assert again.items.equals(answered.items)
     fewer = {"prices": price_concept().choices[:4]}
     probes.behaviour(lineage, fewer, {}, stages=["mid"], keep=tmp_path / "kept.parquet", progress=False)
     assert loads == ["mid"]
@@ -90,16 +83,16 @@ def test_a_contrast_is_the_paired_difference_over_seeds_and_items():
     ]
     base = rng.normal(-0.5, 1, 40)
     made = answers(*rows, *(("base", None, f"i{item}", base[item]) for item in range(40)))
-    told = made.contrast({"with": 1, "without": -1}, "x")
-    assert told.value == pytest.approx((logits["with"] > 0).mean() - (logits["without"] > 0).mean())
-    assert told.low < told.value < told.high
-    assert told.n == 40
+    difference = made.contrast({"with": 1, "without": -1}, "x")
+    assert difference.value == pytest.approx((logits["with"] > 0).mean() - (logits["without"] > 0).mean())
+    assert difference.low < difference.value < difference.high
+    assert difference.n == 40
     assert made.seeds({"with": 1, "without": -1}, "x") == 3
     against_base = made.contrast({"with": 1, "base": -1}, "x", measure="choice_logit")
     assert against_base.value == pytest.approx(logits["with"].mean() - base.mean())
-    rows_told = made.rows([{"with": 1, "without": -1}])
-    assert rows_told["stage"].to_list() == ["with - without"]
-    assert rows_told["n_seeds"].to_list() == [3]
+    table = made.rows([{"with": 1, "without": -1}])
+    assert table["stage"].to_list() == ["with - without"]
+    assert table["n_seeds"].to_list() == [3]
 
 
 def test_pairing_by_item_takes_out_what_both_stages_share():
@@ -109,9 +102,9 @@ def test_pairing_by_item_takes_out_what_both_stages_share():
         *(("a", 0, f"i{n}", shared[n] + 0.3) for n in range(60)),
         *(("b", 0, f"i{n}", shared[n]) for n in range(60)),
     )
-    told = made.contrast({"a": 1, "b": -1}, "x", measure="choice_logit")
-    assert told.value == pytest.approx(0.3)
-    assert told.high - told.low < 1e-6
+    difference = made.contrast({"a": 1, "b": -1}, "x", measure="choice_logit")
+    assert difference.value == pytest.approx(0.3)
+    assert difference.high - difference.low < 1e-6
 
 
 def test_a_stage_asked_at_one_seed_is_compared_with_the_same_seed_alone():
@@ -134,15 +127,6 @@ def test_contrasts_of_what_is_not_there_are_refused():
         made.contrast({"c": 1}, "x")
     with pytest.raises(InputError, match="per_token"):
         made.contrast({"a": 1}, "x", score="total")  # pyright: ignore[reportArgumentType]
-
-
-def test_formulas_are_read_and_written():
-    weights = {"msm_aft": 1.0, "aft": -1.0, "msm": -1.0, "base": 1.0}
-    assert read_formula("msm_aft - aft - msm + base") == weights
-    assert formula(weights) == "msm_aft - aft - msm + base"
-    for wrong in ("", "a b", "a -", "- a", "a * b"):
-        with pytest.raises(InputError, match="expected names"):
-            read_formula(wrong)
 
 
 def test_files_that_hold_no_items_or_texts_say_so(tmp_path):
@@ -190,26 +174,3 @@ def test_the_command_prints_contrasts_and_keeps_answers(tiny_lineage_dir, tmp_pa
     assert {"plain", "manual", "prices"} <= {row["concept"] for row in rows}
     assert (out / "items.parquet").exists()
     assert pl.read_parquet(out / "behaviour.parquet").height == len(rows)
-
-
-def options(items):
-    return {option.lower() for item in items for option in (item.positive, item.negative)}
-
-
-def test_reported_items_are_enough_and_apart_from_training_tuning_and_concepts():
-    sets = {name: read_choices(MSM_ITEMS / f"{name}.jsonl") for name in HELD_OUT_SETS}
-    assert len(sets["affordable"]) >= 120
-    assert len(sets["american"]) >= 120
-    assert len(sets["affordable_implied"]) + len(sets["american_implied"]) >= 100
-    assert len(sets["conflict"]) >= 60
-    told = set().union(*map(options, sets.values()))
-    tuned = set().union(*(options(items) for items in tuning_items().values()))
-    packaged = set().union(*(options(probes.load_concept(n).choices) for n in ("affordability", "domestic")))
-    assert not told & (tuned | packaged)
-    goods = "|".join(word for words in DOMAINS.values() for word in words)
-    assert not [option for option in told if re.search(rf"\b({goods}|cheese)s?\b", option)]
-    assert not {item.domain for items in sets.values() for item in items} & set(DOMAINS)
-    implied = " ".join(options(sets["affordable_implied"]))
-    assert not re.search(r"\b(cheap|expensive|costly|affordable|price|luxury|budget|dollars?)\b|\$", implied)
-    implied = " ".join(options(sets["american_implied"]))
-    assert not re.search(r"\b(america\w*|usa?|imported|foreign|domestic|abroad)\b", implied)

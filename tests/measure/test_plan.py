@@ -54,5 +54,5 @@ def test_savings_need_every_test_before_them():
 
 
 def test_an_unknown_axis_is_refused():
-    with pytest.raises(InputError, match="'wordings' is no shift axis: expected some of wording"):
+    with pytest.raises(InputError, match="'wordings' is not a shift axis: expected some of wording"):
         Plan(shifts=("wordings",))

@@ -58,12 +58,12 @@ def row(table, measure, variant, axis, value=None):
     def same(column, wanted):
         return pl.col(column).is_null() if wanted is None else pl.col(column) == wanted
 
-    found = table.filter(
+    rows = table.filter(
         pl.col("measure") == measure, pl.col("variant") == variant, same("shift", axis),
         same("shift_value", value),
     )  # fmt: skip
-    assert found.height == 1, found
-    return found.to_dicts()[0]
+    assert rows.height == 1, rows
+    return rows.to_dicts()[0]
 
 
 def test_the_canonical_probe_is_scored_on_each_axis_alone(lineage, concept, transfer):
@@ -119,8 +119,8 @@ def test_a_refit_is_not_tried_on_an_act_it_saw_with_the_other_label(lineage):
         for act, label in ((right, int(scenario == "cheap")), (wrong, int(scenario == "costly")))
     ]  # fmt: skip
     concept = Concept(name="crossed", examples=(*price_concept().examples, *crossed))
-    found = shift_transfer(lineage["mid"], concept, position="mean", progress=False)
-    assert row(found.table, "auroc", "shift_refit", "domain")["estimate"] > 0.4
+    transfer = shift_transfer(lineage["mid"], concept, position="mean", progress=False)
+    assert row(transfer.table, "auroc", "shift_refit", "domain")["estimate"] > 0.4
 
 
 def test_an_axis_of_two_templates_is_refitted(lineage):
@@ -135,11 +135,11 @@ def test_an_axis_of_two_templates_is_refitted(lineage):
         for word, label in (("cheap", 1), ("costly", 0))
     ]  # fmt: skip
     concept = Concept(name="two", examples=(*price_concept().examples, *rows))
-    found = shift_transfer(lineage["mid"], concept, position="mean", progress=False)
-    assert row(found.table, "auroc", "shift_refit", "domain")["n_pairs"] == 12
+    transfer = shift_transfer(lineage["mid"], concept, position="mean", progress=False)
+    assert row(transfer.table, "auroc", "shift_refit", "domain")["n_pairs"] == 12
 
 
-def test_choices_are_told_by_axis(transfer):
+def test_choices_have_rows_by_axis(transfer):
     rates = transfer.table.filter(pl.col("measure") == "choice_rate", pl.col("variant") == "summed")
     assert dict(zip(rates["shift"], rates["n_pairs"], strict=True)) == {None: 8, "wording": 1}
 

@@ -1,57 +1,32 @@
-"""Choice scores against plain transformers, both orders, tokenisation of options, and bad input."""
+"""Choice scores against plain transformers, in both orders; position bias, the table, and bad input."""
 
 import json
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from tokenizers import decoders as token_decoders
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from probes.concepts import ChoiceItem
 from probes.errors import ConceptError, InputError, TokenizerError
-from probes.lineage import LoadedStage
 from probes.models import hooked
 from probes.steering import score_choices
-from probes.steering.prompts import choice_prompts, render_chat
-
-QUESTION = "which chair would you choose {first} or {second} ?"
-ITEMS = [
-    ChoiceItem(id="c1", prompt=QUESTION, positive="the cheap chair", negative="the costly fancy chair"),
-    ChoiceItem(id="c2", prompt=QUESTION, positive="the plain table in Ohio", negative="the lamp"),
-    ChoiceItem(id="c3", prompt="the new lamp was sold for", positive="a small book", negative="a large book"),
-]
-
-
-class Unpacked:
-    """A HookedModel that offers the protocol and nothing more."""
-
-    def __init__(self, inner):
-        names = ("native", "n_layers", "d_model", "n_heads", "d_head", "max_positions", "device", "tokenizer")
-        methods = ("read", "logits", "intervene", "choice_logprobs", "generate")
-        for name in names + methods:
-            setattr(self, name, getattr(inner, name))
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_llama_dir):
-    model = AutoModelForCausalLM.from_pretrained(tiny_llama_dir)
-    return LoadedStage.from_model(model, AutoTokenizer.from_pretrained(tiny_llama_dir), name="tiny")
+from tests.steering.makers import ITEMS, Unpacked, table_row
 
 
 def reference(loaded, item, order):
     """log P of both options' tokens, one plain forward each."""
     text = loaded.tokenizer.apply_chat_template(item.ask(order), tokenize=False, add_generation_prompt=True)
     prompt = loaded.tokenizer(text, add_special_tokens=False).input_ids
-    told = []
+    log_probs_of = []
     for which in ("positive", "negative"):
         answer = loaded.tokenizer(item.answer(which), add_special_tokens=False).input_ids
         log_probs = loaded.model(torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
         at = range(len(prompt) - 1, len(prompt) + len(answer) - 1)
-        told.append(np.array([log_probs[i, token].item() for i, token in zip(at, answer, strict=True)]))
-    return told
+        log_probs_of.append(
+            np.array([log_probs[i, token].item() for i, token in zip(at, answer, strict=True)])
+        )
+    return log_probs_of
 
 
 @pytest.mark.parametrize("wrap", [lambda model: model, Unpacked], ids=["packed", "protocol only"])
@@ -95,7 +70,7 @@ def test_a_planted_position_bias_is_found_and_cancels(loaded):
     np.testing.assert_allclose(scores.position_bias(), 3.0)
     np.testing.assert_allclose(scores.logits(), 0.0)
     assert scores.rate() == 0.5  # two ties
-    row = scores.table.row(by_predicate=_row("position_bias", "summed"), named=True)
+    row = table_row(scores.table, "position_bias", "summed")
     assert (row["estimate"], row["n_pairs"], row["concept"], row["stage"]) == (3.0, 2, "thrift", "model")
 
 
@@ -104,11 +79,11 @@ def test_table_has_every_measure_with_an_interval(loaded):
     table = scores.table
     assert set(table["measure"]) == {"choice_rate", "choice_logit", "position_bias"}
     assert set(table["variant"]) == {"summed", "per_token"}
-    row = table.row(by_predicate=_row("choice_rate", "summed"), named=True)
+    row = table_row(table, "choice_rate", "summed")
     assert row["estimate"] == (scores.logits() > 0).mean()
     assert 0 <= row["ci_low"] <= row["estimate"] <= row["ci_high"] <= 1
     assert (row["stage"], row["render"], row["n_pairs"]) == ("tiny", "shared", 3)
-    bias = table.row(by_predicate=_row("position_bias", "summed"), named=True)
+    bias = table_row(table, "position_bias", "summed")
     assert bias["n_pairs"] == 2  # the third item has one order
     single = score_choices(loaded, ITEMS[:1]).table
     assert single["ci_low"].is_null().all()
@@ -122,49 +97,6 @@ def test_digest_follows_the_inputs(loaded):
     ]
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
-
-
-def test_system_text_goes_first_and_changes_the_scores(loaded):
-    tokenizer = loaded.tokenizer
-    assert "<|system|> be cheap <|end|> <|user|>" in render_chat(ITEMS[0].ask(), tokenizer, "be cheap")
-    own = [{"role": "system", "content": "old"}, {"role": "user", "content": "which ?"}]
-    assert "<|system|> new\n\nold <|end|>" in render_chat(own, tokenizer, "new")
-    assert own[0]["content"] == "old"
-    with_spec = score_choices(loaded, ITEMS, system="choose the cheap chair")
-    assert not np.allclose(with_spec.logits(), score_choices(loaded, ITEMS).logits())
-
-
-def test_without_a_chat_template_the_prompt_is_plain_and_labelled(loaded):
-    bare = AutoTokenizer.from_pretrained(loaded.tokenizer.name_or_path)
-    bare.chat_template = None
-    scores = score_choices(loaded, ITEMS, tokenizer=bare)
-    assert set(scores.table["render"]) == {"plain"}
-    prompt, option = choice_prompts(ITEMS[:1], bare)[0].sequences[0]
-    assert bare.decode(prompt + option).endswith(" ?\nAnswer: The cheap chair")
-
-
-@pytest.mark.parametrize("template_end", ["", "\n", " "])
-def test_options_continue_the_prompts_own_tokens(loaded, template_end):
-    tokenizer = AutoTokenizer.from_pretrained(loaded.tokenizer.name_or_path)
-    tokenizer.chat_template = (
-        "{% for m in messages %}<|user|>{{ m['content'] }}<|end|>{% endfor %}<|assistant|>" + "{{ end }}"
-    ).replace("{{ end }}", "{{ '" + template_end.replace("\n", "\\n") + "' }}")
-    text = render_chat(ITEMS[0].ask(), tokenizer)
-    assert text.endswith("<|assistant|>" + template_end)
-    prompt, option = choice_prompts(ITEMS[:1], tokenizer)[0].sequences[0]
-    assert list(prompt) == tokenizer(text, add_special_tokens=False).input_ids
-    assert tokenizer.decode(prompt + option) == text + ITEMS[0].answer("positive")
-
-
-def test_an_option_that_does_not_survive_tokenisation_is_refused():
-    raw = Tokenizer(models.BPE({"▁": 0, "a": 1, "B": 2, "aB": 3, "x": 4}, [("a", "B")], unk_token="x"))
-    raw.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    raw.decoder = token_decoders.Metaspace(prepend_scheme="always")
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw)
-    tokenizer.chat_template = "x a"
-    item = ChoiceItem(id="merges", prompt="x", positive="B", negative="x")
-    with pytest.raises(TokenizerError, match="choice 'merges': option 'B' does not survive tokenisation"):
-        choice_prompts([item], tokenizer)
 
 
 def test_bad_input_is_refused_in_one_line(loaded):
@@ -201,7 +133,3 @@ def test_scores_that_are_not_finite_are_refused(loaded):
     model.choice_logprobs = lambda prompts, options: [[torch.tensor([torch.nan])] * 2 for _ in prompts]
     with pytest.raises(InputError, match="not finite"):
         score_choices(model, ITEMS)
-
-
-def _row(measure, variant):
-    return (pl.col("measure") == measure) & (pl.col("variant") == variant)

@@ -19,13 +19,12 @@ PLAN = Plan(n_random=50, baselines=False)
 @pytest.fixture(scope="module")
 def measured(tiny_lineage_dir):
     lineage = probes.load_lineage(tiny_lineage_dir)
-    done = {}
+    measured = {}
     for name in ("base", "mid", "copy"):
-        sources = [done[p] for p in ("base", "mid") if p in done]
-        done[name] = measure_stage(lineage[name], [price_concept()], PLAN, sources=sources, progress=False)[
-            "prices"
-        ]
-    return done
+        sources = [measured[p] for p in ("base", "mid") if p in measured]
+        at_stage = measure_stage(lineage[name], [price_concept()], PLAN, sources=sources, progress=False)
+        measured[name] = at_stage["prices"]
+    return measured
 
 
 def test_the_same_weights_change_nothing(measured):
@@ -39,14 +38,14 @@ def test_the_same_weights_change_nothing(measured):
 
 def test_aurocs_are_those_of_the_frozen_and_the_refitted_probe(measured):
     earlier, later = measured["base"], measured["mid"]
-    told = compare_with(later, earlier)
+    comparison = compare_with(later, earlier)
     acts, layer = later.activations, earlier.layer
     test = acts.splits == "test"
     values = acts.values[layer][test].astype(float)
-    for probe, value in ((earlier.sweep.probes, told.frozen), (later.sweep.probes, told.refit)):
+    for probe, value in ((earlier.sweep.probes, comparison.frozen), (later.sweep.probes, comparison.refit)):
         scores = probe[layer].decision_function(values)
         assert value.value == pytest.approx(roc_auc_score(acts.labels[test], scores))
-    assert told.frozen_gap.value == pytest.approx(told.refit.value - told.frozen.value)
+    assert comparison.frozen_gap.value == pytest.approx(comparison.refit.value - comparison.frozen.value)
 
 
 def test_without_neutral_text_nothing_is_aligned(measured):
