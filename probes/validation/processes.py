@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -32,6 +33,10 @@ def in_processes(
     if workers == 1:
         yield from map(function, jobs)
         return
-    # A forked process whose parent used torch's threads must not start any: it would wait for them forever.
-    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    # A process that is forked has the locks of its parent's threads and not the threads: torch and polars would
+    # wait for them forever. So processes are started anew.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=fresh, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         yield from pool.map(function, jobs, chunksize=chunksize)
