@@ -29,12 +29,8 @@ def survey(args: argparse.Namespace) -> None:
         position=args.position,
         shifts=args.shifts,
         static=not args.no_static,
-        backend=args.backend,
-        device=args.device,
-        dtype=args.dtype,
-        seed=args.seed,
-        progress=not args.quiet,
         command=["probes", *sys.argv[1:]],
+        **_run(args),
     )
     _print(result.overview, args.json)
     print(f"wrote {Path(args.out) / 'report.html'}", file=sys.stderr)
@@ -98,9 +94,7 @@ def steer(args: argparse.Namespace) -> None:
             items,
             alphas=alphas,
             n_random=args.random,
-            seed=args.seed,
-            backend=args.backend,
-            progress=not args.quiet,
+            **_run(args),
         ).table,
         args,
     )
@@ -116,11 +110,7 @@ def survival(args: argparse.Namespace) -> None:
         args.concept,
         position=args.position,
         store=args.store,
-        backend=args.backend,
-        device=args.device,
-        dtype=args.dtype,
-        seed=args.seed,
-        progress=not args.quiet,
+        **_run(args),
     )
     _deliver(life.table, args)
 
@@ -139,10 +129,8 @@ def shifts(args: argparse.Namespace) -> None:
                 concept,
                 position=args.position,
                 store=args.store,
-                backend=args.backend,
                 choices=not args.no_choices,
-                seed=args.seed,
-                progress=not args.quiet,
+                **_run(args),
             )
             tables.append(transfer.table)
     _deliver(pl.concat(tables), args)
@@ -165,10 +153,7 @@ def behaviour(args: argparse.Namespace) -> None:
         texts,
         stages=args.stages,
         keep=args.out / "items.parquet" if args.out else None,
-        backend=args.backend,
-        device=args.device,
-        dtype=args.dtype,
-        progress=not args.quiet,
+        **_run(args),
     )
     table = pl.concat([answers.table, answers.rows(contrasts)])
     if args.out:
@@ -305,6 +290,12 @@ def doctor(args: argparse.Namespace) -> int:
     return int(any(diagnosis.level == "error" for diagnosis in diagnoses))
 
 
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of running a model, as the library takes them (`probes.activations.RunOptions`)."""
+    names = ("backend", "device", "dtype", "seed")
+    return {name: getattr(args, name) for name in names} | {"progress": not args.quiet}
+
+
 def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
     """The activations that the options ask for."""
     return probes.extract(
@@ -313,13 +304,10 @@ def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
         sites=getattr(args, "site", "resid_post"),
         layers=getattr(args, "layers", None) or "all",
         position=args.position,
-        backend=args.backend,
         store=args.store,
         render=args.render,
         truncate=args.truncate,
-        device=args.device,
-        dtype=args.dtype,
-        progress=not args.quiet,
+        **_run(args),
     )
 
 
