@@ -115,11 +115,11 @@ def read_rows(
     for site, arrays in shelf.read(stored, list(flat)).items() if shelf is not None and stored else ():
         for key, array in zip(stored, arrays, strict=True):
             result.put(key, *flat[site], array[None])
-    done = set(stored)
+    stored_keys = set(stored)
     todo = {
-        ids: [r for r in selections.values() if r.key not in done]
+        ids: [r for r in selections.values() if r.key not in stored_keys]
         for ids, selections in result.selections.items()
-        if any(r.key not in done for r in selections.values())
+        if any(r.key not in stored_keys for r in selections.values())
     }
     pending: list[str] = []
 

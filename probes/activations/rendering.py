@@ -91,7 +91,7 @@ def render(
         where = f"concept {concept.name!r}, row {index + 1} (pair {example.pair!r})"
         ids, offsets = _tokenise(tokenizer, text, chat=example.messages is not None)
         if not ids:
-            raise ConceptError(f"{where}: the text is without tokens: give it some words")
+            raise ConceptError(f"{where}: the text has no tokens: give it some words")
         if max_positions is not None and len(ids) > max_positions:
             if not truncate:
                 raise ConceptError(

@@ -57,7 +57,7 @@ def model_options() -> Parser:
 def position_option(default: str = "mean") -> Parser:
     """The option that says where texts are read."""
     options = Parser(add_help=False)
-    options.add_argument_group("reading activations").add_argument(
+    options.add_argument_group("activations").add_argument(
         "--position",
         default=default,
         help=f"where texts are read: last, mean, decision, answer, span or outside (default: {default})",
@@ -68,7 +68,7 @@ def position_option(default: str = "mean") -> Parser:
 def activation_options() -> Parser:
     """Further options of commands that hand on activations."""
     options = Parser(add_help=False)
-    group = options.add_argument_group("reading activations")
+    group = options.add_argument_group("activations")
     add_store(group)
     group.add_argument(
         "--render",

@@ -194,7 +194,11 @@ def _causal_tests(
     scored = set(gradients.scores.ids) if gradients is not None else set()
     items = [item for item in evaluation_items(probed.concept) if item.id in scored]
     if gradients is None or not items:
-        reason = "the concept has no canonical choice items" if plan.items != 0 else "the plan asks no items"
+        reason = (
+            "the concept has no canonical choice items"
+            if plan.items != 0
+            else "the plan takes no choice items"
+        )
         return None, [MeasuredTest(name, reason=reason) for name in CAUSAL]
     if plan.skipped("sufficient", tests):
         return None, [MeasuredTest(name, reason=plan.skipped(name, tests)) for name in CAUSAL]
