@@ -87,6 +87,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("lineage")
     p.add_argument("stage")
     p.add_argument("--concept", required=True)
+    p.add_argument(
+        "--all", action="store_true", help="also its shifted pairs and its other readings (default: its core)"
+    )
     p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
     p.add_argument("--layers", type=int, nargs="+", help="block indices (default: all)")
     p.add_argument("--out", required=True, type=Path, help="safetensors file to write")
