@@ -1,4 +1,4 @@
-"""The `probes` command. Tables go to stdout, progress and errors to stderr."""
+"""The `probes` command. Tables go to stdout; progress and errors go to stderr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ __all__ = ["main", "parser"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it worked, 1 when a check found something wrong, 2 when it could not run."""
+    """Run one command.
+
+    Returns
+    -------
+    0 when it worked, 1 when a check found something wrong, 2 when it could not run, and 130 when it was
+    interrupted.
+    """
     args = parser().parse_args(argv)
     try:
         return args.run(args) or 0
@@ -24,5 +30,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("interrupted; what was in the store is kept", file=sys.stderr)
+        print("interrupted; what was written to disk so far is kept", file=sys.stderr)
         return 130

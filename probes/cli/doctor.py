@@ -1,4 +1,4 @@
-"""What this machine has for the toolkit: versions, device, cache, hub, browser, extras. Changes nothing."""
+"""`probes doctor`: what this machine has of what the toolkit needs. It changes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXTRAS = {"train": ("trl", "datasets", "accelerate"), "notebooks": ("jupyter", "
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was looked at. `note` is something to know, `error` something that will not work."""
+    """One thing that was looked at. A note is good to know; an error means that something will not work."""
 
     level: Literal["ok", "note", "error"]
     what: str
@@ -39,7 +39,7 @@ class Diagnosis:
 
 
 def diagnose() -> list[Diagnosis]:
-    """Diagnoses of this machine, in the order a newcomer needs them."""
+    """The diagnoses of this machine, in the order in which a newcomer needs them."""
     diagnoses = [Diagnosis("ok", "python", platform.python_version())]
     for package in CORE:
         try:
@@ -70,7 +70,9 @@ def _cache() -> Diagnosis:
     parent = next(p for p in (folder, *folder.parents) if p.exists())
     if os.access(parent, os.W_OK):
         return Diagnosis("ok", "cache", str(folder))
-    return Diagnosis("error", "cache", f"{folder} cannot be written: set PROBES_CACHE to a folder that can")
+    return Diagnosis(
+        "error", "cache", f"{folder} cannot be written: set PROBES_CACHE to a folder that can be written"
+    )
 
 
 def _hub() -> Diagnosis:

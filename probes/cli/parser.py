@@ -1,4 +1,4 @@
-"""The command line: every verb with its options, an example, and the function of `verbs` that runs it."""
+"""The command line: every command with its options, an example, and the function of `verbs` that runs it."""
 
 from __future__ import annotations
 
@@ -8,223 +8,265 @@ from typing import Any
 
 import probes
 from probes.cli import verbs
+from probes.cli.options import (
+    LINEAGE,
+    ONE_CONCEPT,
+    SEVERAL_CONCEPTS,
+    Parser,
+    activation_options,
+    add_stages,
+    add_store,
+    model_options,
+    position_option,
+    table_option,
+    verb,
+)
 from probes.concepts import FORMATS
 
-POSITIONS_HELP = "last, mean, decision, answer, span or outside (default: {})"
 
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
-        prog="probes", description="What each training stage of a model knows, uses and keeps of a concept."
+    top = Parser(
+        prog="probes",
+        description="Measure what each training stage of a model knows, uses and keeps of a concept.",
+        epilog=(
+            "example:\n"
+            "  probes survey checkpoints/msm-mini --concept affordability --out out/first --quick\n\n"
+            "'probes COMMAND --help' explains a command and shows an example of it."
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"spec-probes {probes.__version__}")
     commands = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    _add_measuring(commands)
+    _add_survey_folders(commands)
+    _add_lineages(commands)
+    _add_concepts(commands)
+    _add_checks(commands)
+    return top
 
-    def verb(group: Any, name: str, run: Any, summary: str, example: str, *parents: argparse.ArgumentParser):
-        added = group.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"example:\n  {example}",
-            parents=[base, *parents],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(run=run)
-        return added
 
-    base = argparse.ArgumentParser(add_help=False)
-    base.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    base.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    model = argparse.ArgumentParser(add_help=False)
-    model.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    model.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (default: float32)")
-    model.add_argument(
-        "--backend", default="transformers", choices=["transformers", "transformer_lens", "nnsight"]
-    )
-    model.add_argument("--seed", type=int, default=0, help="seed of resampling and random controls")
-    position = argparse.ArgumentParser(add_help=False)
-    position.add_argument("--position", default="mean", help=POSITIONS_HELP.format("mean"))
-    reading = argparse.ArgumentParser(add_help=False)
-    reading.add_argument("--store", type=Path, help="folder that keeps activations")
-    reading.add_argument(
-        "--render", default="shared", choices=["shared", "own"], help="chat template to read through"
-    )
-    reading.add_argument("--truncate", action="store_true", help="cut texts longer than the context window")
-    table = argparse.ArgumentParser(add_help=False)
-    table.add_argument("--out", type=Path, help="also write the table: .parquet, .csv or .json")
-
+def _add_measuring(commands: Any) -> None:
+    """Commands that run a model."""
     p = verb(
         commands,
         "survey",
         verbs.survey,
-        "everything: probes, steering, survival, verdicts, figures and a report for every stage and concept",
+        "measure, compare and judge concepts at every stage; writes tables, figures and a report",
         "probes survey checkpoints/msm-mini --concept affordability --concept domestic --out out/demo",
-        model,
-        position,
+        model_options(),
+        position_option(),
     )
-    p.add_argument("lineage", help="lineage.toml or its folder")
-    p.add_argument("--concept", action="append", required=True, help="packaged name or path; may be repeated")
-    p.add_argument("--out", required=True, type=Path, help="folder for results, figures and report.html")
-    p.add_argument("--stages", nargs="+", help="only these stages")
-    p.add_argument("--seeds", nargs="+", type=int, help="only stages trained with these seeds")
-    p.add_argument("--quick", action="store_true", help="fewer choice items and no dose-response")
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("--concept", action="append", required=True, help=SEVERAL_CONCEPTS)
+    p.add_argument("--out", required=True, type=Path, help="folder for tables, figures and report.html")
+    add_stages(p)
     p.add_argument(
-        "--shifts", nargs="*", default=["wording"], help="axes the verdicts test on (default: wording)"
+        "--seeds", nargs="+", type=int, metavar="SEED", help="only stages trained with these seeds"
     )
-    p.add_argument("--no-static", action="store_true", help="no PDF, SVG or PNG figures (needs no browser)")
+    p.add_argument(
+        "--quick", action="store_true", help="fewer choice items, no dose-response, no alignment of stages"
+    )
+    p.add_argument(
+        "--shifts",
+        nargs="*",
+        default=["wording"],
+        metavar="AXIS",
+        help="axes on which verdicts test the probes (default: wording)",
+    )
+    p.add_argument(
+        "--no-static", action="store_true", help="write no SVG and PNG figures, which need a browser"
+    )
 
     p = verb(
         commands,
         "extract",
         verbs.extract,
-        "activations of one stage on one concept, to a safetensors file",
+        "write the activations of one stage on one concept to a safetensors file",
         "probes extract checkpoints/msm-mini msm_afford --concept affordability --out acts.safetensors",
-        model,
-        position,
-        reading,
+        model_options(),
+        position_option(),
+        activation_options(),
     )
-    p.add_argument("lineage")
-    p.add_argument("stage")
-    p.add_argument("--concept", required=True)
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("stage", help="name of the stage")
+    p.add_argument("--concept", required=True, help=ONE_CONCEPT)
     p.add_argument(
         "--all", action="store_true", help="also its shifted pairs and its other readings (default: its core)"
     )
     p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
-    p.add_argument("--layers", type=int, nargs="+", help="block indices (default: all)")
+    p.add_argument("--layers", type=int, nargs="+", metavar="LAYER", help="block indices (default: all)")
     p.add_argument("--out", required=True, type=Path, help="safetensors file to write")
 
     p = verb(
         commands,
         "sweep",
         verbs.sweep,
-        "probes at every layer, controls included, over stages x concepts x estimators",
+        "fit probes and their controls at every layer, for each stage, concept and estimator",
         "probes sweep checkpoints/msm-mini --concept affordability --estimator logistic mass_mean",
-        model,
-        position,
-        reading,
-        table,
+        model_options(),
+        position_option(),
+        activation_options(),
+        table_option(),
     )
-    p.add_argument("lineage")
-    p.add_argument("--concept", action="append", required=True)
-    p.add_argument("--stages", nargs="+", help="only these stages")
-    p.add_argument("--site", default="resid_post")
-    p.add_argument("--estimator", nargs="+", default=["logistic"], help="logistic, mass_mean, lda, ridge")
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("--concept", action="append", required=True, help=SEVERAL_CONCEPTS)
+    add_stages(p)
+    p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
+    p.add_argument(
+        "--estimator",
+        nargs="+",
+        default=["logistic"],
+        help="logistic, mass_mean, lda or ridge; one or several (default: logistic)",
+    )
 
     p = verb(
         commands,
         "steer",
         verbs.steer,
-        "dose-response of a concept's direction on its choice task, with random directions and damage",
+        "steer one stage along a concept's direction at several doses, and score its choices",
         "probes steer checkpoints/msm-mini msm_afford --concept affordability --items 20",
-        model,
-        position,
-        reading,
-        table,
+        model_options(),
+        position_option(),
+        activation_options(),
+        table_option(),
     )
-    p.add_argument("lineage")
-    p.add_argument("stage")
-    p.add_argument("--concept", required=True)
-    p.add_argument("--source", help="stage the direction is fitted at (default: the same)")
-    p.add_argument("--layer", type=int, help="block to intervene at (default: chosen on the selection split)")
-    p.add_argument("--alphas", type=float, nargs="+", help="doses in natural units (default: auto)")
-    p.add_argument("--items", type=int, help="at most so many test items")
-    p.add_argument("--random", type=int, default=20, help="random control directions (default: 20)")
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("stage", help="name of the stage that is steered")
+    p.add_argument("--concept", required=True, help=ONE_CONCEPT)
+    p.add_argument("--source", help="stage at which the direction is fitted (default: the same)")
+    p.add_argument(
+        "--layer", type=int, help="block to intervene at (default: the best on the selection pairs)"
+    )
+    p.add_argument(
+        "--alphas",
+        type=float,
+        nargs="+",
+        metavar="ALPHA",
+        help="doses in natural units (default: -4 -2 -1 1 2 4)",
+    )
+    p.add_argument("--items", type=int, help="number of choice items (default: all test items)")
+    p.add_argument("--random", type=int, default=20, help="number of random directions (default: 20)")
 
     p = verb(
         commands,
         "survival",
         verbs.survival,
-        "every stage against every stage: frozen and refit probes, cosines, causal effect",
+        "compare a concept's directions at every stage with every other stage",
         "probes survival checkpoints/msm-mini --concept affordability --out survival.parquet",
-        model,
-        position,
-        table,
+        model_options(),
+        position_option(),
+        table_option(),
     )
-    p.add_argument("lineage")
-    p.add_argument("--concept", required=True)
-    p.add_argument("--stages", nargs="+", help="only these stages")
-    p.add_argument("--store", type=Path, help="folder that keeps activations")
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("--concept", required=True, help=ONE_CONCEPT)
+    add_stages(p)
+    add_store(p)
 
     p = verb(
         commands,
         "shifts",
         verbs.shifts,
-        "canonical probes and choices on each shift axis: wording, domain, language, horizon, pressure",
+        "test probes and choices on each shift axis: wording, domain, language, horizon, pressure",
         "probes shifts checkpoints/msm-mini --concept affordability/norm --out shifts.parquet",
-        model,
-        table,
+        model_options(),
+        position_option("answer"),
+        table_option(),
     )
-    p.add_argument("lineage")
-    p.add_argument("--concept", action="append", required=True, help="packaged name or path; may be repeated")
-    p.add_argument("--stages", nargs="+", help="only these stages")
-    p.add_argument("--position", default="answer", help=POSITIONS_HELP.format("answer"))
-    p.add_argument("--store", type=Path, help="folder that keeps activations")
-    p.add_argument("--no-choices", action="store_true", help="probes alone, no choice items")
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("--concept", action="append", required=True, help=SEVERAL_CONCEPTS)
+    add_stages(p)
+    add_store(p)
+    p.add_argument("--no-choices", action="store_true", help="test the probes only, and no choice items")
 
     p = verb(
         commands,
         "behaviour",
         verbs.behaviour,
-        "what every stage chooses on files of choice items, its perplexity on neutral text, and contrasts",
+        "score files of choice items at every stage, and contrast the stages",
         "probes behaviour checkpoints/msm-mini --items checkpoints/msm-mini/items/*.jsonl "
         "--contrast 'msm_afford_aft - aft' --out out/behaviour",
-        model,
+        model_options(),
     )
-    p.add_argument("lineage")
-    p.add_argument("--items", type=Path, nargs="+", default=[], help="files like a concept's choices.jsonl")
+    p.add_argument("lineage", help=LINEAGE)
     p.add_argument(
-        "--texts", type=Path, nargs="+", default=[], help="files of plain text, one passage a line"
+        "--items",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files of choice items, like a concept's choices.jsonl",
     )
-    p.add_argument("--stages", nargs="+", help="only these stages")
+    p.add_argument(
+        "--texts",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files of plain text whose perplexity is measured, one passage a line",
+    )
+    add_stages(p)
     p.add_argument(
         "--contrast",
         action="append",
         default=[],
-        help="also this sum over stages, seeds pooled, like 'a - b'; may be repeated",
+        help="a sum over stages, like 'a - b', with training seeds pooled; may be repeated",
     )
     p.add_argument(
-        "--out", type=Path, help="folder for items.parquet (answers, resumed from) and behaviour.parquet"
+        "--out",
+        type=Path,
+        help="folder for items.parquet, from which a second run goes on, and behaviour.parquet",
     )
 
+
+def _add_survey_folders(commands: Any) -> None:
+    """Commands that work on a survey's folder, without a model."""
     p = verb(
         commands,
         "judge",
         verbs.judge,
-        "the verdicts of a survey's folder again, under other criteria, without any model",
+        "judge a survey's folder again under other criteria, without a model",
         "probes judge out/demo --criteria criteria.toml",
-        table,
+        table_option(),
     )
     p.add_argument("folder", type=Path, help="a survey's folder")
     p.add_argument(
-        "--criteria", type=Path, help="TOML file of thresholds other than the defaults, like decodable = 0.8"
+        "--criteria",
+        type=Path,
+        help="TOML file of the thresholds that differ from the defaults, like decodable = 0.8",
     )
 
     p = verb(
         commands,
         "figures",
         verbs.figures,
-        "export the figures of a survey for a paper",
+        "export the figures of a survey's folder, for a paper or a web page",
         "probes figures out/demo --out figures --format pdf svg --preset neurips",
     )
-    p.add_argument("results", type=Path, help="a survey's folder, or a results.parquet")
-    p.add_argument("--out", type=Path, default=Path("figures"))
-    p.add_argument("--format", nargs="+", default=["pdf", "svg", "png"], help="pdf, svg, png, html")
-    p.add_argument("--preset", help="paper preset, for example neurips")
+    p.add_argument("results", type=Path, help="a survey's folder, or the results.parquet in it")
+    p.add_argument("--out", type=Path, default=Path("figures"), help="folder to write (default: figures)")
+    p.add_argument(
+        "--format",
+        nargs="+",
+        default=["pdf", "svg", "png"],
+        help="pdf, svg, png or html; one or several (default: pdf svg png)",
+    )
+    p.add_argument("--preset", help="size and type of a paper, for example neurips")
 
     p = verb(
         commands,
         "report",
         verbs.report,
-        "write report.html again from a survey's folder",
+        "write the HTML report of a survey's folder again",
         "probes report out/demo",
     )
-    p.add_argument("results", type=Path)
-    p.add_argument("--out", type=Path, help="default: report.html in the survey's folder")
+    p.add_argument("results", type=Path, help="a survey's folder, or the results.parquet in it")
+    p.add_argument("--out", type=Path, help="file to write (default: report.html in the survey's folder)")
 
-    lineage = commands.add_parser("lineage", help="show, check or build a lineage").add_subparsers(
-        dest="lineage_verb", required=True, metavar="COMMAND"
-    )
+
+def _add_lineages(commands: Any) -> None:
+    """Commands on a lineage itself."""
+    lineage = _group(commands, "lineage", "show, check or build a lineage")
     p = verb(
         lineage,
         "show",
@@ -232,72 +274,108 @@ def parser() -> argparse.ArgumentParser:
         "draw the tree of stages",
         "probes lineage show checkpoints/msm-mini",
     )
-    p.add_argument("lineage")
+    p.add_argument("lineage", help=LINEAGE)
+
     p = verb(
         lineage,
         "check",
         verbs.lineage_check,
-        "prove that every stage loads, fits its parent, and that adapters change the outputs",
+        "check that every stage loads and fits its parent, and that adapters change the outputs",
         "probes lineage check checkpoints/msm-mini",
     )
-    p.add_argument("lineage")
+    p.add_argument("lineage", help=LINEAGE)
     p.add_argument(
-        "--download", action="store_true", help="fetch what is not in the hub's cache, and load it"
+        "--download", action="store_true", help="also download and load what is not in the hub's cache"
     )
+
     p = verb(
         lineage,
         "build",
         verbs.lineage_build,
-        "train the stages of a recipe that are not there yet, resuming where it stopped",
+        "train the stages of a recipe that are missing; a second run goes on where one stopped",
         "probes lineage build checkpoints/msm-mini/recipe.toml --stages aft --out out/msm-mini",
     )
-    p.add_argument("recipe")
-    p.add_argument("--stages", nargs="+", help="only these stages and what they need")
-    p.add_argument("--out", type=Path, help="folder of the lineage (default: the recipe's)")
+    p.add_argument("recipe", help="the recipe, a TOML file")
     p.add_argument(
-        "--fresh", action="store_true", help="train also what --out could copy from beside the recipe"
+        "--stages", nargs="+", metavar="STAGE", help="only these stages and those they are trained from"
+    )
+    p.add_argument("--out", type=Path, help="folder of the lineage (default: the recipe's folder)")
+    p.add_argument(
+        "--fresh", action="store_true", help="train every stage, also those that stand beside the recipe"
     )
 
-    concepts = commands.add_parser("concepts", help="list, check or import concepts").add_subparsers(
-        dest="concepts_verb", required=True, metavar="COMMAND"
-    )
-    verb(concepts, "list", verbs.concepts_list, "the packaged concepts", "probes concepts list")
+
+def _add_concepts(commands: Any) -> None:
+    """Commands on concepts."""
+    concepts = _group(commands, "concepts", "list, check or import concepts")
+    verb(concepts, "list", verbs.concepts_list, "list the packaged concepts", "probes concepts list")
+
     p = verb(
         concepts,
         "lint",
         verbs.concepts_lint,
-        "what lets a concept be read off the surface of its texts, pair by pair; fails if there is any",
+        "find what gives a concept's labels away on the surface of its texts; fails if anything does",
         "probes concepts lint affordability my-concept --tokenizer checkpoints/msm-mini",
     )
     p.add_argument("concept", nargs="+", help="packaged names, concept folders or files")
-    p.add_argument("--tokenizer", type=Path, help="lineage or model folder, to find texts that are too long")
+    p.add_argument(
+        "--tokenizer", type=Path, help="folder of a lineage or model, to find texts that are too long"
+    )
     p.add_argument("--context", type=int, help="context window in tokens (default: the model's)")
+
     p = verb(
         concepts,
         "import",
         verbs.concepts_import,
-        "make a concept folder from a CSV, JSON, JSONL or Parquet file, a saved dataset or an Inspect log",
+        "make a concept folder from a table, a JSON file, a saved dataset or an Inspect log",
         "probes concepts import statements.csv --out my-concept",
     )
-    p.add_argument("file", type=Path)
-    p.add_argument("--format", default="auto", choices=["auto", *FORMATS], help="default: by its columns")
-    p.add_argument("--against", type=Path, help="documents or chats of label 0, where rows have no label")
+    p.add_argument("file", type=Path, help="CSV, JSON, JSONL or Parquet file, saved dataset or Inspect log")
+    p.add_argument(
+        "--format",
+        default="auto",
+        choices=["auto", *FORMATS],
+        help="layout of the rows (default: found from their columns)",
+    )
+    p.add_argument(
+        "--against", type=Path, help="file of documents or chats with label 0, where rows have no label"
+    )
     p.add_argument("--score", help="scorer, or scorer.key, that labels the samples of an Inspect log")
     p.add_argument("--out", required=True, type=Path, help="folder to write")
 
+
+def _add_checks(commands: Any) -> None:
+    """Commands that check the toolkit itself."""
     p = verb(
         commands,
         "validate",
         verbs.validate,
-        "the instrument's own error rates, from simulations, organisms and transforms with known answers",
+        "measure the toolkit's own error rates on models whose answers are known",
         "probes validate --quick",
     )
-    p.add_argument("--quick", action="store_true", help="a few of each, to see that it runs")
+    p.add_argument("--quick", action="store_true", help="only a few questions of each kind")
     p.add_argument("--each", type=int, default=12, help="organisms of each kind in each half (default: 12)")
-    p.add_argument("--workers", type=int, default=1, help="processes of one thread (default: 1)")
-    p.add_argument("--seed", type=int, default=0, help="draws simulations, organisms and transforms")
-    p.add_argument("--lineage", default="checkpoints/msm-mini", help="real checkpoints to transform exactly")
-    p.add_argument("--out", type=Path, help="folder for calibration, answers and marks (.parquet)")
+    p.add_argument("--workers", type=int, default=1, help="processes of one thread each (default: 1)")
+    p.add_argument(
+        "--seed", type=int, default=0, help="seed of simulations, organisms and transforms (default: 0)"
+    )
+    p.add_argument(
+        "--lineage",
+        default="checkpoints/msm-mini",
+        help="real checkpoints that are transformed (default: checkpoints/msm-mini)",
+    )
+    p.add_argument("--out", type=Path, help="folder for the calibration, answers and marks (.parquet)")
 
-    verb(commands, "doctor", verbs.doctor, "what this machine has for the toolkit", "probes doctor")
-    return top
+    verb(
+        commands,
+        "doctor",
+        verbs.doctor,
+        "show what this machine has of what the toolkit needs",
+        "probes doctor",
+    )
+
+
+def _group(commands: Any, name: str, summary: str) -> Any:
+    """Add a command that has commands of its own."""
+    added = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    return added.add_subparsers(dest=f"{name}_verb", required=True, metavar="COMMAND")

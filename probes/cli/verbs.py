@@ -1,6 +1,6 @@
-"""What each verb does: it calls the library with what was parsed, and prints the table that comes back.
+"""What each command does: it calls the library with the parsed options, and prints the table that comes back.
 
-A verb imports what it needs beyond the public names itself, so that `probes --help` answers at once.
+A command imports what it needs beyond the public names by itself, so that `probes --help` answers at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from probes.tables.writing import check_folder, check_table_path, write_table
 
 
 def survey(args: argparse.Namespace) -> None:
-    done = probes.survey(
+    result = probes.survey(
         args.lineage,
         concepts=args.concept,
         out=args.out,
@@ -29,14 +29,10 @@ def survey(args: argparse.Namespace) -> None:
         position=args.position,
         shifts=args.shifts,
         static=not args.no_static,
-        backend=args.backend,
-        device=args.device,
-        dtype=args.dtype,
-        seed=args.seed,
-        progress=not args.quiet,
         command=["probes", *sys.argv[1:]],
+        **_run(args),
     )
-    _print(done.overview, args.json)
+    _print(result.overview, args.json)
     print(f"wrote {Path(args.out) / 'report.html'}", file=sys.stderr)
 
 
@@ -100,9 +96,7 @@ def steer(args: argparse.Namespace) -> None:
             items,
             alphas=alphas,
             n_random=args.random,
-            seed=args.seed,
-            backend=args.backend,
-            progress=not args.quiet,
+            **_run(args),
         ).table,
         args,
     )
@@ -118,11 +112,7 @@ def survival(args: argparse.Namespace) -> None:
         args.concept,
         position=args.position,
         store=args.store,
-        backend=args.backend,
-        device=args.device,
-        dtype=args.dtype,
-        seed=args.seed,
-        progress=not args.quiet,
+        **_run(args),
     )
     _deliver(life.table, args)
 
@@ -136,17 +126,15 @@ def shifts(args: argparse.Namespace) -> None:
     for stage in stages:
         loaded = stage.load(device=args.device, dtype=args.dtype)
         for concept in concepts:
-            done = probes.shift_transfer(
+            transfer = probes.shift_transfer(
                 loaded,
                 concept,
                 position=args.position,
                 store=args.store,
-                backend=args.backend,
                 choices=not args.no_choices,
-                seed=args.seed,
-                progress=not args.quiet,
+                **_run(args),
             )
-            tables.append(done.table)
+            tables.append(transfer.table)
     _deliver(pl.concat(tables), args)
 
 
@@ -161,18 +149,15 @@ def behaviour(args: argparse.Namespace) -> None:
     texts = {MANUAL: neutral_texts()} | {path.stem: read_texts(path) for path in args.texts}
     if args.out:
         check_folder(args.out)
-    done = probes.behaviour(
+    answers = probes.behaviour(
         probes.load_lineage(args.lineage),
         sets,
         texts,
         stages=args.stages,
         keep=args.out / "items.parquet" if args.out else None,
-        backend=args.backend,
-        device=args.device,
-        dtype=args.dtype,
-        progress=not args.quiet,
+        **_run(args),
     )
-    table = pl.concat([done.table, done.rows(contrasts)])
+    table = pl.concat([answers.table, answers.rows(contrasts)])
     if args.out:
         write_table(table, args.out / "behaviour.parquet")
     shown = pl.col("variant").is_in(["per_token", "nats"]) & (pl.col("measure") != "choice_logit")
@@ -279,7 +264,7 @@ def validate(args: argparse.Namespace) -> int:
     from probes.validation import validate
 
     stages = [stage for stage in probes.load_lineage(args.lineage) if stage.seed in (None, 0)]
-    done = validate(
+    result = validate(
         args.out,
         stages=stages,
         concept=probes.load_concept("affordability").core,
@@ -290,52 +275,59 @@ def validate(args: argparse.Namespace) -> int:
         progress=not args.quiet,
     )
     if not args.json:
-        _print(done.calibration, False)
-    _print(done.table, args.json)
-    return int(done.false_internal > 0)
+        _print(result.calibration, False)
+    _print(result.table, args.json)
+    return int(result.false_internal > 0)
 
 
 def doctor(args: argparse.Namespace) -> int:
     from probes.cli.doctor import diagnose
 
-    found = diagnose()
+    diagnoses = diagnose()
     if args.json:
-        print(json.dumps([f.__dict__ for f in found], indent=1))
+        print(json.dumps([vars(diagnosis) for diagnosis in diagnoses], indent=1))
     else:
-        for finding in found:
-            print(f"{finding.level:<6} {finding.what:<16} {finding.value}")
-    return int(any(f.level == "error" for f in found))
+        for diagnosis in diagnoses:
+            print(f"{diagnosis.level:<6} {diagnosis.what:<16} {diagnosis.value}")
+    return int(any(diagnosis.level == "error" for diagnosis in diagnoses))
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of running a model, as the library takes them (`probes.activations.RunOptions`)."""
+    names = ("backend", "device", "dtype", "seed")
+    return {name: getattr(args, name) for name in names} | {"progress": not args.quiet}
 
 
 def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
+    """The activations that the options ask for."""
     return probes.extract(
         stage,
         concept,
         sites=getattr(args, "site", "resid_post"),
         layers=getattr(args, "layers", None) or "all",
         position=args.position,
-        backend=args.backend,
         store=args.store,
         render=args.render,
         truncate=args.truncate,
-        device=args.device,
-        dtype=args.dtype,
-        progress=not args.quiet,
+        **_run(args),
     )
 
 
 def _check_out(args: argparse.Namespace) -> None:
+    """Refuse a table that cannot be written before anything is computed."""
     if args.out:
         check_table_path(args.out)
 
 
 def _deliver(table: pl.DataFrame, args: argparse.Namespace) -> None:
+    """Write the table where --out says, and print it."""
     if args.out:
         write_table(table, args.out)
     _print(table.drop("digest") if not args.json else table, args.json)
 
 
 def _print(table: pl.DataFrame, as_json: bool) -> None:
+    """Print a table without the columns that are empty, or as JSON with all of them."""
     if as_json:
         print(table.write_json())
         return

@@ -6,10 +6,11 @@ import pytest
 import probes
 from probes.activations import Activations
 from probes.errors import InputError
+from tests.makers import price_concept
 
 
-def test_save_and_load(loaded, concept, tmp_path):
-    acts = probes.extract(loaded, concept, progress=False)
+def test_save_and_load(loaded, tmp_path):
+    acts = probes.extract(loaded, price_concept(), progress=False)
     acts.save(tmp_path / "acts.safetensors")
     back = Activations.load(tmp_path / "acts.safetensors")
     np.testing.assert_array_equal(acts.values, back.values)

@@ -1,23 +1,17 @@
-"""The command line: what it prints, and that bad input ends in one clear line with nothing written."""
+"""Bad input ends in one clear line, with nothing written.
 
-import importlib
+Each case makes a broken copy of a good lineage or concept, and says what the error must name.
+"""
+
 import json
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-import polars as pl
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
-import probes
-from probes.cli import main, parser
-from probes.tables.schema import SCHEMA
 from tests.makers import lora_adapter, price_concept, tiny_llama, tiny_tokenizer
 
 MANIFEST = """
@@ -27,147 +21,6 @@ name = "bad"
 kind = "pretrain"
 checkpoint = { path = "base" }
 """
-
-
-def run(capsys, *argv):
-    """Exit code, standard output, standard error."""
-    capsys.readouterr()
-    code = main([str(a) for a in argv])
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def test_public_names_are_exactly_those_of_the_stub():
-    stub = (Path(probes.__file__).parent / "__init__.pyi").read_text(encoding="utf-8")
-    listed = re.findall(r"^from \.[\w.]+ import (\w+) as \1$", stub, re.MULTILINE)
-    assert sorted(probes.__all__) == sorted(listed)
-    for name in listed:
-        assert getattr(probes, name) is not None
-    importlib.import_module("probes.study.survival")
-    assert callable(probes.survival)  # a module of that name does not take its place
-
-
-def test_every_verb_has_help_with_an_example(capsys):
-    verbs = ["survey", "extract", "sweep", "steer", "survival", "judge", "figures", "report", "doctor"]
-    nested = [["lineage", v] for v in ("show", "check", "build")] + [
-        ["concepts", v] for v in ("list", "import")
-    ]
-    for verb in [[v] for v in verbs] + nested:
-        with pytest.raises(SystemExit) as stop:
-            main([*verb, "--help"])
-        told = capsys.readouterr().out
-        assert stop.value.code == 0
-        assert f"probes {' '.join(verb)}" in told.split("example:")[1]
-        assert "--json" in told
-
-
-def test_every_verb_reads_the_same_position_unless_told():
-    survey = parser().parse_args(["survey", "x", "--concept", "c", "--out", "o"])
-    extract = parser().parse_args(["extract", "x", "y", "--concept", "c", "--out", "o"])
-    assert survey.position == extract.position == "mean"
-
-
-def test_lineage_show_and_check(capsys, tiny_lineage_dir):
-    code, out, err = run(capsys, "lineage", "show", tiny_lineage_dir)
-    assert code == 0
-    assert all(name in out for name in ("base", "mid", "copy", "control"))
-    code, out, err = run(capsys, "lineage", "check", tiny_lineage_dir, "--json", "--quiet")
-    assert code == 0
-    assert err == ""
-    assert {row["stage"] for row in json.loads(out)} >= {"base", "mid"}
-
-
-def test_check_fails_on_an_adapter_that_does_nothing(capsys, tiny_lineage_dir, tmp_path):
-    folder = tmp_path / "lineage"
-    shutil.copytree(tiny_lineage_dir, folder)
-    weights = load_file(folder / "mid" / "adapter_model.safetensors")
-    save_file(
-        {k: torch.zeros_like(v) if "lora_B" in k else v for k, v in weights.items()},
-        folder / "mid" / "adapter_model.safetensors",
-        metadata={"format": "pt"},
-    )
-    code, out, _ = run(capsys, "lineage", "check", folder)
-    assert code == 1
-    assert "error" in out
-
-
-def test_extract_sweep_steer_and_survival(capsys, tiny_lineage_dir, prices_dir, tmp_path):
-    acts = tmp_path / "acts.safetensors"
-    code, out, _ = run(
-        capsys,
-        "extract",
-        tiny_lineage_dir,
-        "mid",
-        "--concept",
-        prices_dir,
-        "--out",
-        acts,
-        "--quiet",
-        "--json",
-    )
-    assert code == 0
-    assert json.loads(out)[0]["layers"] == 3
-    assert probes.Activations.load(acts).values.shape == (3, 48, 32)
-
-    table = tmp_path / "sweep.parquet"
-    code, out, _ = run(
-        capsys,
-        *("sweep", tiny_lineage_dir, "--stages", "base", "mid", "--concept", prices_dir),
-        *("--estimator", "logistic", "mass_mean", "--out", table, "--quiet", "--json"),
-    )
-    assert code == 0
-    rows = pl.read_parquet(table)
-    assert rows.columns == list(SCHEMA)
-    assert set(rows["stage"]) == {"base", "mid"}
-    assert {"logistic", "mass_mean"} <= set(rows["estimator"])
-    assert len(json.loads(out)) == rows.height
-
-    code, out, _ = run(
-        capsys,
-        *("steer", tiny_lineage_dir, "mid", "--concept", prices_dir, "--layer", 1, "--alphas", -2, 2),
-        *("--items", 3, "--random", 2, "--source", "base", "--quiet", "--json"),
-    )
-    assert code == 0
-    told = json.loads(out)
-    assert {-2.0, 2.0} <= {row["alpha"] for row in told}
-    assert {row["source_stage"] for row in told if row["variant"] == "direction"} >= {"base"}
-
-    code, out, _ = run(
-        capsys, "survival", tiny_lineage_dir, "--concept", prices_dir, "--stages", "base", "mid", "--quiet"
-    )
-    assert code == 0
-    assert "frozen" in out
-
-
-def test_concepts_import_and_list(capsys, tmp_path):
-    csv = tmp_path / "statements.csv"
-    csv.write_text("statement,label\nthe sky is blue,1\nthe sky is green,0\n")
-    code, out, _ = run(capsys, "concepts", "import", csv, "--out", tmp_path / "sky")
-    assert code == 0
-    assert len(probes.load_concept(tmp_path / "sky")) == 2
-    code, out, _ = run(capsys, "concepts", "list", "--json")
-    assert {"affordability", "domestic"} <= {row["concept"] for row in json.loads(out)}
-
-
-def test_doctor(capsys):
-    code, out, _ = run(capsys, "doctor", "--json")
-    assert code == 0
-    assert {"python", "torch", "device", "browser"} <= {row["what"] for row in json.loads(out)}
-
-
-def test_the_command_itself(tiny_lineage_dir):
-    done = subprocess.run(
-        [sys.executable, "-m", "probes.cli", "lineage", "show", tiny_lineage_dir / "nowhere"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-
-
-# Bad input. Each case makes a broken copy of a good lineage or concept and says what must be told.
 
 
 def manifest(folder, text):
@@ -265,7 +118,7 @@ def one_line(err):
 
 
 @pytest.mark.parametrize("breaks", LINEAGES, ids=lambda f: f.__name__)
-def test_bad_lineages(capsys, tmp_path, breaks, prices_dir):
+def test_bad_lineages(run, tmp_path, breaks, prices_dir):
     folder, out = tmp_path / "lineage", tmp_path / "out"
     folder.mkdir()
     tiny_llama().save_pretrained(folder / "base")
@@ -273,11 +126,9 @@ def test_bad_lineages(capsys, tmp_path, breaks, prices_dir):
     manifest(folder, MANIFEST)
     breaks(folder)
     before = sorted(tmp_path.rglob("*"))
-    code, told, err = run(
-        capsys, "sweep", folder, "--concept", prices_dir, "--out", out / "table.parquet", "--quiet"
-    )
+    code, out, err = run("sweep", folder, "--concept", prices_dir, "--out", out / "table.parquet", "--quiet")
     assert code == 2
-    assert told == ""
+    assert out == ""
     assert re.search(LINEAGES[breaks], one_line(err), re.IGNORECASE), err
     assert [p for p in sorted(tmp_path.rglob("*")) if p.is_file()] == [p for p in before if p.is_file()]
 
@@ -297,23 +148,22 @@ CONCEPTS = {
 
 
 @pytest.mark.parametrize("case", CONCEPTS)
-def test_bad_concepts(capsys, tmp_path, case, tiny_lineage_dir):
+def test_bad_concepts(run, tmp_path, case, tiny_lineage_dir):
     rows, expected = CONCEPTS[case]
     folder = price_concept().to_folder(tmp_path / "concept")
     text = rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "pairs.jsonl").write_text(text)
-    code, told, err = run(
-        capsys,
+    code, out, err = run(
         *("sweep", tiny_lineage_dir, "--stages", "base", "--concept", folder),
         *("--out", tmp_path / "out.csv", "--quiet"),
     )
     assert code == 2
-    assert told == ""
+    assert out == ""
     assert re.search(expected, one_line(err)), err
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_other_bad_arguments(capsys, tmp_path, tiny_lineage_dir, prices_dir):
+def test_other_bad_arguments(run, tmp_path, tiny_lineage_dir, prices_dir):
     blocked = tmp_path / "file"
     blocked.write_text("kept")
     survey = ["survey", tiny_lineage_dir, "--concept", prices_dir, "--quiet"]
@@ -332,7 +182,7 @@ def test_other_bad_arguments(capsys, tmp_path, tiny_lineage_dir, prices_dir):
         (["concepts", "import", tmp_path / "none.csv", "--out", tmp_path / "new"], "none.csv"),
     ]  # fmt: skip
     for argv, expected in cases:
-        code, out, err = run(capsys, *argv)
+        code, out, err = run(*argv)
         assert code == 2, argv
         assert out == "", argv
         assert expected in one_line(err), (argv, err)

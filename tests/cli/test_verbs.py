@@ -1,0 +1,110 @@
+"""What commands print and write, and the exit code."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import polars as pl
+import torch
+from safetensors.torch import load_file, save_file
+
+import probes
+from probes.tables.schema import SCHEMA
+
+
+def test_lineage_show_and_check(run, tiny_lineage_dir):
+    code, out, err = run("lineage", "show", tiny_lineage_dir)
+    assert code == 0
+    assert all(name in out for name in ("base", "mid", "copy", "control"))
+    code, out, err = run("lineage", "check", tiny_lineage_dir, "--json", "--quiet")
+    assert code == 0
+    assert err == ""
+    assert {row["stage"] for row in json.loads(out)} >= {"base", "mid"}
+
+
+def test_check_fails_on_an_adapter_that_does_nothing(run, tiny_lineage_dir, tmp_path):
+    folder = tmp_path / "lineage"
+    shutil.copytree(tiny_lineage_dir, folder)
+    weights = load_file(folder / "mid" / "adapter_model.safetensors")
+    save_file(
+        {k: torch.zeros_like(v) if "lora_B" in k else v for k, v in weights.items()},
+        folder / "mid" / "adapter_model.safetensors",
+        metadata={"format": "pt"},
+    )
+    code, out, _ = run("lineage", "check", folder)
+    assert code == 1
+    assert "error" in out
+
+
+def test_extract_sweep_steer_and_survival(run, tiny_lineage_dir, prices_dir, tmp_path):
+    acts = tmp_path / "acts.safetensors"
+    code, out, _ = run(
+        "extract",
+        tiny_lineage_dir,
+        "mid",
+        "--concept",
+        prices_dir,
+        "--out",
+        acts,
+        "--quiet",
+        "--json",
+    )
+    assert code == 0
+    assert json.loads(out)[0]["layers"] == 3
+    assert probes.Activations.load(acts).values.shape == (3, 48, 32)
+
+    table = tmp_path / "sweep.parquet"
+    code, out, _ = run(
+        *("sweep", tiny_lineage_dir, "--stages", "base", "mid", "--concept", prices_dir),
+        *("--estimator", "logistic", "mass_mean", "--out", table, "--quiet", "--json"),
+    )
+    assert code == 0
+    rows = pl.read_parquet(table)
+    assert rows.columns == list(SCHEMA)
+    assert set(rows["stage"]) == {"base", "mid"}
+    assert {"logistic", "mass_mean"} <= set(rows["estimator"])
+    assert len(json.loads(out)) == rows.height
+
+    code, out, _ = run(
+        *("steer", tiny_lineage_dir, "mid", "--concept", prices_dir, "--layer", 1, "--alphas", -2, 2),
+        *("--items", 3, "--random", 2, "--source", "base", "--quiet", "--json"),
+    )
+    assert code == 0
+    rows = json.loads(out)
+    assert {-2.0, 2.0} <= {row["alpha"] for row in rows}
+    assert {row["source_stage"] for row in rows if row["variant"] == "direction"} == {"base"}
+
+    code, out, _ = run(
+        "survival", tiny_lineage_dir, "--concept", prices_dir, "--stages", "base", "mid", "--quiet"
+    )
+    assert code == 0
+    assert "frozen" in out
+
+
+def test_concepts_import_and_list(run, tmp_path):
+    csv = tmp_path / "statements.csv"
+    csv.write_text("statement,label\nthe sky is blue,1\nthe sky is green,0\n")
+    code, out, _ = run("concepts", "import", csv, "--out", tmp_path / "sky")
+    assert code == 0
+    assert len(probes.load_concept(tmp_path / "sky")) == 2
+    code, out, _ = run("concepts", "list", "--json")
+    assert {"affordability", "domestic"} <= {row["concept"] for row in json.loads(out)}
+
+
+def test_doctor(run):
+    code, out, _ = run("doctor", "--json")
+    assert code == 0
+    assert {"python", "torch", "device", "browser"} <= {row["what"] for row in json.loads(out)}
+
+
+def test_the_command_itself(tiny_lineage_dir):
+    done = subprocess.run(
+        [sys.executable, "-m", "probes.cli", "lineage", "show", tiny_lineage_dir / "nowhere"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
