@@ -46,12 +46,14 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def tiny_llama(seed: int = 0, n_layers: int = 3, vocab_size: int = 400) -> LlamaForCausalLM:
+def tiny_llama(
+    seed: int = 0, n_layers: int = 3, vocab_size: int = 400, hidden_size: int = 32
+) -> LlamaForCausalLM:
     """A Llama with random weights: 3 blocks, d_model 32, 4 heads of 8, 2 KV heads, context of 128."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=vocab_size,
-        hidden_size=32,
+        hidden_size=hidden_size,
         intermediate_size=64,
         num_hidden_layers=n_layers,
         num_attention_heads=4,

@@ -26,7 +26,7 @@ CORE = (
     "polars",
     "plotly",
 )
-EXTRAS = {"train": ("trl", "datasets", "accelerate"), "ray": ("ray",), "notebooks": ("jupyter", "nbconvert")}
+EXTRAS = {"train": ("trl", "datasets", "accelerate"), "notebooks": ("jupyter", "nbconvert")}
 
 
 @dataclass(frozen=True)

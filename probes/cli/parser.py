@@ -91,6 +91,9 @@ def _add_measuring(commands: Any) -> None:
     p.add_argument("lineage", help=LINEAGE)
     p.add_argument("stage", help="name of the stage")
     p.add_argument("--concept", required=True, help=ONE_CONCEPT)
+    p.add_argument(
+        "--all", action="store_true", help="also its shifted pairs and its other readings (default: its core)"
+    )
     p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
     p.add_argument("--layers", type=int, nargs="+", metavar="LAYER", help="block indices (default: all)")
     p.add_argument("--out", required=True, type=Path, help="safetensors file to write")

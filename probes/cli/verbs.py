@@ -38,7 +38,9 @@ def survey(args: argparse.Namespace) -> None:
 
 def extract(args: argparse.Namespace) -> None:
     check_folder(args.out.parent)
-    acts = _activations(args, probes.load_lineage(args.lineage)[args.stage], args.concept)
+    concept = probes.load_concept(args.concept)
+    concept = concept if args.all else concept.core
+    acts = _activations(args, probes.load_lineage(args.lineage)[args.stage], concept)
     acts.save(args.out)
     _print(
         pl.DataFrame(

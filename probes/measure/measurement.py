@@ -78,6 +78,11 @@ class StageMeasurement(Result):
         return self.sweep.best.layer
 
     @property
+    def space(self) -> tuple[str, tuple[int, ...], int]:
+        """The kind of site, the layers and the width: what two stages must share to be compared."""
+        return space_of(self.activations)
+
+    @property
     def seed(self) -> int:
         """The seed of the splits."""
         return int(self.facts["seed"])
@@ -136,6 +141,11 @@ class StageMeasurement(Result):
         with written_atomically(folder / "measurement.json") as temporary:
             temporary.write_text(json.dumps(about, indent=1) + "\n")
         return folder
+
+
+def space_of(acts: Activations) -> tuple[str, tuple[int, ...], int]:
+    """The kind of site, the layers and the width of activations."""
+    return acts.site, tuple(acts.layers), acts.values.shape[2]
 
 
 def folder_name(concept: str) -> str:

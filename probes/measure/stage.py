@@ -24,7 +24,7 @@ from probes.measure.effects import (
 )
 from probes.measure.items import evaluation_items, planned_items, selection_items
 from probes.measure.keeping import inputs_digest, kept_measurements
-from probes.measure.measurement import StageMeasurement, folder_name, rows_of_tests
+from probes.measure.measurement import StageMeasurement, folder_name, rows_of_tests, space_of
 from probes.measure.neutral import neutral_states
 from probes.measure.plan import CAUSAL, Plan
 from probes.measure.shifts import shifted
@@ -86,8 +86,9 @@ def measure_stage(
     if kept := kept_measurements(folders, digest):
         return kept
     probed = {concept.core.name: _probed(context, concept, plan) for concept in concepts}
+    space = space_of(next(iter(probed.values())).activations)
     sites = {one.sweep.best.direction.site for one in probed.values()}
-    sites |= {source.sweep.best.direction.site for source in sources}
+    sites |= {source.sweep.best.direction.site for source in sources if source.space == space}
     neutral = neutral_states(context, list(sites), plan.alignment_texts) if plan.alignment_texts else {}
     measured = {}
     for name, one in probed.items():

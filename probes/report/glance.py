@@ -102,7 +102,7 @@ def glance(
         }
 
     baselines = at_layer("auroc", SURFACE)
-    gaps = at_layer("auroc_gap", ["probe_minus_best_surface"])
+    gaps = at_layer("beyond_surface", ["finding"]) or at_layer("auroc_gap", ["probe_minus_best_surface"])
     choices = at_layer("choice_rate", ["summed", "per_token"])
     slopes = _slopes(table, chosen)
     frozen = at_layer("auroc", ["frozen"])
@@ -118,7 +118,7 @@ def glance(
             cells = {
                 "decodable": _with_layer(chosen.get((stage, concept))),
                 "surface": f"{interval(best)} ({BASELINES[best['variant']]})" if best else "–",
-                "gap": _cell(gaps.get(("probe_minus_best_surface", *here))),
+                "gap": _cell(gaps.get(("finding", *here)) or gaps.get(("probe_minus_best_surface", *here))),
                 "choice": _cell(choice),
                 "slope": _beside(slopes.get(("direction", *here)), slopes.get(("random_direction", *here))),
                 "frozen": _cell(frozen.get(("frozen", parent, stage, concept))),

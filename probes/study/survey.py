@@ -133,6 +133,7 @@ def survey(
     lineage = lineage if isinstance(lineage, Lineage) else load_lineage(lineage)
     lineage = _narrowed(lineage, stages, seeds)
     loaded = [load_concept(concept) for concept in concepts]
+    _check_names(loaded)
     folder, clock = check_folder(out), Clock()
     size = QUICK if quick else FULL
     plan = Plan(
@@ -180,6 +181,31 @@ def _narrowed(lineage: Lineage, stages: Sequence[str] | None, seeds: Sequence[in
             "name more of them"
         )
     return lineage
+
+
+def _check_names(concepts: Sequence[Concept]) -> None:
+    """Raise InputError for two concepts of one name, whose rows could not be told apart."""
+    names = [concept.core.name for concept in concepts]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(
+            f"{names.count(twice)} of the concepts are named {twice!r}: give each a name of its own (in its "
+            "concept.toml, or that of its file)"
+        )
+
+
+def _other_spaces(lineage: Lineage, measured: Measured) -> list[str]:
+    """A line for each stage whose width or depth is not that of its parent."""
+    by_stage = next(iter(measured.values()))
+    lines = []
+    for name, later in by_stage.items():
+        earlier = by_stage.get(lineage[name].parent or "")
+        if earlier is not None and earlier.space != later.space:
+            (_, layers, width), (_, layers_before, width_before) = later.space, earlier.space
+            lines.append(
+                f"{name} has {len(layers)} blocks of width {width}, its parent {earlier.stage} "
+                f"{len(layers_before)} of width {width_before}: their directions are not compared"
+            )
+    return lines
 
 
 def _measure(
@@ -235,12 +261,15 @@ def _judged(lineage: Lineage, measured: Measured, criteria: Criteria, folder: Pa
             "parents": {stage.name: stage.parent for stage in lineage},
             "families": {stage.name: stage.family for stage in lineage},
             "training_seeds": {stage.name: stage.seed for stage in lineage},
+            "notes": _other_spaces(lineage, measured),
         },
     )
 
 
 def _write(result: Survey, clock: Clock, static: bool) -> None:
     """Write the folder of a survey; figures as SVG and PNG only where `static`."""
+    for note in result.run["notes"]:
+        print(f"note: {note}", file=sys.stderr)
     result.write_tables()
     if static:
         with clock.step("figures"):

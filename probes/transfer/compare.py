@@ -33,7 +33,8 @@ def compare(
 
     Each row is about a direction of `source_stage`, tested at `stage`. A whitened cosine is computed after
     the space was rescaled by a covariance that is pooled over the classes and over all stages at that layer,
-    so that it means the same in the whole table.
+    so that it means the same in the whole table. Stages of another width or depth are not compared with each
+    other.
 
     Parameters
     ----------
@@ -64,12 +65,20 @@ def compare(
     for measurement in measurements.values():
         if measurement.gradients is not None:
             rows += measurement.gradients.scores.table.to_dicts()
-    metric = cache(lambda layer: _pooled(measurements.values(), layer, seed))
-    refits = cache(lambda name, layer: _refits(measurements[name], layer, metric(layer), n_refits, seed))
+
+    @cache
+    def metric(space: tuple, layer: int) -> np.ndarray:
+        return _pooled([one for one in measurements.values() if one.space == space], layer, seed)
+
+    @cache
+    def refits(name: str, layer: int) -> _Refits:
+        measurement = measurements[name]
+        return _refits(measurement, layer, metric(measurement.space, layer), n_refits, seed)
+
     for source in measurements.values():
         layer = source.sweep.best.layer
         for name, target in measurements.items():
-            if wanted(source.stage, name):
+            if wanted(source.stage, name) and source.space == target.space:
                 ours, theirs = refits(source.stage, layer), refits(name, layer)
                 rows += _probe_rows(source, target, layer, seed)
                 rows += _angle_rows(source, target, layer, ours, theirs, seed)

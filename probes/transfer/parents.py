@@ -33,7 +33,7 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
 
     Raises
     ------
-    InputError : the two stages were not measured on the same pairs.
+    InputError : the two stages were not measured on the same pairs, or have another width or depth.
 
     Example
     -------
@@ -52,6 +52,11 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
         raise InputError(
             f"{earlier.stage} and {later.stage} were measured on different pairs of {later.concept!r}: "
             "measure both on the same pairs"
+        )
+    if earlier.space != later.space:
+        raise InputError(
+            f"{earlier.stage} and {later.stage} differ in width or depth, {earlier.space} and {later.space}: "
+            "expected two stages of one shape"
         )
     layer = earlier.layer
     test = split_rows(before, earlier.seed).test
@@ -96,7 +101,8 @@ def comparison_table(pairs: list[tuple[StageMeasurement, StageMeasurement]]) -> 
 
     Parameters
     ----------
-    pairs : (later, earlier) measurements, each pair of one concept.
+    pairs : (later, earlier) measurements, each pair of one concept. Pairs of stages with another width or
+        depth are left out.
 
     Returns
     -------
@@ -119,6 +125,8 @@ def comparison_table(pairs: list[tuple[StageMeasurement, StageMeasurement]]) -> 
     """
     rows = []
     for later, earlier in pairs:
+        if later.space != earlier.space:
+            continue
         names = {
             "lineage": later.activations.lineage,
             "stage": later.stage,

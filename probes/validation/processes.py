@@ -33,7 +33,7 @@ def in_processes(
     if workers == 1:
         yield from map(function, jobs)
         return
-    # A process that is forked has the locks of its parent's threads and not the threads: torch and polars would
+    # A forked process has the locks of its parent's threads but not the threads, so torch and polars would
     # wait for them forever. So processes are started anew.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(

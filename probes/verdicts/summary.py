@@ -211,7 +211,7 @@ def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
     if decodable and decodable[0].n < FEW_PAIRS:
         yield f"{decodable[0].n} test pairs: expected at least {FEW_PAIRS} for intervals that decide anything"
     if not followed:
-        yield "no parent stage was measured: whether this stage made it is not known"
+        yield "not compared with a parent stage: whether this stage made it is not known"
     yield "one training seed: this is about one checkpoint, not about the recipe"
 
 

@@ -12,7 +12,7 @@ from probes.errors import InputError
 from probes.measure import stage as stage_room
 from probes.tables.schema import SCHEMA
 from probes.verdicts import COLUMNS, CRITERIA
-from tests.makers import many_prices, price_concept
+from tests.makers import many_prices, price_concept, tiny_llama, tiny_tokenizer
 
 
 def places():
@@ -131,3 +131,53 @@ def test_report_and_figures_from_the_folder(surveyed, tmp_path, capsys):
 def test_no_concept_is_refused(tiny_lineage_dir, tmp_path):
     with pytest.raises(InputError, match="at least one concept"):
         probes.survey(tiny_lineage_dir, [], tmp_path)
+
+
+def test_two_concepts_of_one_name_are_refused_before_anything_is_measured(tiny_lineage_dir, tmp_path):
+    other = probes.Concept(name="prices", examples=places().examples)
+    with pytest.raises(InputError, match="2 of the concepts are named 'prices': give each a name of its own"):
+        probes.survey(tiny_lineage_dir, [price_concept(), other], tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_typo_in_an_axis_is_refused(tiny_lineage_dir, tmp_path):
+    with pytest.raises(InputError, match="'wordng' is not a shift axis"):
+        probes.survey(tiny_lineage_dir, [price_concept()], tmp_path, shifts=["wordng"], progress=False)
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """base -> wide (another width) -> same (the width of base, so another than its parent's)."""
+    folder = tmp_path_factory.mktemp("uneven")
+    models = {
+        "base": tiny_llama(seed=3),
+        "wide": tiny_llama(seed=4, hidden_size=64),
+        "same": tiny_llama(seed=3),
+    }
+    for name, model in models.items():
+        model.save_pretrained(folder / name)
+        tiny_tokenizer().save_pretrained(folder / name)
+    parents = {"base": None, "wide": "base", "same": "wide"}
+    text = '[lineage]\nname = "uneven"\n'
+    for name, parent in parents.items():
+        kind = f'kind = "sft"\nparent = "{parent}"' if parent else 'kind = "pretrain"'
+        text += f'\n[stages.{name}]\n{kind}\ncheckpoint = {{ path = "{name}" }}\n'
+    (folder / "lineage.toml").write_text(text)
+    return folder
+
+
+def test_stages_of_other_widths_are_measured_and_not_compared(uneven, tmp_path, capsys):
+    done = probes.survey(uneven, [many_prices()], tmp_path, quick=True, static=False, progress=False)
+    assert done.verdicts["stage"].to_list() == ["base", "wide", "same"]
+    assert set(done.verdicts["survival"]) == {None}
+    assert "not compared with a parent stage" in done.verdicts["evidence"][1]
+    assert "wide has 3 blocks of width 64, its parent base 3 of width 32" in capsys.readouterr().err
+    assert len(done.run["notes"]) == 2
+    frozen = done.table.filter(measure="auroc", variant="frozen").select("source_stage", "stage")
+    assert set(frozen.iter_rows()) == {
+        ("base", "base"), ("base", "same"), ("same", "base"), ("same", "same"), ("wide", "wide"),
+    }  # fmt: skip
+    life = probes.survival(probes.load_lineage(uneven), many_prices(), progress=False)
+    assert life.outcomes().is_empty()
+    matrix = life.matrix("auroc", "frozen")
+    assert matrix.filter(source_stage="base").select("base", "wide", "same").row(0)[1] is None
