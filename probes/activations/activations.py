@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32, Int, Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -23,20 +24,20 @@ class Activations:
     labels, groups, splits, templates and texts are repeated for each token of an example.
     """
 
-    values: np.ndarray
+    values: Float32[np.ndarray, "layer example width"]
     """`[layer, example, width]` float32; `width` is d_model, or n_heads * d_head at `z`."""
     site: str
     """The kind of site: `resid_post`, `attn_out`, ..."""
     layers: list[int]
     """Block index of each row of the first axis of `values`; `[0]` for `embed`."""
     position: str
-    labels: np.ndarray
+    labels: Int[np.ndarray, " example"]
     """`[example]` int, 0 or 1."""
-    groups: np.ndarray
+    groups: Shaped[np.ndarray, " example"]
     """`[example]` str: the pair an example belongs to, the unit of every split and bootstrap."""
-    splits: np.ndarray
+    splits: Shaped[np.ndarray, " example"]
     """`[example]` object: `train`, `select`, `test` or None."""
-    templates: np.ndarray
+    templates: Shaped[np.ndarray, " example"]
     """`[example]` object: the scenario template, or None."""
     texts: list[str]
     """What the model read, after the chat template."""
@@ -47,7 +48,7 @@ class Activations:
     """`shared`: the lineage's one rendering; `own`: the stage's own tokenizer and chat template."""
     digest: str
     """Identifies weights, tokenizer, template, token ids, site, position, dtype, attention, versions."""
-    controls: dict[str, np.ndarray] = field(default_factory=dict)
+    controls: dict[str, Float32[np.ndarray, "*layer example features"]] = field(default_factory=dict)
     """Inputs of the surface baselines: `embedding` `[example, d_model]`, the mean input embedding;
     `random_init` `[layer, example, width]`, the same architecture with random weights."""
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Float32
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -73,7 +74,7 @@ class Shelf:
         """The keys that are not here at every one of `sites`."""
         return {key for key in keys if any((key, str(site)) not in self._where for site in sites)}
 
-    def write(self, keys: Sequence[str], values: Mapping[Site, np.ndarray]) -> None:
+    def write(self, keys: Sequence[str], values: Mapping[Site, Float[np.ndarray, "key width"]]) -> None:
         """Keep `values[site]` `[len(keys), width]`; all of it or nothing."""
         path = self.folder / f"{uuid.uuid4().hex}.safetensors"
         arrays = {str(site): np.ascontiguousarray(array, dtype=np.float32) for site, array in values.items()}
@@ -84,7 +85,9 @@ class Shelf:
             raise OutputError(f"the store {self.folder} cannot be written: {error}") from None
         self._index(path)
 
-    def read(self, keys: Sequence[str], sites: Sequence[Site]) -> dict[Site, np.ndarray]:
+    def read(
+        self, keys: Sequence[str], sites: Sequence[Site]
+    ) -> dict[Site, Float32[np.ndarray, "key width"]]:
         """`[len(keys), width]` float32 for each site; every key must be here (see `missing`)."""
         wanted: dict[Path, list[tuple[int, Site, int]]] = {}
         for site in sites:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 import polars as pl
 import torch
+from jaxtyping import Float, Float64
 from tqdm.auto import tqdm
 
 from probes.activations import RunOptions, run_context
@@ -305,13 +306,13 @@ def direction_columns(direction: Direction) -> dict[str, Any]:
     }
 
 
-def random_directions(n: int, width: int, seed: int) -> np.ndarray:
+def random_directions(n: int, width: int, seed: int) -> Float64[np.ndarray, "{n} {width}"]:
     """`[n, width]` float64: unit vectors, uniform on the sphere."""
     vectors = np.random.default_rng(seed).standard_normal((n, width))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def spread(values: np.ndarray, ids: Sequence[str]) -> dict[str, Any]:
+def spread(values: Float[np.ndarray, " direction"], ids: Sequence[str]) -> dict[str, Any]:
     """Mean and 2.5 to 97.5% range over random directions; `estimator` is null, nothing was fitted."""
     low, high = np.quantile(values, [0.025, 0.975])
     return {
