@@ -1,4 +1,7 @@
-"""Fixtures of all tests and of the examples in docstrings: no network, two threads, tiny models on disk."""
+"""Fixtures of all tests and of the examples in docstrings: no network, two threads, tiny models on disk.
+
+Shapes in signatures are checked at run time here, and nowhere else (`tests.shape_checks`).
+"""
 
 import os
 
@@ -10,8 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-import probes
-from tests.makers import lora_adapter, price_concept, survey_table, tiny_llama, tiny_tokenizer
+from tests.shape_checks import check_shapes
+
+check_shapes()  # before probes is imported
+
+import probes  # noqa: E402
+from tests.makers import lora_adapter, price_concept, survey_table, tiny_llama, tiny_tokenizer  # noqa: E402
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32, Int, Shaped
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -31,7 +32,7 @@ class Activations:
     ((3, 48, 32), [1, 0], ['p0', 'p0'])
     """
 
-    values: np.ndarray
+    values: Float32[np.ndarray, "layer example width"]
     """`[layer, example, width]` float32; the width is d_model, or n_heads * d_head at the site `z`."""
     site: str
     """The kind of site, one of `probes.models.KINDS`, such as `resid_post`."""
@@ -39,13 +40,13 @@ class Activations:
     """The index of the block, for each row of the first axis of `values`; `[0]` for `embed`."""
     position: str
     """Where in the text they were read, one of `probes.activations.POSITIONS`."""
-    labels: np.ndarray
+    labels: Int[np.ndarray, " example"]
     """`[example]` int, 0 or 1."""
-    groups: np.ndarray
+    groups: Shaped[np.ndarray, " example"]
     """`[example]` str: the pair that an example belongs to, which is the unit of every split and interval."""
-    splits: np.ndarray
+    splits: Shaped[np.ndarray, " example"]
     """`[example]` object: "train", "select", "test", or None where the concept does not mark splits."""
-    templates: np.ndarray
+    templates: Shaped[np.ndarray, " example"]
     """`[example]` object: the template that an example was written from, or None."""
     texts: list[str]
     """`[example]`: the text of each example as the model read it, after the chat template."""
@@ -61,7 +62,7 @@ class Activations:
     digest: str
     """A hash of the weights, tokenizer, template, token ids, site, position, dtype, attention implementation
     and library versions."""
-    controls: dict[str, np.ndarray] = field(default_factory=dict)
+    controls: dict[str, Float32[np.ndarray, "*layer example features"]] = field(default_factory=dict)
     """The inputs of surface baselines: `embedding` `[example, d_model]` is the mean input embedding of each
     text, and `random_init` `[layer, example, width]` the activations of the same architecture with random
     weights."""

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
 from probes.activations.passes import Values, read_rows
 from probes.activations.rendering import Rendered
@@ -24,7 +25,7 @@ _KEPT = 8  # how many sets of activations of untrained models are held in memory
 _memory: OrderedDict[str, Values] = OrderedDict()
 
 
-def mean_embedding(loaded: LoadedStage, rows: Sequence[Rendered]) -> np.ndarray:
+def mean_embedding(loaded: LoadedStage, rows: Sequence[Rendered]) -> Float32[np.ndarray, "example d_model"]:
     """The mean input embedding of each text, `[row, d_model]` float32, which is a bag of its words."""
     table: torch.Tensor = loaded.model.get_input_embeddings().weight  # pyright: ignore[reportAssignmentType]
     with torch.inference_mode():

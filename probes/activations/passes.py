@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32
 from torch.nn.functional import embedding_bag
 from tqdm.auto import tqdm
 
@@ -34,7 +35,7 @@ WORTH_SHARING = 0.95
 sharing needs costs more than it saves."""
 
 Ids = tuple[int, ...]
-Values = dict[tuple[str, str], np.ndarray]
+Values = dict[tuple[str, str], Float32[np.ndarray, "layer row width"]]
 """(kind of site, position) -> `[layer, row, width]` float32."""
 
 
@@ -66,7 +67,7 @@ class _Result:
                 count += len(selection.tokens) if selection.every else 1
             self.n_rows[position] = count
 
-    def put(self, key: str, kind: str, layer: int, array: np.ndarray) -> None:
+    def put(self, key: str, kind: str, layer: int, array: Float[np.ndarray, "row width"]) -> None:
         """Put the rows of one selection at one site, `array` `[row, width]`, where they belong."""
         for position, start in self.places[key]:
             if (kind, position) not in self.values:
@@ -74,7 +75,7 @@ class _Result:
                 self.values[kind, position] = np.empty(shape, dtype=np.float32)
             self.values[kind, position][layer, start : start + len(array)] = array
 
-    def rows_of(self, keys: Sequence[str], kind: str, layer: int) -> np.ndarray:
+    def rows_of(self, keys: Sequence[str], kind: str, layer: int) -> Float32[np.ndarray, "key width"]:
         """The rows of selections that are one row each, `[key, width]`."""
         return np.stack(
             [self.values[kind, p][layer, start] for p, start in (self.places[k][0] for k in keys)]

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Float32
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -91,7 +92,7 @@ class Shelf:
         """The keys whose rows are not on the shelf at every one of `sites`."""
         return {key for key in keys if any((key, str(site)) not in self._where for site in sites)}
 
-    def write(self, keys: Sequence[str], values: Mapping[Site, np.ndarray]) -> None:
+    def write(self, keys: Sequence[str], values: Mapping[Site, Float[np.ndarray, "key width"]]) -> None:
         """Keep the rows `values[site]` `[len(keys), width]`, all of them or none.
 
         Raises OutputError when they cannot be written.
@@ -105,7 +106,9 @@ class Shelf:
             raise OutputError(f"the store {self.folder} cannot be written: {error}") from None
         self._index(path)
 
-    def read(self, keys: Sequence[str], sites: Sequence[Site]) -> dict[Site, np.ndarray]:
+    def read(
+        self, keys: Sequence[str], sites: Sequence[Site]
+    ) -> dict[Site, Float32[np.ndarray, "key width"]]:
         """The rows of `keys` at each site, `[len(keys), width]` float32.
 
         Every key must be on the shelf; `missing` says which are not.

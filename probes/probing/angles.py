@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 from sklearn.covariance import ledoit_wolf
 
@@ -48,7 +49,9 @@ def cosine(a: Direction | ArrayLike, b: Direction | ArrayLike, covariance: Array
     return float(np.clip(u @ v, -1, 1))
 
 
-def whiten(vectors: ArrayLike, covariance: ArrayLike, estimator: str | None = None) -> NDArray[np.float64]:
+def whiten(
+    vectors: ArrayLike, covariance: ArrayLike, estimator: str | None = None
+) -> Float64[np.ndarray, "*row d"]:
     """Vectors at unit length in a space where the covariance of activations is the identity.
 
     Their dot products are cosines of the causal inner product (Park et al. 2023, arXiv 2311.03658), with a
@@ -97,7 +100,7 @@ def whiten(vectors: ArrayLike, covariance: ArrayLike, estimator: str | None = No
     return _unit(scipy.linalg.solve_triangular(factor, flat.T, lower=True).T.reshape(vectors.shape))
 
 
-def pooled_covariance(X: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+def pooled_covariance(X: ArrayLike, y: ArrayLike) -> Float64[np.ndarray, "d d"]:
     """The covariance of activations within classes, shrunk so that it is always positive definite.
 
     The amount of shrinkage is that of Ledoit & Wolf (2004, doi:10.1016/S0047-259X(03)00096-4), which works
@@ -135,6 +138,6 @@ def _vector(direction: Direction | ArrayLike) -> tuple[NDArray[np.float64], str 
     return np.asarray(direction, dtype=np.float64), None
 
 
-def _unit(vectors: NDArray) -> NDArray[np.float64]:
+def _unit(vectors: Float64[np.ndarray, "*row d"]) -> Float64[np.ndarray, "*row d"]:
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(norms > 0, norms, np.nan)

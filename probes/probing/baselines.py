@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int, Shaped
 
 
-def permuted_labels(labels: NDArray, groups: NDArray, rng: np.random.Generator) -> NDArray:
+def permuted_labels(
+    labels: Int[np.ndarray, " example"], groups: Shaped[np.ndarray, " example"], rng: np.random.Generator
+) -> Int[np.ndarray, " example"]:
     """Labels shuffled within pairs, so that every pair keeps one example of each label.
 
     Within each group that holds both labels, its labels are shuffled. Groups that hold one label only swap
@@ -42,7 +44,9 @@ def permuted_labels(labels: NDArray, groups: NDArray, rng: np.random.Generator) 
     return permuted
 
 
-def control_labels(types: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
+def control_labels(
+    types: Shaped[np.ndarray, " example"], rng: np.random.Generator
+) -> Int[np.ndarray, " example"]:
     """The labels of a control task: a random half of the types has label 1.
 
     A probe can only learn such labels by heart, type by type (Hewitt & Liang 2019, arXiv 1909.03368).

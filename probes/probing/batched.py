@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from probes.errors import InputError
@@ -49,10 +50,10 @@ class LogisticColumns:
         Whether the excess is within the tolerance.
     """
 
-    weights: Tensor
-    intercepts: Tensor
-    excess: Tensor
-    converged: Tensor
+    weights: Float[Tensor, "labelling strength d"]
+    intercepts: Float[Tensor, "labelling strength"]
+    excess: Float[Tensor, "labelling strength"]
+    converged: Bool[Tensor, "labelling strength"]
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,14 @@ class PrincipalAxes:
         are kept apart because, with fewer rows than dimensions, their product costs as much as the axes.
     """
 
-    mean: Tensor
-    rows: Tensor
-    curvature: Tensor
-    vectors: Tensor
-    span: Tensor | None
+    mean: Float[Tensor, " d"]
+    rows: Float[Tensor, "n r"]
+    curvature: Float[Tensor, " r"]
+    vectors: Float[Tensor, "m r"]
+    span: Float[Tensor, "m d"] | None
 
     @classmethod
-    def of(cls, rows: Tensor) -> PrincipalAxes:
+    def of(cls, rows: Float[Tensor, "n d"]) -> PrincipalAxes:
         """The axes of `rows [n, d]`, from the eigenvectors of the smaller of its two Gram matrices."""
         mean = rows.mean(0)
         centred = rows - mean
@@ -93,12 +94,12 @@ class PrincipalAxes:
             return cls(mean, vectors * norms, values, vectors / norms, centred)
         return cls(mean, centred @ vectors, values, vectors, None)
 
-    def coordinates(self, X: Tensor) -> Tensor:
+    def coordinates(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n r"]:
         """Coordinates `[n, r]` of `X [n, d]` along the axes."""
         centred = X - self.mean
         return (centred if self.span is None else centred @ self.span.T) @ self.vectors
 
-    def expand(self, weights: Tensor) -> Tensor:
+    def expand(self, weights: Float[Tensor, "*row r"]) -> Float[Tensor, "*row d"]:
         """Weights along the axes `[..., r]` as weights on the rows `[..., d]`."""
         mixed = weights @ self.vectors.T
         return mixed if self.span is None else mixed @ self.span
@@ -155,7 +156,10 @@ def logistic_columns(
 
 
 def solve_in_axes(
-    axes: PrincipalAxes, labelings: Tensor, strengths: Sequence[float], tolerance: float
+    axes: PrincipalAxes,
+    labelings: Shaped[Tensor, "labelling n"],
+    strengths: Sequence[float],
+    tolerance: float,
 ) -> LogisticColumns:
     """`logistic_columns` in given axes of the rows: weights `[labelling, strength, r]` are along the axes."""
     single, double = (_columns(axes, labelings, strengths, t) for t in (torch.float32, torch.float64))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_array
 
@@ -24,7 +25,7 @@ def out_of_fold_scores(
     units: ArrayLike | None = None,
     n_folds: int = N_FOLDS,
     seed: int = 0,
-) -> NDArray[np.float64]:
+) -> Float64[np.ndarray, " example"]:
     """The score of each example by a probe that never saw its group.
 
     For each fold, a clone of the estimator is fitted on the other folds. An estimator that chooses the

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64, Int
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from scipy.stats import rankdata
 
@@ -54,7 +55,7 @@ class LayerTest:
     layer: int
     auroc: float
     p: float
-    null: NDArray[np.float64]
+    null: Float64[np.ndarray, " permutation"]
 
 
 def max_layer_p(
@@ -316,7 +317,7 @@ def description_length(
     return Tested(*(float(np.exp(x)) for x in (log.value, log.low, high)), n=log.n, p=p)
 
 
-def _refuse_unbalanced(member: NDArray, labels: NDArray) -> None:
+def _refuse_unbalanced(member: Int[np.ndarray, " example"], labels: Int[np.ndarray, " example"]) -> None:
     """Raise InputError when labels cannot be swapped inside every group."""
     if np.bincount(member, weights=2 * labels - 1).any():
         raise InputError(
@@ -324,7 +325,9 @@ def _refuse_unbalanced(member: NDArray, labels: NDArray) -> None:
         )
 
 
-def _auroc_and_margin(scores: NDArray, targets: NDArray) -> NDArray[np.float64]:
+def _auroc_and_margin(
+    scores: Float64[np.ndarray, "labelling example"], targets: Int[np.ndarray, "labelling example"]
+) -> Float64[np.ndarray, "labelling 2"]:
     """AUROC and margin of scores `[labelling, example]` for targets of -1 and 1, `[labelling, 2]`.
 
     The margin is the distance of the class means divided by the standard deviation of all scores.
@@ -338,7 +341,11 @@ def _auroc_and_margin(scores: NDArray, targets: NDArray) -> NDArray[np.float64]:
     return np.column_stack([wins / (n_positive * n_negative), gap / np.where(spread > 0, spread, np.inf)])
 
 
-def _code(values: NDArray, labelings: NDArray, turn: NDArray) -> NDArray[np.float64]:
+def _code(
+    values: Float64[np.ndarray, "example d"],
+    labelings: Int[np.ndarray, "labelling example"],
+    turn: Int[np.ndarray, " example"],
+) -> Float64[np.ndarray, "labelling example"]:
     """The bits that each example's label costs, `[labelling, example]`.
 
     turn `[example]` is the place of the example's pair in the order of sending.

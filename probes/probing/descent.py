@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 MEMORY = 2
@@ -36,11 +37,11 @@ class Columns:
         The value of C of each problem.
     """
 
-    rows: Tensor
-    curvature: Tensor
-    penalty: Tensor
-    labels: Tensor
-    strength: Tensor
+    rows: Float[Tensor, "n q"]
+    curvature: Float[Tensor, " q"]
+    penalty: Float[Tensor, " q"]
+    labels: Float[Tensor, "column n"]
+    strength: Float[Tensor, "column 1"]
 
     def take(self, chosen: Tensor) -> Columns:
         """The chosen problems, by index."""
@@ -72,8 +73,13 @@ class Columns:
 
 
 def descend(
-    columns: Columns, start: Tensor, tolerance: float, n_steps: int, *, own_metric: bool = False
-) -> Tensor:
+    columns: Columns,
+    start: Float[Tensor, "column q"],
+    tolerance: float,
+    n_steps: int,
+    *,
+    own_metric: bool = False,
+) -> Float[Tensor, "column q"]:
     """L-BFGS on all columns from `start [column, q]`, until each is within the tolerance or steps run out.
 
     The metric is the diagonal that all problems share, or (`own_metric`) the Hessian of each problem, which

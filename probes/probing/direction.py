@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -83,7 +84,12 @@ class Direction:
 
     @classmethod
     def of_probe(
-        cls, probe: Any, X: NDArray, labels: NDArray, acts: Activations, estimator: str
+        cls,
+        probe: Any,
+        X: Float[np.ndarray, "n d"],
+        labels: Int[np.ndarray, " n"],
+        acts: Activations,
+        estimator: str,
     ) -> Direction:
         """The direction of a fitted probe, with its natural unit measured on the rows it was fitted on.
 
@@ -206,7 +212,9 @@ class Direction:
         return f"<table><caption>Direction</caption>{cells}</table>"
 
 
-def natural_unit(X: NDArray, labels: NDArray, vector: NDArray) -> tuple[float, float]:
+def natural_unit(
+    X: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], vector: Float[np.ndarray, " d"]
+) -> tuple[float, float]:
     """The `scale` and `gap` of activations along a unit vector (see `Direction`).
 
     Parameters

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float, Float64
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -31,11 +32,11 @@ class Erasure:
     array([1., 5.])
     """
 
-    mean: NDArray[np.float64]
-    write: NDArray[np.float64]
-    read: NDArray[np.float64]
+    mean: Float64[np.ndarray, " d"]
+    write: Float64[np.ndarray, "d k"]
+    read: Float64[np.ndarray, "k d"]
 
-    def __call__(self, X: NDArray) -> NDArray:
+    def __call__(self, X: Float[np.ndarray, "*row d"]) -> Float[np.ndarray, "*row d"]:
         """Activations `[..., d]` with the concept erased; same shape."""
         return X - (X - self.mean) @ self.read.T @ self.write.T
 
@@ -105,7 +106,7 @@ class Eraser(TransformerMixin, BaseEstimator):
         self.erasure_ = Erasure(mean, axes.T @ (deviation[:, None] * concept), (concept.T / deviation) @ axes)
         return self
 
-    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+    def transform(self, X: ArrayLike) -> Float64[np.ndarray, "example d"]:
         """Activations `[n, d]` with the concept erased, `[n, d]`.
 
         Example

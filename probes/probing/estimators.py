@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int
 from numpy.typing import ArrayLike, NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.utils.validation import has_fit_parameter
@@ -118,7 +119,7 @@ class LDAProbe(LinearProbe):
         self._set(coef, float(odds - means.sum(0) @ weights / 2 - space.mean @ coef))
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> Float64[np.ndarray, "n 2"]:
         """Probability of each class for activations `[n, d]`, if classes are Gaussian with one covariance.
 
         Returns
@@ -145,16 +146,22 @@ class PenalisedProbe(LinearProbe):
     tried: ClassVar[tuple[float, ...]]
 
     @staticmethod
-    def _path(rows: NDArray, labels: NDArray, strengths: Sequence[float]) -> tuple[NDArray, NDArray]:
+    def _path(
+        rows: Float64[np.ndarray, "n r"], labels: Int[np.ndarray, " n"], strengths: Sequence[float]
+    ) -> tuple[Float64[np.ndarray, "strength r"], Float64[np.ndarray, " strength"]]:
         """Weights `[strength, r]` and intercepts `[strength]` for rows `[n, r]` and labels `[n]`."""
         raise NotImplementedError
 
-    def _solve_labelings(self, rows: NDArray, labelings: NDArray, strength: float) -> tuple[NDArray, NDArray]:
+    def _solve_labelings(
+        self, rows: Float64[np.ndarray, "n r"], labelings: Int[np.ndarray, "labelling n"], strength: float
+    ) -> tuple[Float64[np.ndarray, "labelling r"], Float64[np.ndarray, " labelling"]]:
         """Weights `[labelling, r]` and intercepts `[labelling]` for labelings `[labelling, n]`."""
         solved = [self._path(rows, labels, [strength]) for labels in labelings]
         return tuple(np.concatenate(parts) for parts in zip(*solved, strict=True))  # pyright: ignore
 
-    def fit_labelings(self, X: NDArray, labelings: Sequence[ArrayLike], copies: Sequence[Any]) -> None:
+    def fit_labelings(
+        self, X: Float[np.ndarray, "n d"], labelings: Sequence[ArrayLike], copies: Sequence[Any]
+    ) -> None:
         """Fit copies of this probe, one for each labelling; what depends on X alone is computed once."""
         checked = [copy._check(X, labels)[1] for copy, labels in zip(copies, labelings, strict=True)]
         if not checked:
@@ -181,15 +188,20 @@ class PenalisedProbe(LinearProbe):
         weights, intercepts = self._path(space.rows, labels, [float(strength)])
         self._take(space, weights[0], intercepts[0], float(strength))
 
-    def _take(self, space: RowSpace, weights: NDArray, intercept: float, strength: float) -> None:
+    def _take(
+        self, space: RowSpace, weights: Float64[np.ndarray, " r"], intercept: float, strength: float
+    ) -> None:
         """Become the solution in a row space, found at a strength."""
         coef = space.raw(weights)
         self._set(coef, float(intercept - space.mean @ coef))
         setattr(self, f"{self.strength_name}_", strength)
 
     def _held_out_aurocs(
-        self, X: NDArray, labels: NDArray, folds: Sequence[tuple[NDArray, NDArray]]
-    ) -> NDArray[np.float64]:
+        self,
+        X: Float64[np.ndarray, "n d"],
+        labels: Int[np.ndarray, " n"],
+        folds: Sequence[tuple[NDArray, NDArray]],
+    ) -> Float64[np.ndarray, " strength"]:
         """AUROC summed over held-out folds, `[strength]`; a fold that holds out one class only is skipped."""
         totals = np.zeros(len(self.tried))
         for train, held_out in folds:
@@ -247,7 +259,7 @@ class LogisticProbe(PenalisedProbe):
         self._fit(X, y, groups)
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> Float64[np.ndarray, "n 2"]:
         """Probability of each class for activations `[n, d]`.
 
         Returns
@@ -262,7 +274,9 @@ class LogisticProbe(PenalisedProbe):
         """
         return two_class_probabilities(self.decision_function(X))
 
-    def _solve_labelings(self, rows: NDArray, labelings: NDArray, strength: float) -> tuple[NDArray, NDArray]:
+    def _solve_labelings(
+        self, rows: Float64[np.ndarray, "n r"], labelings: Int[np.ndarray, "labelling n"], strength: float
+    ) -> tuple[Float64[np.ndarray, "labelling r"], Float64[np.ndarray, " labelling"]]:
         problem = torch.from_numpy(rows), torch.from_numpy(labelings)
         solution = logistic_columns(*problem, [strength], tolerance=EXACT)
         return solution.weights[:, 0].numpy(), solution.intercepts[:, 0].numpy()

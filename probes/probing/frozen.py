@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64, Int, Shaped
 
 from probes.errors import InputError
 from probes.probing.direction import Direction
@@ -114,7 +114,11 @@ def frozen_auroc(
 
 
 def score_frozen(
-    scores: NDArray, labels: NDArray, groups: NDArray, threshold: float | None, middle: float
+    scores: Float64[np.ndarray, " example"],
+    labels: Int[np.ndarray, " example"],
+    groups: Shaped[np.ndarray, " example"],
+    threshold: float | None,
+    middle: float,
 ) -> FrozenScore:
     """AUROC of scores, and accuracy at two thresholds: the probe's own, where it has one, and the mean score.
 

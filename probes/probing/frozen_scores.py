@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
@@ -178,7 +179,9 @@ def margin_kept(after: ArrayLike, before: ArrayLike, labels: ArrayLike, groups: 
     return combined([Measured(shares[:1], shares[None, 1:])], [1])
 
 
-def _half_way(gaps: NDArray, kept: NDArray) -> float:
+def _half_way(
+    gaps: Float64[np.ndarray, "positive negative"], kept: Shaped[np.ndarray, "positive negative"]
+) -> float:
     """The logarithm of the noise at which the expected AUROC is half way to 1/2.
 
     gaps `[positive, negative]` are in standard deviations of the noise at noise 1; kept, of the same shape,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32
 
 from probes.errors import InputError
 from probes.models.sites import Site
@@ -25,7 +25,7 @@ def site_of(acts: Activations, layer: int) -> Site:
     return Site("embed") if acts.site == "embed" else Site(acts.site, layer)  # pyright: ignore
 
 
-def values_of(acts: Activations, layer: int) -> NDArray[np.float32]:
+def values_of(acts: Activations, layer: int) -> Float32[np.ndarray, "example width"]:
     """The activations `[example, width]` of one layer.
 
     Raises
@@ -43,7 +43,7 @@ def values_of(acts: Activations, layer: int) -> NDArray[np.float32]:
     return acts.values[list(acts.layers).index(layer)]
 
 
-def values_at(acts: Activations, site: Site, width: int) -> NDArray[np.float32]:
+def values_at(acts: Activations, site: Site, width: int) -> Float32[np.ndarray, "example {width}"]:
     """The activations `[example, width]` at the site where a probe or a direction was fitted.
 
     Raises
@@ -64,7 +64,7 @@ def values_at(acts: Activations, site: Site, width: int) -> NDArray[np.float32]:
     return values
 
 
-def check_finite(values: NDArray, acts: Activations, layer: int) -> None:
+def check_finite(values: Float32[np.ndarray, "example width"], acts: Activations, layer: int) -> None:
     """Refuse activations of a layer that hold NaN or infinity, with an InputError that says what to do."""
     if not np.isfinite(values).all():
         raise InputError(

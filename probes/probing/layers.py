@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, Int, Shaped
 from threadpoolctl import threadpool_limits
 
 from probes.concepts.surface import text_scores
@@ -98,7 +98,7 @@ class LayerSweep(Result):
     probes: dict[int, Any] = field(repr=False)
     directions: dict[int, Direction] = field(repr=False)
     best_surface: str | None = None
-    surface: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    surface: dict[str, Float64[np.ndarray, " example"]] = field(default_factory=dict, repr=False)
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # thousands of small products: threads halve the speed
@@ -196,7 +196,7 @@ def probe_layers(
     return LayerSweep(tidy(rows), best, by_layer, directions, best_surface, surface)
 
 
-def best_layer(scores: NDArray, labels: NDArray) -> int:
+def best_layer(scores: Float64[np.ndarray, "layer example"], labels: Int[np.ndarray, " example"]) -> int:
     """The layer with the best AUROC; of equals the one with the widest margin, then the first.
 
     Parameters
@@ -239,24 +239,26 @@ class _Task:
             "selected": False,
         }
 
-    def fit(self, values: NDArray) -> tuple[list[Any], NDArray[np.float64]]:
+    def fit(
+        self, values: Float32[np.ndarray, "layer example width"]
+    ) -> tuple[list[Any], Float64[np.ndarray, "layer example"]]:
         """A probe for each layer of `values [layer, example, d]`, and its scores of all rows."""
         return _fit_layers(values, self.labels, self.units, self.splits.train, self.estimator)
 
-    def best_layer(self, scores: NDArray) -> int:
+    def best_layer(self, scores: Float64[np.ndarray, "layer example"]) -> int:
         """The layer of `scores [layer, example]` that the select split chooses."""
         return best_layer(scores[:, self.splits.select], self.labels[self.splits.select])
 
-    def auroc(self, scores: NDArray) -> Tested:
+    def auroc(self, scores: Float64[np.ndarray, " example"]) -> Tested:
         """AUROC on the test split of scores `[example]`."""
         return auroc_contrast([scores[self.splits.test]], [1], self.test_labels, self.test_units, null=0.5)
 
-    def gap(self, scores: NDArray, other: NDArray) -> Tested:
+    def gap(self, scores: Float64[np.ndarray, " example"], other: Float64[np.ndarray, " example"]) -> Tested:
         """AUROC on the test split of scores `[example]` minus that of others."""
         both = [scores[self.splits.test], other[self.splits.test]]
         return auroc_contrast(both, [1, -1], self.test_labels, self.test_units)
 
-    def accuracy(self, scores: NDArray) -> Tested:
+    def accuracy(self, scores: Float64[np.ndarray, " example"]) -> Tested:
         """Accuracy on the test split of scores `[example]` at the threshold 0."""
         right = (scores[self.splits.test] > 0) == self.test_labels
         return mean_contrast([right], [1], self.test_units, bounded=True, null=0.5)
@@ -287,7 +289,7 @@ class _Task:
             spread = Estimate(float(chance.mean()), float(chance.min()), float(chance.max()), 0)
             yield self.row("auroc", "shuffled_labels", spread, layer=layer)
 
-    def surface(self) -> tuple[dict[str, NDArray[np.float64]], list[dict[str, Any]]]:
+    def surface(self) -> tuple[dict[str, Float64[np.ndarray, " example"]], list[dict[str, Any]]]:
         """The scores `[example]` of each baseline, and their rows."""
         acts, train = self.acts, self.splits.train
         scores = dict(_text_scores(list(acts.texts), self.labels, self.units, train))
@@ -314,8 +316,12 @@ class _Task:
 
 
 def _fit_layers(
-    values: NDArray, labels: NDArray, units: NDArray, train: NDArray, estimator: str
-) -> tuple[list[Any], NDArray[np.float64]]:
+    values: Float32[np.ndarray, "layer example width"],
+    labels: Int[np.ndarray, " example"],
+    units: Shaped[np.ndarray, " example"],
+    train: Int[np.ndarray, " row"],
+    estimator: str,
+) -> tuple[list[Any], Float64[np.ndarray, "layer example"]]:
     probes = [fit_probe(make_probe(estimator), layer[train], labels[train], units[train]) for layer in values]
     scores = [probe.decision_function(layer) for probe, layer in zip(probes, values, strict=True)]
     return probes, np.stack(scores)
@@ -326,8 +332,12 @@ _text_scores = remembered(kept=8)(text_scores)
 
 @remembered(kept=8)
 def _untrained_scores(
-    values: NDArray, labels: NDArray, units: NDArray, train: NDArray, estimator: str
-) -> NDArray[np.float64]:
+    values: Float32[np.ndarray, "layer example width"],
+    labels: Int[np.ndarray, " example"],
+    units: Shaped[np.ndarray, " example"],
+    train: Int[np.ndarray, " row"],
+    estimator: str,
+) -> Float64[np.ndarray, "layer example"]:
     return _fit_layers(values, labels, units, train, estimator)[1]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64, Int, Shaped
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -35,17 +36,17 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     (['cheap', 'dear'], array([[2., 0.]]), array([1., 0.]))
     """
 
-    classes_: NDArray
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
-    direction_: NDArray[np.float64]
+    classes_: Shaped[np.ndarray, " 2"]
+    coef_: Float64[np.ndarray, "1 d"]
+    intercept_: Float64[np.ndarray, " 1"]
+    direction_: Float64[np.ndarray, " d"]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: ArrayLike) -> Float64[np.ndarray, " n"]:
         """The signed score of each row.
 
         Parameters
@@ -68,7 +69,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         X = np.asarray(validate_data(self, X, dtype=np.float64, reset=False))  # pyright: ignore
         return X @ self.coef_[0] + self.intercept_[0]
 
-    def predict(self, X: ArrayLike) -> NDArray:
+    def predict(self, X: ArrayLike) -> Shaped[np.ndarray, " n"]:
         """The class of each row.
 
         Parameters
@@ -89,7 +90,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         positive = self.decision_function(X) > 0
         return self.classes_[positive.astype(int)]
 
-    def _check(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def _check(self, X: ArrayLike, y: ArrayLike) -> tuple[Float64[np.ndarray, "n d"], Int[np.ndarray, " n"]]:
         """Checked X `[n, d]` and labels `[n]` in {0, 1}, which are positions in `classes_`."""
         checked = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)  # pyright: ignore
         X, y = map(np.asarray, checked)
@@ -104,14 +105,14 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
             raise InputError(f"y holds one class, {self.classes_[0]!r}: a probe needs examples of 2 classes")
         return X, labels
 
-    def _set(self, coef: NDArray, intercept: float) -> None:
+    def _set(self, coef: Float64[np.ndarray, " d"], intercept: float) -> None:
         norm = np.linalg.norm(coef)
         self.coef_ = coef[None]
         self.intercept_ = np.array([intercept])
         self.direction_ = coef / norm if norm > 0 else np.zeros_like(coef)
 
 
-def two_class_probabilities(decision: NDArray) -> NDArray[np.float64]:
+def two_class_probabilities(decision: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 2"]:
     """Probabilities `[n, 2]` of both classes from log odds `[n]`.
 
     Example

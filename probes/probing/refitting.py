@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
+from jaxtyping import Float, Int
 from sklearn.base import clone
 
 from probes.probing.estimators import PenalisedProbe
@@ -32,7 +33,7 @@ def at_same_strength(probe: Any) -> Any:
     return copy
 
 
-def refit(probe: Any, X: NDArray, labelings: Sequence[NDArray]) -> list[Any]:
+def refit(probe: Any, X: Float[np.ndarray, "n d"], labelings: Sequence[Int[np.ndarray, " n"]]) -> list[Any]:
     """Copies of a fitted probe at the same strength, one fitted for each of several labelings.
 
     What depends on X alone is computed once.

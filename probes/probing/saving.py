@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from jaxtyping import Float64
 
 from probes.activations import Activations
 from probes.models.sites import Site
@@ -16,7 +16,7 @@ from probes.probing.estimators import PenalisedProbe, make_probe
 from probes.probing.layers import LayerProbe, LayerSweep
 
 
-def sweep_arrays(sweep: LayerSweep) -> dict[str, NDArray]:
+def sweep_arrays(sweep: LayerSweep) -> dict[str, Float64[np.ndarray, "layer ..."]]:
     """The probes and directions of a sweep as arrays whose first axis is the layer, in the order of layers.
 
     `probe.weights` `[layer, d]` and `probe.intercepts` `[layer]` float64; `probe.strengths` `[layer]`, the
@@ -36,7 +36,7 @@ def sweep_arrays(sweep: LayerSweep) -> dict[str, NDArray]:
 def restored_sweep(
     acts: Activations,
     table: pl.DataFrame,
-    arrays: Mapping[str, NDArray],
+    arrays: Mapping[str, Float64[np.ndarray, "layer ..."]],
     estimator: str,
     best_surface: str | None = None,
 ) -> LayerSweep:

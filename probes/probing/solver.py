@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Float64, Int
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
@@ -36,13 +37,13 @@ class RowSpace:
         The rows in coordinates of the basis.
     """
 
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    basis: NDArray[np.float64] | None
-    rows: NDArray[np.float64]
+    mean: Float64[np.ndarray, " d"]
+    scale: Float64[np.ndarray, " d"]
+    basis: Float64[np.ndarray, "d r"] | None
+    rows: Float64[np.ndarray, "n r"]
 
     @classmethod
-    def of(cls, X: NDArray, standardise: bool = True) -> RowSpace:
+    def of(cls, X: Float[np.ndarray, "n d"], standardise: bool = True) -> RowSpace:
         """The row space of `X [n, d]`, centred and divided by the standard deviation where it is not 0."""
         mean, scale, centred = standardised(X, standardise)
         if X.shape[0] >= X.shape[1]:
@@ -50,12 +51,14 @@ class RowSpace:
         basis, triangle = np.linalg.qr(centred.T)
         return cls(mean, scale, basis, triangle.T)
 
-    def raw(self, weights: NDArray) -> NDArray[np.float64]:
+    def raw(self, weights: Float64[np.ndarray, "*row r"]) -> Float64[np.ndarray, "*row d"]:
         """Weights on coordinates of the basis `[..., r]` as weights on raw activations `[..., d]`."""
         return (weights if self.basis is None else weights @ self.basis.T) / self.scale
 
 
-def standardised(X: NDArray, divide: bool = True) -> tuple[NDArray, NDArray, NDArray[np.float64]]:
+def standardised(
+    X: Float[np.ndarray, "n d"], divide: bool = True
+) -> tuple[Float64[np.ndarray, " d"], Float64[np.ndarray, " d"], Float64[np.ndarray, "n d"]]:
     """The mean `[d]`, the scale `[d]` and the standardised rows of `X [n, d]`.
 
     A constant feature becomes 0, and its scale is 1.
@@ -79,8 +82,8 @@ def standardised(X: NDArray, divide: bool = True) -> tuple[NDArray, NDArray, NDA
 
 
 def logistic_path(
-    rows: NDArray, labels: NDArray, strengths: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rows: Float64[np.ndarray, "n r"], labels: Int[np.ndarray, " n"], strengths: Sequence[float]
+) -> tuple[Float64[np.ndarray, "strength r"], Float64[np.ndarray, " strength"]]:
     """Minimise `C * sum(log loss) + |w|^2 / 2` for each C; the intercept is not penalised.
 
     The method is Newton's, and each solution starts from the one before; above `NEWTON_LIMIT` coordinates it
@@ -121,7 +124,12 @@ def logistic_path(
     return np.stack(path)[:, :-1], np.stack(path)[:, -1]
 
 
-def _newton(design: NDArray, labels: NDArray, penalty: NDArray, start: NDArray) -> NDArray[np.float64]:
+def _newton(
+    design: Float64[np.ndarray, "n q"],
+    labels: Int[np.ndarray, " n"],
+    penalty: Float64[np.ndarray, " q"],
+    start: Float64[np.ndarray, " q"],
+) -> Float64[np.ndarray, " q"]:
     """Damped Newton steps from `start` until the gradient vanishes."""
 
     def objective(solution: NDArray, scores: NDArray) -> float:
@@ -152,8 +160,8 @@ def _newton(design: NDArray, labels: NDArray, penalty: NDArray, start: NDArray) 
 
 
 def ridge_path(
-    rows: NDArray, labels: NDArray, strengths: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rows: Float64[np.ndarray, "n r"], labels: Int[np.ndarray, " n"], strengths: Sequence[float]
+) -> tuple[Float64[np.ndarray, "strength r"], Float64[np.ndarray, " strength"]]:
     """Minimise `|y - f|^2 + alpha |w|^2` with y = -1 or 1 for each alpha; the intercept is not penalised.
 
     Parameters

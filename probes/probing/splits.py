@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int, Shaped
 
 from probes.errors import InputError
 
@@ -41,9 +41,9 @@ class Splits:
     array([ 8,  9, 10, 11, 12, 13, 14, 15])
     """
 
-    train: NDArray[np.int64]
-    select: NDArray[np.int64]
-    test: NDArray[np.int64]
+    train: Int[np.ndarray, " n_train"]
+    select: Int[np.ndarray, " n_select"]
+    test: Int[np.ndarray, " n_test"]
 
 
 def split_rows(acts: Activations, seed: int = 0) -> Splits:
@@ -111,7 +111,7 @@ def split_rows(acts: Activations, seed: int = 0) -> Splits:
     return Splits(**rows)
 
 
-def units_of(acts: Activations, groups: str) -> NDArray:
+def units_of(acts: Activations, groups: str) -> Shaped[np.ndarray, " example"]:
     """The independent unit of each row, `[example]`: its pair, or its template.
 
     Folds hold out whole units, and intervals and permutations treat units as independent.
@@ -142,7 +142,7 @@ def units_of(acts: Activations, groups: str) -> NDArray:
     return np.array([str(template) for template in acts.templates])
 
 
-def _units(acts: Activations) -> NDArray:
+def _units(acts: Activations) -> Shaped[np.ndarray, " example"]:
     """What a random draw keeps together: templates, where they are many and keep pairs whole, or pairs."""
     pairs = np.asarray(acts.groups)
     if any(template is None for template in acts.templates):
@@ -153,7 +153,7 @@ def _units(acts: Activations) -> NDArray:
     return templates if enough and len(pair_template) == len(np.unique(pairs)) else pairs
 
 
-def _drawn(units: NDArray, seed: int) -> NDArray:
+def _drawn(units: Shaped[np.ndarray, " example"], seed: int) -> Shaped[np.ndarray, " example"]:
     names, member = np.unique(units, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     edges = np.round(np.cumsum(FRACTIONS) * len(names))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float64, Int
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
@@ -63,9 +63,9 @@ class ProbeSweep(Result):
     """
 
     table: pl.DataFrame = field(repr=False)
-    aurocs: NDArray[np.float64] = field(repr=False)
-    converged: NDArray[np.bool_] = field(repr=False)
-    labelings: NDArray[np.int64] = field(repr=False)
+    aurocs: Float64[np.ndarray, "layer fold labelling strength"] = field(repr=False)
+    converged: Bool[np.ndarray, "layer fold labelling strength"] = field(repr=False)
+    labelings: Int[np.ndarray, "labelling example"] = field(repr=False)
     strengths: tuple[float, ...]
 
 
@@ -174,7 +174,9 @@ def sweep_probes(
     return ProbeSweep(table, aurocs, converged, labelings, tuple(strengths))
 
 
-def _aurocs(scores: NDArray, labelings: NDArray) -> NDArray[np.float64]:
+def _aurocs(
+    scores: Float64[np.ndarray, "labelling strength example"], labelings: Int[np.ndarray, "labelling example"]
+) -> Float64[np.ndarray, "labelling strength"]:
     """AUROC `[labelling, strength]` of scores `[labelling, strength, example]`; NaN for a single class."""
     positive = labelings[:, None] == 1
     n_positive = positive.sum(-1)
@@ -185,8 +187,8 @@ def _aurocs(scores: NDArray, labelings: NDArray) -> NDArray[np.float64]:
 
 def _table(
     acts: Activations,
-    aurocs: NDArray,
-    converged: NDArray,
+    aurocs: Float64[np.ndarray, "layer fold labelling strength"],
+    converged: Bool[np.ndarray, "layer fold labelling strength"],
     variants: Sequence[str],
     strengths: Sequence[float],
     seed: int,

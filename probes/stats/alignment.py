@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 
 from probes.errors import InputError
 
@@ -39,7 +40,7 @@ class Offset:
     50
     """
 
-    vector: NDArray[np.float64]
+    vector: Float64[np.ndarray, " d"]
     size: float
     n: int
 
@@ -68,13 +69,13 @@ class Alignment:
     array([3., 3.])
     """
 
-    rotation: NDArray[np.float64]
-    source_mean: NDArray[np.float64]
-    target_mean: NDArray[np.float64]
-    basis: NDArray[np.float64]
+    rotation: Float64[np.ndarray, "d d"]
+    source_mean: Float64[np.ndarray, " d"]
+    target_mean: Float64[np.ndarray, " d"]
+    basis: Float64[np.ndarray, "d r"]
     unexplained: float
 
-    def activations(self, values: ArrayLike) -> NDArray[np.float64]:
+    def activations(self, values: ArrayLike) -> Float64[np.ndarray, "*row d"]:
         """The source's activations `[..., d]` in the space of the target.
 
         Example
@@ -85,7 +86,7 @@ class Alignment:
         """
         return (np.asarray(values, dtype=np.float64) - self.source_mean) @ self.rotation + self.target_mean
 
-    def directions(self, vectors: ArrayLike) -> NDArray[np.float64]:
+    def directions(self, vectors: ArrayLike) -> Float64[np.ndarray, "*row d"]:
         """The source's directions `[..., d]`, displacements or weights of probes, in the target's space.
 
         Example
@@ -96,7 +97,7 @@ class Alignment:
         """
         return np.asarray(vectors, dtype=np.float64) @ self.rotation
 
-    def outside(self, vectors: ArrayLike) -> NDArray[np.float64]:
+    def outside(self, vectors: ArrayLike) -> Float64[np.ndarray, "*row"]:
         """The share of each direction's squared length outside the span of the neutral texts, `[...]`.
 
         It is 0 when the neutral texts determine where the direction goes, and 1 when they say nothing of it.
@@ -109,7 +110,7 @@ class Alignment:
         """
         vectors = np.asarray(vectors, dtype=np.float64)
         length, inside = (vectors**2).sum(-1), ((vectors @ self.basis) ** 2).sum(-1)
-        return np.clip(1 - inside / np.where(length > 0, length, np.nan), 0, 1)
+        return np.asarray(np.clip(1 - inside / np.where(length > 0, length, np.nan), 0, 1))
 
 
 def neutral_offset(stage: ArrayLike, parent: ArrayLike) -> Offset:
@@ -150,7 +151,7 @@ def neutral_offset(stage: ArrayLike, parent: ArrayLike) -> Offset:
 
 def offset_removed(
     values: ArrayLike, offset: Offset, how: Literal["shift", "project"] = "shift"
-) -> NDArray[np.float64]:
+) -> Float64[np.ndarray, "*row d"]:
     """Activations of a stage without its offset from the parent.
 
     Parameters
@@ -241,7 +242,9 @@ def procrustes(source: ArrayLike, target: ArrayLike) -> Alignment:
     return Alignment(rotation, *means, axes[2][spanned].T, missed)
 
 
-def _neutral(stage: ArrayLike, parent: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _neutral(
+    stage: ArrayLike, parent: ArrayLike
+) -> tuple[Float64[np.ndarray, "text d"], Float64[np.ndarray, "text d"]]:
     stage, parent = np.asarray(stage, dtype=np.float64), np.asarray(parent, dtype=np.float64)
     if stage.ndim != 2 or stage.shape != parent.shape or len(stage) < 2:
         raise InputError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64, Int
+from numpy.typing import ArrayLike
 
 from probes.errors import InputError
 
 
-def clusters_of(groups: ArrayLike, n_examples: int) -> NDArray[np.int64]:
+def clusters_of(groups: ArrayLike, n_examples: int) -> Int[np.ndarray, " {n_examples}"]:
     """The number of each example's cluster, `[example]`, counted from 0 in the order of sorted group names.
 
     Raises
@@ -32,7 +33,7 @@ def clusters_of(groups: ArrayLike, n_examples: int) -> NDArray[np.int64]:
     return member
 
 
-def without_each(member: NDArray[np.int64]) -> NDArray[np.float64]:
+def without_each(member: Int[np.ndarray, " example"]) -> Float64[np.ndarray, "cluster example"]:
     """Weights `[cluster, example]` that leave out one cluster in each row: 0 for its examples, 1 for others.
 
     Example

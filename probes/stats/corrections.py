@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Bool, Float64
+from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control
 
 from probes.errors import InputError
@@ -28,8 +29,8 @@ class Discoveries:
     [True, False]
     """
 
-    adjusted: NDArray[np.float64]
-    found: NDArray[np.bool_]
+    adjusted: Float64[np.ndarray, "*test"]
+    found: Bool[np.ndarray, "*test"]
 
 
 def discoveries(p_values: ArrayLike, rate: float = 0.05) -> Discoveries:

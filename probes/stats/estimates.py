@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest, rankdata
@@ -46,7 +47,7 @@ class Estimate:
     n: int
 
 
-def auroc(scores: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+def auroc(scores: ArrayLike, labels: ArrayLike) -> Float64[np.ndarray, "*row"]:
     """The probability that a positive example scores above a negative one; ties count half.
 
     This is the area under the ROC curve (Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747).
@@ -181,7 +182,7 @@ class _Resamples:
         self.drawn = counts[:, member].astype(np.float64)  # [n_boot, example]
         self.left_out = without_each(member)  # [cluster, example]
 
-    def over_seeds(self, replicates: NDArray) -> NDArray:
+    def over_seeds(self, replicates: Float64[np.ndarray, "seed boot"]) -> Float64[np.ndarray, " boot"]:
         """`[training seed, n_boot]` -> `[n_boot]`: the mean over training seeds drawn with replacement."""
         n_seeds, n_boot = replicates.shape
         counts = self.rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_boot)
@@ -190,8 +191,8 @@ class _Resamples:
 
 def _estimate(
     value: float,
-    drawn: NDArray,
-    left_out: NDArray,
+    drawn: Float64[np.ndarray, " boot"],
+    left_out: Float64[np.ndarray, " cluster"],
     n: int,
     bounds: tuple[float, float] | None = None,
 ) -> Estimate:
@@ -215,7 +216,9 @@ def _estimate(
     return Estimate(float(value), float(low), float(high), n)
 
 
-def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray]:
+def _checked(
+    scores: ArrayLike, labels: ArrayLike
+) -> tuple[Float64[np.ndarray, "*row example"], Shaped[np.ndarray, " example"]]:
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if labels.ndim != 1 or scores.ndim == 0 or scores.shape[-1] != labels.size:
         raise InputError(

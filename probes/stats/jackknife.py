@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64, Int, Shaped
+from numpy.typing import ArrayLike
 from scipy.special import chdtri, expit, logit, ndtr, ndtri, stdtr, stdtrit
 from scipy.stats.qmc import Sobol
 
@@ -65,8 +66,8 @@ class Measured:
     ----------
     values : float array `[training seed]`
         The quantity on all clusters.
-    left_out : float array `[training seed, cluster]`
-        The quantity when one cluster is left out.
+    left_out : float array `[training seed, cluster]` or `[1, cluster]`
+        The quantity when one cluster is left out; one row where it is the mean over training seeds.
 
     Example
     -------
@@ -74,8 +75,8 @@ class Measured:
     (1, 3)
     """
 
-    values: NDArray[np.float64]
-    left_out: NDArray[np.float64]
+    values: Float64[np.ndarray, " seed"]
+    left_out: Float64[np.ndarray, "#seed cluster"]
 
 
 def auroc_contrast(
@@ -244,15 +245,17 @@ class _Parts:
     `n` is the number of clusters, and `tail` the probability outside either end of the interval.
     """
 
-    means: NDArray
-    weights: NDArray
-    covariance: NDArray
+    means: Float64[np.ndarray, " quantity"]
+    weights: Float64[np.ndarray, " quantity"]
+    covariance: Float64[np.ndarray, "quantity quantity"]
     freedom: float
     n: int
     tail: float
 
     @classmethod
-    def of(cls, measured: Sequence[Measured], weights: NDArray, tail: float) -> _Parts:
+    def of(
+        cls, measured: Sequence[Measured], weights: Float64[np.ndarray, " quantity"], tail: float
+    ) -> _Parts:
         seeds = {m.values.size for m in measured} - {1}
         if len(seeds) > 1 or len(weights) != len(measured):
             raise InputError(
@@ -323,24 +326,28 @@ class _Parts:
 
 
 @lru_cache(maxsize=8)
-def _uniform(width: int) -> NDArray[np.float64]:
+def _uniform(width: int) -> Float64[np.ndarray, "point {width+1}"]:
     """Points `[POINTS, width + 1]` that fill the unit cube evenly; they are the same in every call."""
     return np.clip(Sobol(width + 1, rng=np.random.default_rng(0)).random(POINTS), 1e-12, 1 - 1e-12)
 
 
 @lru_cache(maxsize=8)
-def _points(width: int) -> NDArray[np.float64]:
+def _points(width: int) -> Float64[np.ndarray, "point {width}"]:
     """Standard normal points `[POINTS, width]`."""
     return ndtri(_uniform(width)[:, :width])
 
 
 @lru_cache(maxsize=64)
-def _stretch(width: int, freedom: float) -> NDArray[np.float64]:
+def _stretch(width: int, freedom: float) -> Float64[np.ndarray, "point 1"]:
     """Factors `[POINTS, 1]` that turn normal points into points of Student's t."""
     return np.sqrt(freedom / chdtri(freedom, _uniform(width)[:, width:]))
 
 
-def _auroc_without_each(rows: NDArray, labels: NDArray, member: NDArray) -> Measured:
+def _auroc_without_each(
+    rows: Float64[np.ndarray, "seed example"],
+    labels: Shaped[np.ndarray, " example"],
+    member: Int[np.ndarray, " example"],
+) -> Measured:
     """AUROC of scores `[training seed, example]`, and again without each cluster.
 
     Of all comparisons between a positive and a negative example, those of the cluster's positives and those

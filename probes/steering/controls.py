@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 from probes.errors import InputError
 from probes.stats.permutation import add_one_p
 
 
-def random_directions(n: int, width: int, seed: int) -> np.ndarray:
+def random_directions(n: int, width: int, seed: int) -> Float64[np.ndarray, "{n} {width}"]:
     """Unit vectors that are uniform on the sphere.
 
     Parameters

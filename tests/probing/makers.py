@@ -24,9 +24,8 @@ def simulate(n_pairs=100, width=16, strengths=(0.0, 1.0, 2.0), seed=0, huge=0, c
     noise = rng.normal(size=(len(strengths), n, width))
     noise[..., :huge] *= 100
     values = noise + np.array(strengths)[:, None, None] * (labels - 0.5)[None, :, None] * planted[:, None]
-    part = np.repeat(
-        np.array(["train", "select", "test"], dtype=object), [n_pairs // 2, n_pairs // 4, n_pairs // 4]
-    )
+    counts = [n_pairs // 2, n_pairs // 4, n_pairs - n_pairs // 2 - n_pairs // 4]
+    part = np.repeat(np.array(["train", "select", "test"], dtype=object), counts)
     texts = [
         " ".join(rng.choice(WORDS, size=12)) + (f" {'cheap' if y else 'dear'}" if cue else "") for y in labels
     ]

@@ -108,7 +108,7 @@ def changed(acts, **changes):
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({"values": np.full((3, 80, 60), np.nan)}, {}, "layer 4: activations hold NaN"),
+        ({"values": np.full((3, 80, 60), np.nan, np.float32)}, {}, "layer 4: activations hold NaN"),
         ({"templates": np.array([None] * 80)}, {}, "pass control=False"),
         ({"templates": np.array([None] * 80)}, {"groups": "template"}, "not every example has a template"),
         ({}, {"strengths": [0.0]}, "expected positive numbers"),
