@@ -194,6 +194,7 @@ def _load(stage: Stage, facts: dict[str, _Facts], results: list[CheckResult], op
     if names := loaded.ignored_weights:
         what = f"{len(names)} tensors of the checkpoint have no place (first {names[0]})"
         results.append(CheckResult(stage.name, "note", what))
+    results += [CheckResult(stage.name, "note", note) for note in loaded.notes]
     if not torch.isfinite(logits).all():
         results.append(CheckResult(stage.name, "error", "its logits on a short text are not finite"))
     return _Facts(shape, loaded.tokenizer, logits, ids)

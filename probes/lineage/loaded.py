@@ -58,6 +58,8 @@ class LoadedStage:
     """The stage it was loaded from; None for a model given by hand."""
     ignored_weights: tuple[str, ...] = ()
     """Names of the checkpoint's tensors that the architecture has no place for."""
+    notes: tuple[str, ...] = ()
+    """What else has to be said of the weights, such as rows of embeddings that are in no file."""
     load_options: LoadOptions = field(default_factory=lambda: LoadOptions())
 
     @classmethod

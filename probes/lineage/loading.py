@@ -10,7 +10,7 @@ from probes.errors import CheckpointError, InputError
 from probes.lineage.adapters import merge_adapter
 from probes.lineage.entries import Entry
 from probes.lineage.fingerprint import files_fingerprint
-from probes.lineage.quiet import first_line, quiet_transformers
+from probes.lineage.quiet import one_line, quiet_transformers
 from probes.lineage.safety import check_finite, check_remote_code, check_weight_files
 from probes.lineage.sources import adapter_folder, weights_folder
 from probes.lineage.tokenizers import check_vocabulary, load_tokenizer
@@ -38,6 +38,8 @@ class LoadedFiles(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
     fingerprint: str
     ignored_weights: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What else has to be said of the weights, one sentence each."""
 
 
 def load_files(
@@ -79,17 +81,19 @@ def load_files(
         trust_remote_code=trust_remote_code,
         use_safetensors=bool(files),
     )
+    notes: list[str] = []
     for adapter, its_folder in zip(adapters, adapter_folders, strict=True):
         onto = adapter.onto
         assert onto is not None
-        model = merge_adapter(
+        model, said = merge_adapter(
             model, its_folder, f"stage {adapter.name}", onto.name, allow_pickle=allow_pickle
         )
+        notes += said
     check_vocabulary(tokenizer, model, entry.name)
     if place is not None:
         model.to(place)
     model.eval().requires_grad_(False)
-    return LoadedFiles(model, tokenizer, fingerprint, ignored)
+    return LoadedFiles(model, tokenizer, fingerprint, ignored, tuple(notes))
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -140,12 +144,23 @@ def _load_weights(folder: Path, who: str, **options: Any) -> tuple[Any, tuple[st
     options = {key: value for key, value in options.items() if value is not None}
     try:
         with quiet_transformers():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
     except Exception as error:  # building and filling a model fails in too many ways to list
         raise CheckpointError(
-            f"{who}: the model in {folder} cannot be loaded: {first_line(error)}"
+            f"{who}: the model in {folder} cannot be loaded: {one_line(error)}"
         ) from error
     model, report = loaded
+    mismatched = sorted(report["mismatched_keys"])
+    if mismatched:
+        key, given, expected = mismatched[0]
+        more = f" (and {len(mismatched) - 1} more tensors)" if len(mismatched) > 1 else ""
+        raise CheckpointError(
+            f"{who}: {folder} cannot be loaded: {key} is {list(given)} in the weights, but "
+            f"{type(model).__name__} expects {list(expected)} by config.json{more}: weights and config.json "
+            "belong to different models"
+        )
     missing = sorted(report["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -142,7 +142,14 @@ class Stage:
         )
         files = load_files(self.entry, **options)
         return LoadedStage(
-            self.name, files.model, files.tokenizer, files.fingerprint, self, files.ignored_weights, options
+            self.name,
+            files.model,
+            files.tokenizer,
+            files.fingerprint,
+            self,
+            files.ignored_weights,
+            files.notes,
+            options,
         )
 
     def fingerprint(self) -> str:
