@@ -71,15 +71,15 @@ def check_complete(
         raise CheckpointError(
             f"{who}: the adapter in {folder} holds {key.removeprefix(PREFIX)} "
             f"{list(header.get(key, ()))}{more}, which its adapter_config.json does not name "
-            "(target_modules, layers_to_transform, modules_to_save): PEFT would drop them; correct the config "
-            "or save the adapter again"
+            "(target_modules, layers_to_transform, modules_to_save): PEFT would drop them; correct the "
+            "config, or save the adapter again"
         )
     if missing:
         keys = re.findall(r"'([^']+)'", missing[0])
         layer = re.sub(r"\.lora_.*$", "", keys[-1]).removeprefix(PREFIX) if keys else "some layers"
         raise CheckpointError(
-            f"{who}: the adapter in {folder} has no weights for {layer}, which its config adapts in {target}: "
-            "it was made for a model with other layers, or its file is not complete"
+            f"{who}: the adapter in {folder} has no weights for {layer}, which its config adapts in "
+            f"{target}: it was made for a model with other layers, or its file is not complete"
         )
 
 
@@ -94,8 +94,8 @@ def _no_prefix(header: Shapes) -> str | None:
     if not header or any(name.startswith("base_model.") for name in header):
         return None
     return (
-        f"the tensors of the adapter have no names of PEFT: {first} does not begin with {PREFIX}; rename them, "
-        "or save the adapter with PEFT's save_pretrained"
+        f"the tensors of the adapter have no names of PEFT: {first} does not begin with {PREFIX}; rename "
+        "them, or save the adapter with PEFT's save_pretrained"
     )
 
 
@@ -109,13 +109,13 @@ def _other_layers(header: Shapes, model: Any, target: str) -> str | None:
         name = re.sub(r"(\.base_layer)+$", "", key[: match.start()].removeprefix(PREFIX))
         module = modules.get(name, modules.get(f"{PREFIX}{name}"))
         if module is None:
-            return (
-                f"the adapter was made for another architecture: it adapts {name}, which {target} does not have"
-            )
+            return f"the adapter was made for another architecture: it adapts {name}, which {target} does not have"
         weight = getattr(getattr(module, "base_layer", module), "weight", None)
         if match[1] not in ("A", "B") or weight is None or weight.ndim != 2 or len(shape) != 2:
             continue
-        outer = tuple(weight.shape) if "Conv1D" not in str(type(module).__mro__) else tuple(weight.shape[::-1])
+        outer = (
+            tuple(weight.shape) if "Conv1D" not in str(type(module).__mro__) else tuple(weight.shape[::-1])
+        )
         width, expected = (shape[1], outer[1]) if match[1] == "A" else (shape[0], outer[0])
         if width != expected:
             side = "input" if match[1] == "A" else "output"

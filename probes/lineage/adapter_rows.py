@@ -15,7 +15,7 @@ def fit_rows(
 ) -> tuple[str, ...]:
     """Give the model as many rows of embeddings and head as the adapter's own have.
 
-    New rows that the adapter does not hold are the mean of the others, so that they are the same at each load.
+    New rows that the adapter does not hold are the mean of the others, so that every load gives the same.
 
     Parameters
     ----------
@@ -50,26 +50,29 @@ def fit_rows(
             adapted = _adapted_rows(header, name)
             if adapted is not None and adapted != before and not whole:
                 raise CheckpointError(
-                    f"{who}: the adapter was trained with {adapted} rows of {name}, stage {onto} has {before}, "
-                    "and the adapter does not hold the others: save it with save_embedding_layers=True, or name "
-                    "as onto a stage with that many rows"
+                    f"{who}: the adapter was trained with {adapted} rows of {name}, stage {onto} has "
+                    f"{before}, and the adapter does not hold the others: save it with "
+                    "save_embedding_layers=True, or name as onto a stage with that many rows"
                 )
         return ()
     with quiet_transformers():
         model.resize_token_embeddings(rows, mean_resizing=False)
+    # What the adapter replaces (modules_to_save) does not go into the weight that a tied head shares.
+    replaced = tuple(getattr(config, "modules_to_save", None) or ())
+    into_base = any(not names[id(module)].endswith(replaced) for module in whole)
+    given = {names[id(module)] for module in whole}
     notes = []
     for module in (model.get_input_embeddings(), model.get_output_embeddings()):
-        given = module is None or any(names.get(id(m)) == _name(model, module) for m in whole)
-        if given or rows <= before or (whole and _tied(model)):
+        name = _name(model, module)
+        is_tied_head = module is not model.get_input_embeddings() and _tied(model)
+        if module is None or rows <= before or is_tied_head or name in given or (into_base and _tied(model)):
             continue
         with torch.no_grad():
             module.weight[before:] = module.weight[:before].float().mean(0).to(module.weight.dtype)
-        if not whole and module is model.get_input_embeddings():
-            continue  # trainable tokens: the adapter's own values come onto these rows
-        notes.append(
-            f"{rows - before} new rows of {_name(model, module)} are in no file: they are the mean of the other "
-            f"{before}"
-        )
+        if whole or module is not model.get_input_embeddings():  # else these rows are the trained tokens'
+            notes.append(
+                f"{rows - before} new rows of {name} are in no file: they are the mean of the other {before}"
+            )
     return tuple(notes)
 
 

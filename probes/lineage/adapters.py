@@ -1,4 +1,4 @@
-"""A PEFT adapter is put onto the weights it was trained on and merged into them, as PEFT itself computes it."""
+"""A PEFT adapter is merged into the weights it was trained on; the result is what PEFT itself computes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from probes.lineage.quiet import one_line, quiet_transformers
 from probes.lineage.safety import check_finite, check_weight_files, read_header
 
 MERGE_TOLERANCE = 1e-4
-"""How far the logits after merging may be from PEFT's before it, in float32 or wider: the norm of the difference
-divided by the norm of the logits."""
+"""How far the logits after merging may be from PEFT's before it, in float32 or wider: the norm of the
+difference divided by the norm of the logits."""
 HALF_TOLERANCE = 0.2
 """The same in bfloat16 and float16, where the sum of two weights is rounded."""
 _N_TOKENS = 16
@@ -31,9 +31,9 @@ class Merged(NamedTuple):
 def merge_adapter(model: Any, folder: Path, who: str, onto: str, *, allow_pickle: bool = False) -> Merged:
     """Merge an adapter into the weights of a model.
 
-    Embeddings are enlarged if the adapter enlarged them, and layers that it trained in full (`modules_to_save`)
-    are replaced. A weight that two layers share (tied embeddings and head) is separated if the adapter changes
-    only one of them. The result is compared with what PEFT computes without merging.
+    Embeddings are enlarged if the adapter enlarged them, and layers that it trained in full
+    (`modules_to_save`) are replaced. A weight that two layers share (tied embeddings and head) is separated
+    if the adapter changes only one of them. The result is compared with what PEFT computes without merging.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ def merge_adapter(model: Any, folder: Path, who: str, onto: str, *, allow_pickle
             difference = float((_logits(merged) - expected).norm() / expected.norm())
     except Exception as error:  # as above
         raise CheckpointError(
-            f"{who}: PEFT cannot merge the adapter in {folder} ({config.peft_type}) into {target}: "
+            f"{who}: PEFT cannot merge the adapter in {folder} ({_kind(config)}) into {target}: "
             f"{one_line(error)}"
         ) from error
     exact = merged.dtype.itemsize >= 4
     if not difference <= (MERGE_TOLERANCE if exact else HALF_TOLERANCE):
         raise CheckpointError(
-            f"{who}: the adapter in {folder} ({config.peft_type}) cannot be merged into {target}: merged, the "
+            f"{who}: the adapter in {folder} ({_kind(config)}) cannot be merged into {target}: merged, the "
             f"logits differ from those of PEFT without merging by {difference:.2g} (relative)"
         )
     _tie_again(merged)
@@ -109,16 +109,20 @@ def adapter_config(folder: Path, who: str) -> Any:
         ) from error
 
 
+def _kind(config: Any) -> str:
+    return str(getattr(config.peft_type, "value", config.peft_type))
+
+
 def _check_kind(config: Any, who: str) -> None:
     if config.is_prompt_learning or config.is_adaption_prompt:
         raise CheckpointError(
-            f"{who}: {config.peft_type} adapters change the prompt and cannot be merged into weights; "
+            f"{who}: {_kind(config)} adapters change the prompt and cannot be merged into weights; "
             "expected LoRA or another weight adapter"
         )
     if getattr(config, "alora_invocation_tokens", None):
         raise CheckpointError(
-            f"{who}: an activated LoRA (alora_invocation_tokens in adapter_config.json) acts only after those "
-            "tokens and cannot be merged into weights; expected LoRA or another weight adapter"
+            f"{who}: an activated LoRA (alora_invocation_tokens in adapter_config.json) acts only after "
+            "those tokens and cannot be merged into weights; expected LoRA or another weight adapter"
         )
 
 
@@ -142,8 +146,8 @@ def _logits(model: Any) -> Any:
 def _separate(adapted: Any, shared: list[Any]) -> None:
     """Give each module a copy of its own of a weight that modules share and that an adapter layer changes.
 
-    PEFT adds to the weight in place, and so the others would change with it. `shared` are the parameters of the
-    model without the adapter.
+    PEFT adds to the weight in place, and so the others would change with it. `shared` are the parameters of
+    the model without the adapter.
     """
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -164,7 +168,7 @@ def _separate(adapted: Any, shared: list[Any]) -> None:
 
 
 def _tie_again(merged: Any) -> None:
-    """Let embeddings and head share a weight if they were tied and are still equal; else say so in the config."""
+    """Let embeddings and head share a weight again if they were tied and are equal; else mark them untied."""
     import torch
 
     head, embeddings = merged.get_output_embeddings(), merged.get_input_embeddings()

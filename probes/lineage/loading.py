@@ -148,9 +148,7 @@ def _load_weights(folder: Path, who: str, **options: Any) -> tuple[Any, tuple[st
                 folder, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
     except Exception as error:  # building and filling a model fails in too many ways to list
-        raise CheckpointError(
-            f"{who}: the model in {folder} cannot be loaded: {one_line(error)}"
-        ) from error
+        raise CheckpointError(f"{who}: the model in {folder} cannot be loaded: {one_line(error)}") from error
     model, report = loaded
     mismatched = sorted(report["mismatched_keys"])
     if mismatched:
