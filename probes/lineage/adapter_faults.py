@@ -109,7 +109,8 @@ def _other_layers(header: Shapes, model: Any, target: str) -> str | None:
         name = re.sub(r"(\.base_layer)+$", "", key[: match.start()].removeprefix(PREFIX))
         module = modules.get(name, modules.get(f"{PREFIX}{name}"))
         if module is None:
-            return f"the adapter was made for another architecture: it adapts {name}, which {target} does not have"
+            reason = f"it adapts {name}, which {target} does not have"
+            return f"the adapter was made for another architecture: {reason}"
         weight = getattr(getattr(module, "base_layer", module), "weight", None)
         if match[1] not in ("A", "B") or weight is None or weight.ndim != 2 or len(shape) != 2:
             continue

@@ -8,6 +8,8 @@ from typing import Any, Literal, Unpack
 from tqdm import tqdm
 
 from probes.errors import ProbesError
+from probes.lineage.adapter_base import other_base
+from probes.lineage.equality import WeightsSeen
 from probes.lineage.hub import HubPart, download_bytes, hub_folder
 from probes.lineage.loading import LoadOptions
 from probes.lineage.sources import hub_parts
@@ -94,23 +96,26 @@ def check(
     facts: dict[str, _Facts] = {}
     allow_pickle = load_options.get("allow_pickle", False)
     sizes = _Sizes(allow_pickle)
+    seen = WeightsSeen({} if download else sizes.bytes)
     for stage in tqdm(list(lineage), desc="stages", disable=not progress):
         try:
             size = sizes.of(stage)
             if sizes.lacking(stage) and not download:
                 results.append(CheckResult(stage.name, "note", f"{_to_download(size)}; {_NOT_LOADED}"))
+                results += _equal(stage, seen)
                 continue
             if size is not None:
                 results.append(CheckResult(stage.name, "ok", _to_download(size)))
             else:
                 _check_cache(stage, allow_pickle)
             if quick:
-                results += _quick(stage)
+                results += [*_quick(stage), *_other_base(stage), *_equal(stage, seen)]
                 continue
             facts[stage.name] = _load(stage, facts, results, load_options)
         except ProbesError as error:
             results.append(CheckResult(stage.name, "error", str(error)))
             continue
+        results += [*_other_base(stage), *_equal(stage, seen)]
         if size is None:
             results.append(
                 CheckResult(stage.name, "note", "read from the hub's cache: the hub cannot be asked")
@@ -119,6 +124,16 @@ def check(
             results += _against_parent(stage, facts[stage.name], facts[stage.parent])
         results += _adapter_effect(stage, facts)
     return results
+
+
+def _other_base(stage: Stage) -> list[CheckResult]:
+    difference = other_base(stage.entry)
+    return [CheckResult(stage.name, "note", difference)] if difference else []
+
+
+def _equal(stage: Stage, seen: WeightsSeen) -> list[CheckResult]:
+    other = seen.equal_to(stage.entry, stage.parent)
+    return [CheckResult(stage.name, "note", f"equals {other}, tensor for tensor")] if other else []
 
 
 def _check_cache(stage: Stage, allow_pickle: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from probes.errors import InputError
 from probes.lineage.entries import Entry
+from probes.lineage.equality import model_weights_digest, weights_digest
 from probes.lineage.fingerprint import model_fingerprint
 from probes.lineage.loading import LoadOptions, load_files
 from probes.lineage.native import LensOptions, NNsightOptions, bridge, nnsight_model
@@ -118,6 +119,10 @@ class LoadedStage:
         tokens.
         """
         return self.lineage.reference_tokenizer() if self.lineage is not None else self.tokenizer
+
+    def weights_digest(self) -> str:
+        """The identity of the tensors alone, 64 hex digits: the stage's, or that of a model given by hand."""
+        return model_weights_digest(self.model) if self.stage is None else weights_digest(self.stage.entry)
 
     def to_transformer_lens(self, **options: Unpack[LensOptions]) -> Any:
         """A TransformerLens `TransformerBridge` around a copy of the model.

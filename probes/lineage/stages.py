@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from probes.errors import InputError
 from probes.lineage.drawing import draw_tree
 from probes.lineage.entries import Entry
+from probes.lineage.equality import weights_digest
 from probes.lineage.fingerprint import files_fingerprint
 from probes.lineage.loaded import LoadedStage
 from probes.lineage.loading import LoadOptions, load_files
@@ -168,6 +169,19 @@ class Stage:
         True
         """
         return files_fingerprint(self.entry)
+
+    def weights_digest(self) -> str:
+        """The identity of the stage's tensors alone, 64 hex digits.
+
+        It stays the same in other files, in other shards and in a wider dtype. `equal_weights` compares it
+        over a lineage. Raises as `fingerprint` does.
+
+        Example
+        -------
+        >>> lineage["copy"].weights_digest() == lineage["mid"].weights_digest()
+        True
+        """
+        return weights_digest(self.entry)
 
     def to_transformer_lens(self, **options: Unpack[LensOptions]) -> Any:
         """A TransformerLens `TransformerBridge` around the stage, loaded anew; see `LoadedStage`'s."""
