@@ -46,8 +46,8 @@ def other_base(entry: Entry) -> str | None:
         if not revision or not own or revision == own:
             return None
         return (
-            f"adapter_config.json says that it was trained on revision {revision} of {name}, but it goes onto "
-            f"stage {onto.name}, which is revision {own}"
+            f"adapter_config.json says that it was trained on revision {revision} of {name}, but it goes "
+            f"onto stage {onto.name}, which is revision {own}"
         )
     others = [other for stage in entry.manifest.stages if _is_called(other := entry.of(stage), name)]
     where = f" (stage {others[0].name})" if others and others[0].name != entry.name else ""

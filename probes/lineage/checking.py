@@ -7,11 +7,13 @@ from typing import Any, Literal, Unpack
 
 from tqdm import tqdm
 
-from probes.errors import ProbesError
+from probes.errors import CheckpointError, ProbesError
 from probes.lineage.adapter_base import other_base
+from probes.lineage.decoders import context_window, decoder_blocks, input_device
 from probes.lineage.equality import WeightsSeen
 from probes.lineage.hub import HubPart, download_bytes, hub_folder
 from probes.lineage.loading import LoadOptions
+from probes.lineage.quiet import one_line
 from probes.lineage.sources import hub_parts
 from probes.lineage.stages import Lineage, Stage
 from probes.lineage.tokenizer_differences import TEXT, tokenizer_differences
@@ -196,8 +198,13 @@ def _load(stage: Stage, facts: dict[str, _Facts], results: list[CheckResult], op
     if onto is not None and onto.name not in facts:
         facts[onto.name] = _load(stage.lineage.origin[onto.name], facts, [], options)
     ids = facts[onto.name].ids if onto else load_tokenizer(base)(TEXT, return_tensors="pt").input_ids
-    with torch.inference_mode():
-        logits = model(ids.to(model.device)).logits[0].float().cpu()
+    decoder_blocks(model)
+    try:
+        ids = ids[:, : context_window(model.config.get_text_config(decoder=True))]
+        with torch.inference_mode():
+            logits = model(ids.to(input_device(model)), use_cache=False).logits[0].float().cpu()
+    except Exception as error:  # whatever the model's own code runs into
+        raise CheckpointError(f"a forward of a short text fails: {one_line(error)}") from error
     config = model.config.get_text_config()
     shape = {
         "hidden size": config.hidden_size,

@@ -67,12 +67,15 @@ def load_files(
     folder = weights_folder(base, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
     adapter_folders = [adapter_folder(adapter, allow_pickle=allow_pickle) for adapter in adapters]
     who = f"stage {base.name}"
+    config = _read_config(folder, who)
     if not trust_remote_code:
-        check_remote_code(_read_config(folder, who), who, folder)
+        check_remote_code(config, who, folder)
+    kind = _model_class(config, who, folder)
     files = check_weight_files(folder, "model", who, allow_pickle=allow_pickle)
     fingerprint = files_fingerprint(entry)
     tokenizer = load_tokenizer(entry, trust_remote_code=trust_remote_code)
     model, ignored = _load_weights(
+        kind,
         folder,
         who,
         dtype=precision,
@@ -137,14 +140,34 @@ def pick_dtype(dtype: str | torch.dtype) -> torch.dtype:
     return precision
 
 
-def _load_weights(folder: Path, who: str, **options: Any) -> tuple[Any, tuple[str, ...]]:
-    """The model in `folder`, and the names of the tensors that it has no place for."""
-    from transformers import AutoModelForCausalLM
+def _model_class(config: dict[str, Any], who: str, folder: Path) -> Any:
+    """The class of transformers that loads a folder: of a decoder, or of a decoder with images around it.
 
+    Raises CheckpointError for encoders and encoder-decoders, before their weights are read.
+    """
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers.models.auto import modeling_auto as known
+
+    kind = config.get("model_type")
+    name = next(iter(config.get("architectures") or ()), "a model")
+    if not config.get("is_encoder_decoder"):
+        if kind not in CONFIG_MAPPING or kind in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            return AutoModelForCausalLM
+        if kind in known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+            return AutoModelForImageTextToText
+    what = "an encoder-decoder" if config.get("is_encoder_decoder") else "no causal language model"
+    raise CheckpointError(
+        f"{who}: {folder} holds {name} (model type {kind}), which is {what}: expected a decoder-only causal "
+        "language model"
+    )
+
+
+def _load_weights(kind: Any, folder: Path, who: str, **options: Any) -> tuple[Any, tuple[str, ...]]:
+    """The model in `folder`, and the names of the tensors that it has no place for."""
     options = {key: value for key, value in options.items() if value is not None}
     try:
         with quiet_transformers():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = kind.from_pretrained(
                 folder, output_loading_info=True, ignore_mismatched_sizes=True, **options
             )
     except Exception as error:  # building and filling a model fails in too many ways to list

@@ -80,7 +80,7 @@ def test_only_what_is_needed_is_downloaded(folder, originals, monkeypatch):
         "code.py",
     ]
     files = [*wanted, *other, "step-4/config.json", "step-4/pytorch_model.bin", "a/adapter_config.json"]
-    siblings = [SimpleNamespace(rfilename=name, size=10) for name in files]
+    siblings = [SimpleNamespace(rfilename=name, size=10, lfs=None) for name in files]
     downloads = []
 
     def snapshot_download(repo, revision, allow_patterns):
