@@ -72,26 +72,42 @@ def merge_adapter(model: Any, folder: Path, who: str, onto: str, *, allow_pickle
     except Exception as error:  # PEFT raises whatever building the layers runs into
         raise explain_failure(error, header, model, who, folder, target) from error
     check_complete(header, unplaced, [str(item.message) for item in caught], model, who, folder, target)
+    merged = merge_loaded(adapted, shared, f"{who}: the adapter in {folder} ({_kind(config)})", target)
+    return Merged(merged, notes)
+
+
+def merge_loaded(adapted: Any, shared: list[Any], what: str, target: str) -> Any:
+    """The model of a `PeftModel` with its active adapter merged into the weights, in place.
+
+    Parameters
+    ----------
+    adapted : the `PeftModel`.
+    shared : parameters of the model; those that several modules share are separated where an adapter layer
+        changes one of them.
+    what, target : the adapter and the model it goes into, for error messages.
+
+    Raises
+    ------
+    CheckpointError
+        PEFT cannot merge the adapter, or the merged model computes something else than PEFT.
+    """
     adapted.eval()
     try:
         with quiet_transformers():
             expected = _logits(adapted)
             _separate(adapted, shared)
-            merged = adapted.merge_and_unload()  # pyright: ignore[reportCallIssue]
+            merged = adapted.merge_and_unload()
             difference = float((_logits(merged) - expected).norm() / expected.norm())
-    except Exception as error:  # as above
-        raise CheckpointError(
-            f"{who}: PEFT cannot merge the adapter in {folder} ({_kind(config)}) into {target}: "
-            f"{one_line(error)}"
-        ) from error
+    except Exception as error:  # PEFT raises whatever its layers run into
+        raise CheckpointError(f"{what} cannot be merged into {target}: {one_line(error)}") from error
     exact = merged.dtype.itemsize >= 4
     if not difference <= (MERGE_TOLERANCE if exact else HALF_TOLERANCE):
         raise CheckpointError(
-            f"{who}: the adapter in {folder} ({_kind(config)}) cannot be merged into {target}: merged, the "
-            f"logits differ from those of PEFT without merging by {difference:.2g} (relative)"
+            f"{what} cannot be merged into {target}: merged, the logits differ from those of PEFT without "
+            f"merging by {difference:.2g} (relative)"
         )
     _tie_again(merged)
-    return Merged(merged, notes)
+    return merged
 
 
 def adapter_config(folder: Path, who: str) -> Any:

@@ -91,7 +91,8 @@ def _find_blocks(model: Any) -> list[nn.Module]:
 
     name = type(model).__name__
     if not isinstance(model, PreTrainedModel) or getattr(model, "config", None) is None:
-        raise CheckpointError(f"{name}: expected a transformers causal language model")
+        merge = " (merge a PEFT adapter first: model.merge_and_unload())" if name.startswith("Peft") else ""
+        raise CheckpointError(f"{name}: expected a transformers causal language model{merge}")
     if getattr(model.config, "is_encoder_decoder", False):
         raise CheckpointError(f"{name} is an encoder-decoder: expected a decoder-only causal language model")
     if model.get_output_embeddings() is None or not model.can_generate():

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from probes.errors import ProbesError
+from probes.errors import CheckpointError, ProbesError
 from probes.lineage.entries import Entry
 from probes.lineage.hashing import file_digest
 from probes.lineage.hub import HubPart, download_bytes, file_hashes
@@ -181,11 +181,18 @@ def _parts(entry: Entry, first: int | None) -> list[str]:
     parts = [_folder_digest(weights_folder(base, allow_pickle=True), "model", base.name, first)]
     for adapter in adapters:
         folder = adapter_folder(adapter, allow_pickle=True)
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        config = _read_adapter_config(folder / "adapter_config.json", adapter.name)
         config = {key: value for key, value in config.items() if key not in _WITHOUT_MEANING}
         parts.append(_folder_digest(folder, "adapter_model", adapter.name, first))
         parts.append(json.dumps(config, sort_keys=True))
     return parts
+
+
+def _read_adapter_config(file: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise CheckpointError(f"stage {name}: {file} is not valid JSON: save the adapter again") from None
 
 
 def _folder_digest(folder: Path, stem: str, name: str, first: int | None) -> str:

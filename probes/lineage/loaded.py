@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from probes.errors import InputError
+from probes.lineage.adapters import merge_loaded
 from probes.lineage.entries import Entry
 from probes.lineage.equality import model_weights_digest, weights_digest
 from probes.lineage.fingerprint import model_fingerprint
@@ -70,7 +72,7 @@ class LoadedStage:
         Parameters
         ----------
         model : a transformers causal language model. It is used itself, not a copy: it is put in evaluation
-            mode and its gradients are switched off.
+            mode and its gradients are switched off. Of a `PeftModel` a copy is made, with the adapter merged.
         tokenizer : the model's tokenizer.
         name : how tables call the stage.
 
@@ -79,7 +81,9 @@ class LoadedStage:
         TokenizerError
             The tokenizer has more ids than the model has embeddings.
         InputError
-            `model` is not a transformers model with a language-model head.
+            `model` is not a transformers model with a language-model head, or there is no tokenizer.
+        CheckpointError
+            The adapter of a `PeftModel` cannot be merged.
 
         Example
         -------
@@ -87,8 +91,14 @@ class LoadedStage:
         >>> probes.LoadedStage.from_model(loaded.model, loaded.tokenizer, name="mine").name
         'mine'
         """
-        from transformers import PreTrainedModel
+        from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise InputError(
+                f"from_model got {type(tokenizer).__name__} as the tokenizer: expected the model's tokenizer "
+                "of transformers, such as AutoTokenizer.from_pretrained(...)"
+            )
+        model = _merged_copy(model)
         if not isinstance(model, PreTrainedModel) or model.get_output_embeddings() is None:
             raise InputError(
                 f"from_model got {type(model).__name__}: expected a transformers causal language model "
@@ -144,3 +154,17 @@ class LoadedStage:
     def to_nnsight(self, **options: Unpack[NNsightOptions]) -> Any:
         """An nnsight `TransformersModel` around this very model. `options` go to nnsight."""
         return nnsight_model(self.model, self.tokenizer, **options)
+
+
+def _merged_copy(model: Any) -> Any:
+    """A copy of a `PeftModel` with its adapter merged; any other model as it is."""
+    peft = sys.modules.get("peft")  # without it there is no PeftModel
+    if peft is None or not isinstance(model, peft.PeftModel):
+        return model
+    if model.active_peft_config.is_prompt_learning:
+        raise InputError(
+            f"from_model got a {type(model).__name__} that changes the prompt: it cannot be merged into "
+            "weights; expected LoRA or another weight adapter"
+        )
+    copied = copy.deepcopy(model)
+    return merge_loaded(copied, list(copied.parameters()), "from_model: the adapter", "its model")

@@ -28,10 +28,12 @@ def generate(
     """What the model says after each prompt, in order, special tokens taken off.
 
     A string is continued as it stands; a list of messages is rendered with the chat template and answered.
-    Greedy unless `do_sample=True`; `options` are those of `GenerationOptions`. `interventions` act on
-    every token, of the prompt and of the answer (`positions="last"`: on the newest only).
+    Greedy unless `do_sample=True`, whatever the checkpoint's generation_config says; `options` are those of
+    `GenerationOptions`. `interventions` act on every token, of the prompt and of the answer
+    (`positions="last"`: on the newest only).
 
-    Raises InputError for no prompts, TokenizerError for messages that the template refuses.
+    Raises InputError for no prompts, or for prompts that do not fit into the context with the new tokens,
+    TokenizerError for messages that the template refuses.
     """
     if not prompts or isinstance(prompts, str):
         raise InputError("no prompts: expected a non-empty sequence of strings or lists of messages")
