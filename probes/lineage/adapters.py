@@ -168,7 +168,7 @@ def _separate(adapted: Any, shared: list[Any]) -> None:
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers = [module for module in adapted.modules() if isinstance(module, BaseTunerLayer)]
+    layers: list[Any] = [module for module in adapted.modules() if isinstance(module, BaseTunerLayer)]
     inside = {id(part) for layer in layers for part in layer.modules()}
     wanted = {id(parameter) for parameter in shared}
     owners: dict[int, list[tuple[Any, str]]] = defaultdict(list)

@@ -6,13 +6,14 @@ Names are not asked: three tokens are sent through the model, and what its block
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from probes.errors import CheckpointError
 from probes.lineage.quiet import one_line
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 CAUSAL_TOLERANCE = 1e-5
 """How much earlier states may change with a later token in float32: the norm of the change divided by the
@@ -38,6 +39,8 @@ def decoder_blocks(model: Any) -> list[nn.Module]:
     >>> len(decoder_blocks(stage.load(device="cpu").model))
     3
     """
+    import torch
+
     blocks = _find_blocks(model)
     name, width = type(model).__name__, model.config.get_text_config(decoder=True).hidden_size
     ids = torch.arange(3, device=input_device(model))[None] % model.get_input_embeddings().weight.shape[0]
@@ -68,6 +71,8 @@ def context_window(config: Any) -> int | None:
 
 def first_tensor(value: Any, kwargs: Mapping[str, Any] | None = None) -> Tensor | None:
     """The hidden states among a module's arguments or in its output: looked for by position, then by name."""
+    from torch import Tensor
+
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (tuple, list)) and value and isinstance(value[0], Tensor):
@@ -78,6 +83,8 @@ def first_tensor(value: Any, kwargs: Mapping[str, Any] | None = None) -> Tensor 
 
 def input_device(model: Any) -> torch.device:
     """The device that token ids go to: that of the input embeddings, also when weights are offloaded."""
+    import torch
+
     embedding = model.get_input_embeddings()
     device = embedding.weight.device
     if device.type == "meta":
@@ -87,6 +94,7 @@ def input_device(model: Any) -> torch.device:
 
 def _find_blocks(model: Any) -> list[nn.Module]:
     """The list of blocks that is nearest to the top and outside any vision or audio tower."""
+    from torch import nn
     from transformers import PreTrainedModel
 
     name = type(model).__name__
@@ -124,8 +132,11 @@ class _Done(Exception):
 
 def _states(model: Any, blocks: list[nn.Module], ids: Tensor, width: int) -> Tensor:
     """What the last block returns, `[1, seq, d_model]`, after checking what every block takes and returns."""
-    name, kept = type(model).__name__, []
-    handles = []
+    import torch
+
+    name = type(model).__name__
+    kept: list[Any] = []
+    handles: list[Any] = []
     given: list[Tensor | None] = []
 
     def before(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -142,16 +142,7 @@ class Stage:
             trust_remote_code=trust_remote_code,
         )
         files = load_files(self.entry, **options)
-        return LoadedStage(
-            self.name,
-            files.model,
-            files.tokenizer,
-            files.fingerprint,
-            self,
-            files.ignored_weights,
-            files.notes,
-            options,
-        )
+        return LoadedStage(self.name, *files[:3], self, *files[3:], options)
 
     def fingerprint(self) -> str:
         """The stage's identity by content: its weights, config, adapters, tokenizer and chat template.
@@ -171,10 +162,7 @@ class Stage:
         return files_fingerprint(self.entry)
 
     def weights_digest(self) -> str:
-        """The identity of the stage's tensors alone, 64 hex digits.
-
-        It stays the same in other files, in other shards and in a wider dtype. `equal_weights` compares it
-        over a lineage. Raises as `fingerprint` does.
+        """The identity of the stage's tensors alone, 64 hex digits, whatever their files, shards and dtype.
 
         Example
         -------

@@ -83,8 +83,8 @@ def find_architecture(model: Any) -> Architecture:
     >>> architecture.name, len(architecture.blocks), architecture.d_head
     ('LlamaForCausalLM', 3, 8)
     """
-    identity = tuple(id(module) for module in model.modules()) if isinstance(model, nn.Module) else ()
-    if identity and model in _architectures and _architectures[model][0] == identity:
+    identity = _identity(model)
+    if model in _architectures and _architectures[model][0] == identity:
         return _architectures[model][1]
     modules = decoder_blocks(model)
     name, config = type(model).__name__, model.config.get_text_config(decoder=True)
@@ -107,6 +107,13 @@ def find_architecture(model: Any) -> Architecture:
     # What is remembered holds blocks and never the model, so that the model is freed as usual.
     _architectures[model] = identity, architecture
     return architecture
+
+
+def _identity(model: Any) -> tuple[int, ...]:
+    """What changes when modules of the model are exchanged. Raises CheckpointError if it has none."""
+    if not isinstance(model, nn.Module):
+        raise CheckpointError(f"{type(model).__name__}: expected a transformers causal language model")
+    return tuple(id(module) for module in model.modules())
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What is no causal decoder is refused by name in `check` already; what is one has its values, in any wrapper."""
+"""What is no causal decoder is refused by name in `check`; what is one has its values, in any wrapper."""
 
 import pytest
 import torch

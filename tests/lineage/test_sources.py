@@ -127,6 +127,6 @@ def test_folders_that_are_something_else(folder):
     (folder / "base" / "config.json").write_text("{")
     assert "config.json is not valid JSON" in refused(CheckpointError, lineage["base"])
     (folder / "base" / "config.json").write_text('{"model_type": "t5"}')
-    assert "cannot be loaded" in refused(CheckpointError, lineage["base"])
+    assert "(model type t5), which is no causal language model" in refused(CheckpointError, lineage["base"])
     (folder / "base" / "config.json").unlink()
     assert "has no config.json" in refused(CheckpointError, lineage["base"])
