@@ -184,7 +184,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             elif what == "revision":
                 sizes = "blobs=" in urlsplit(self.path).query
                 siblings = [
-                    {"rfilename": name} | ({"size": len(content)} if sizes else {})
+                    {"rfilename": name} | (_blob(name, content) if sizes else {})
                     for name, content in files.items()
                 ]
                 gated = "manual" if repository.gated else False
@@ -270,6 +270,15 @@ def _tree_entry(name: str, content: bytes) -> dict[str, Any]:
         digest = hashlib.sha256(content).hexdigest()
         entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 130}
     return entry
+
+
+def _blob(name: str, content: bytes) -> dict[str, Any]:
+    """What the listing of a repository says of a file when sizes are asked for."""
+    blob: dict[str, Any] = {"size": len(content), "blobId": _git_oid(content)}
+    if name.endswith(LARGE):
+        digest = hashlib.sha256(content).hexdigest()
+        blob["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 130}
+    return blob
 
 
 def _git_oid(content: bytes) -> str:

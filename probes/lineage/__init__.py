@@ -2,6 +2,7 @@
 
 from probes.lineage.cache import cache_folder
 from probes.lineage.checking import CheckResult, check
+from probes.lineage.equality import equal_weights
 from probes.lineage.loaded import LoadedStage
 from probes.lineage.loading import LoadOptions
 from probes.lineage.stages import Lineage, Stage, as_loaded, load_lineage, tree
@@ -17,6 +18,7 @@ __all__ = [
     "cache_folder",
     "check",
     "check_same_tokens",
+    "equal_weights",
     "load_lineage",
     "tree",
 ]

@@ -7,9 +7,13 @@ from typing import Any, Literal, Unpack
 
 from tqdm import tqdm
 
-from probes.errors import ProbesError
+from probes.errors import CheckpointError, ProbesError
+from probes.lineage.adapter_base import other_base
+from probes.lineage.decoders import context_window, decoder_blocks, input_device
+from probes.lineage.equality import WeightsSeen
 from probes.lineage.hub import HubPart, download_bytes, hub_folder
 from probes.lineage.loading import LoadOptions
+from probes.lineage.quiet import one_line
 from probes.lineage.sources import hub_parts
 from probes.lineage.stages import Lineage, Stage
 from probes.lineage.tokenizer_differences import TEXT, tokenizer_differences
@@ -94,23 +98,26 @@ def check(
     facts: dict[str, _Facts] = {}
     allow_pickle = load_options.get("allow_pickle", False)
     sizes = _Sizes(allow_pickle)
+    seen = WeightsSeen({} if download else sizes.bytes)
     for stage in tqdm(list(lineage), desc="stages", disable=not progress):
         try:
             size = sizes.of(stage)
             if sizes.lacking(stage) and not download:
                 results.append(CheckResult(stage.name, "note", f"{_to_download(size)}; {_NOT_LOADED}"))
+                results += _equal(stage, seen)
                 continue
             if size is not None:
                 results.append(CheckResult(stage.name, "ok", _to_download(size)))
             else:
                 _check_cache(stage, allow_pickle)
             if quick:
-                results += _quick(stage)
+                results += [*_quick(stage), *_other_base(stage), *_equal(stage, seen)]
                 continue
             facts[stage.name] = _load(stage, facts, results, load_options)
         except ProbesError as error:
             results.append(CheckResult(stage.name, "error", str(error)))
             continue
+        results += [*_other_base(stage), *_equal(stage, seen)]
         if size is None:
             results.append(
                 CheckResult(stage.name, "note", "read from the hub's cache: the hub cannot be asked")
@@ -119,6 +126,16 @@ def check(
             results += _against_parent(stage, facts[stage.name], facts[stage.parent])
         results += _adapter_effect(stage, facts)
     return results
+
+
+def _other_base(stage: Stage) -> list[CheckResult]:
+    difference = other_base(stage.entry)
+    return [CheckResult(stage.name, "note", difference)] if difference else []
+
+
+def _equal(stage: Stage, seen: WeightsSeen) -> list[CheckResult]:
+    other = seen.equal_to(stage.entry, stage.parent)
+    return [CheckResult(stage.name, "note", f"equals {other}, tensor for tensor")] if other else []
 
 
 def _check_cache(stage: Stage, allow_pickle: bool) -> None:
@@ -181,8 +198,13 @@ def _load(stage: Stage, facts: dict[str, _Facts], results: list[CheckResult], op
     if onto is not None and onto.name not in facts:
         facts[onto.name] = _load(stage.lineage.origin[onto.name], facts, [], options)
     ids = facts[onto.name].ids if onto else load_tokenizer(base)(TEXT, return_tensors="pt").input_ids
-    with torch.inference_mode():
-        logits = model(ids.to(model.device)).logits[0].float().cpu()
+    decoder_blocks(model)
+    try:
+        ids = ids[:, : context_window(model.config.get_text_config(decoder=True))]
+        with torch.inference_mode():
+            logits = model(ids.to(input_device(model)), use_cache=False).logits[0].float().cpu()
+    except Exception as error:  # whatever the model's own code runs into
+        raise CheckpointError(f"a forward of a short text fails: {one_line(error)}") from error
     config = model.config.get_text_config()
     shape = {
         "hidden size": config.hidden_size,
@@ -194,6 +216,7 @@ def _load(stage: Stage, facts: dict[str, _Facts], results: list[CheckResult], op
     if names := loaded.ignored_weights:
         what = f"{len(names)} tensors of the checkpoint have no place (first {names[0]})"
         results.append(CheckResult(stage.name, "note", what))
+    results += [CheckResult(stage.name, "note", note) for note in loaded.notes]
     if not torch.isfinite(logits).all():
         results.append(CheckResult(stage.name, "error", "its logits on a short text are not finite"))
     return _Facts(shape, loaded.tokenizer, logits, ids)

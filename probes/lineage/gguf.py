@@ -10,7 +10,7 @@ from pathlib import Path
 from probes.errors import CheckpointError
 from probes.lineage.cache import cache_folder, new_folder
 from probes.lineage.hashing import file_digest
-from probes.lineage.quiet import first_line, quiet_transformers
+from probes.lineage.quiet import one_line, quiet_transformers
 
 _FORMAT = "1"
 """Part of the cache's key: raise it when what is written below changes."""
@@ -44,7 +44,7 @@ def _convert(file: Path, folder: Path) -> None:
             )
         except Exception as error:  # the reader raises whatever its parsing runs into
             raise CheckpointError(
-                f"{file}: cannot be read as GGUF: {type(error).__name__}: {first_line(error)}"
+                f"{file}: cannot be read as GGUF: {type(error).__name__}: {one_line(error)}"
             ) from error
         setattr(model, "is_quantized", False)  # noqa: B010
         model.__dict__.pop("hf_quantizer", None)

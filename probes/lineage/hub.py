@@ -35,6 +35,7 @@ TOKENIZER_FILES = (
 _CONFIGS = ("config.json", "generation_config.json", "adapter_config.json")
 _MARKERS = {"weights": "config.json", "adapter": "adapter_config.json", "tokenizer": "tokenizer_config.json"}
 _STEMS = {"weights": "model", "adapter": "adapter_model"}
+_WEIGHTS = re.compile(r"\.(safetensors|bin)$")
 _PICKLES = {"weights": re.compile(r"pytorch_model.*\.bin"), "adapter": re.compile(r"adapter_model.*\.bin")}
 
 
@@ -55,6 +56,13 @@ class HubPart(NamedTuple):
         revision = f" --revision {self.revision}" if self.revision else ""
         subfolder = f" --include '{self.subfolder}/*'" if self.subfolder else ""
         return f"hf download {self.repo}{revision}{subfolder}"
+
+
+class _Listed(NamedTuple):
+    """What the hub says of a file; None where it says nothing."""
+
+    size: int | None
+    sha256: str | None
 
 
 class _NoAnswer(Exception):
@@ -120,7 +128,21 @@ def download_bytes(part: HubPart, *, allow_pickle: bool = False) -> int | None:
         for name in chosen
         if not isinstance(try_to_load_from_cache(part.repo, name, revision=commit), str)
     ]
-    return sum(sizes[name] or 0 for name in missing)
+    return sum(sizes[name].size or 0 for name in missing)
+
+
+def file_hashes(part: HubPart) -> list[str] | None:
+    """SHA-256 of each file with weights of the part, from the hub's listing; None when it does not tell them.
+
+    Raises CheckpointError as `hub_folder` does.
+    """
+    try:
+        listing = _listing(part, sizes=True)
+    except _NoAnswer:
+        return None
+    chosen = [name for name in _choose(list(listing), part, allow_pickle=True) if _WEIGHTS.search(name)]
+    hashes = [listing[name].sha256 for name in chosen]
+    return [text for text in hashes if text] if chosen and all(hashes) else None
 
 
 def _fetch(part: HubPart, allow_pickle: bool, trust_remote_code: bool) -> Path:
@@ -146,8 +168,9 @@ def _fetch(part: HubPart, allow_pickle: bool, trust_remote_code: bool) -> Path:
     return Path(root, part.subfolder or "")
 
 
-def _listing(part: HubPart, sizes: bool = False) -> dict[str, int | None]:
-    """The names of the repository's files, with their sizes if `sizes`. Raises _NoAnswer, CheckpointError."""
+def _listing(part: HubPart, sizes: bool = False) -> dict[str, _Listed]:
+    """The repository's files by name, with what the hub says of them if `sizes`. Raises _NoAnswer,
+    CheckpointError."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -166,7 +189,10 @@ def _listing(part: HubPart, sizes: bool = False) -> dict[str, int | None]:
         Exception
     ) as error:  # whichever HTTP library huggingface_hub uses: there is no answer, so the cache decides
         raise _NoAnswer(_reason(error)) from error
-    return {file.rfilename: file.size for file in info.siblings or []}
+    return {
+        file.rfilename: _Listed(file.size, file.lfs.sha256 if file.lfs else None)
+        for file in info.siblings or []
+    }
 
 
 def _readable_commit(part: HubPart, name: str) -> str | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from probes.errors import InputError
+from probes.lineage.adapters import merge_loaded
 from probes.lineage.entries import Entry
+from probes.lineage.equality import model_weights_digest, weights_digest
 from probes.lineage.fingerprint import model_fingerprint
 from probes.lineage.loading import LoadOptions, load_files
 from probes.lineage.native import LensOptions, NNsightOptions, bridge, nnsight_model
@@ -58,6 +61,8 @@ class LoadedStage:
     """The stage it was loaded from; None for a model given by hand."""
     ignored_weights: tuple[str, ...] = ()
     """Names of the checkpoint's tensors that the architecture has no place for."""
+    notes: tuple[str, ...] = ()
+    """What else has to be said of the weights, such as rows of embeddings that are in no file."""
     load_options: LoadOptions = field(default_factory=lambda: LoadOptions())
 
     @classmethod
@@ -67,7 +72,7 @@ class LoadedStage:
         Parameters
         ----------
         model : a transformers causal language model. It is used itself, not a copy: it is put in evaluation
-            mode and its gradients are switched off.
+            mode and its gradients are switched off. Of a `PeftModel` a copy is made, with the adapter merged.
         tokenizer : the model's tokenizer.
         name : how tables call the stage.
 
@@ -76,7 +81,9 @@ class LoadedStage:
         TokenizerError
             The tokenizer has more ids than the model has embeddings.
         InputError
-            `model` is not a transformers model with a language-model head.
+            `model` is not a transformers model with a language-model head, or there is no tokenizer.
+        CheckpointError
+            The adapter of a `PeftModel` cannot be merged.
 
         Example
         -------
@@ -84,8 +91,14 @@ class LoadedStage:
         >>> probes.LoadedStage.from_model(loaded.model, loaded.tokenizer, name="mine").name
         'mine'
         """
-        from transformers import PreTrainedModel
+        from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise InputError(
+                f"from_model got {type(tokenizer).__name__} as the tokenizer: expected the model's tokenizer "
+                "of transformers, such as AutoTokenizer.from_pretrained(...)"
+            )
+        model = _merged_copy(model)
         if not isinstance(model, PreTrainedModel) or model.get_output_embeddings() is None:
             raise InputError(
                 f"from_model got {type(model).__name__}: expected a transformers causal language model "
@@ -117,6 +130,10 @@ class LoadedStage:
         """
         return self.lineage.reference_tokenizer() if self.lineage is not None else self.tokenizer
 
+    def weights_digest(self) -> str:
+        """The identity of the tensors alone, 64 hex digits: the stage's, or that of a model given by hand."""
+        return model_weights_digest(self.model) if self.stage is None else weights_digest(self.stage.entry)
+
     def to_transformer_lens(self, **options: Unpack[LensOptions]) -> Any:
         """A TransformerLens `TransformerBridge` around a copy of the model.
 
@@ -137,3 +154,17 @@ class LoadedStage:
     def to_nnsight(self, **options: Unpack[NNsightOptions]) -> Any:
         """An nnsight `TransformersModel` around this very model. `options` go to nnsight."""
         return nnsight_model(self.model, self.tokenizer, **options)
+
+
+def _merged_copy(model: Any) -> Any:
+    """A copy of a `PeftModel` with its adapter merged; any other model as it is."""
+    peft = sys.modules.get("peft")  # without it there is no PeftModel
+    if peft is None or not isinstance(model, peft.PeftModel):
+        return model
+    if model.active_peft_config.is_prompt_learning:
+        raise InputError(
+            f"from_model got a {type(model).__name__} that changes the prompt: it cannot be merged into "
+            "weights; expected LoRA or another weight adapter"
+        )
+    copied = copy.deepcopy(model)
+    return merge_loaded(copied, list(copied.parameters()), "from_model: the adapter", "its model")

@@ -10,7 +10,7 @@ from probes.errors import CheckpointError, InputError
 from probes.lineage.adapters import merge_adapter
 from probes.lineage.entries import Entry
 from probes.lineage.fingerprint import files_fingerprint
-from probes.lineage.quiet import first_line, quiet_transformers
+from probes.lineage.quiet import one_line, quiet_transformers
 from probes.lineage.safety import check_finite, check_remote_code, check_weight_files
 from probes.lineage.sources import adapter_folder, weights_folder
 from probes.lineage.tokenizers import check_vocabulary, load_tokenizer
@@ -38,6 +38,8 @@ class LoadedFiles(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
     fingerprint: str
     ignored_weights: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What else has to be said of the weights, one sentence each."""
 
 
 def load_files(
@@ -65,12 +67,15 @@ def load_files(
     folder = weights_folder(base, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
     adapter_folders = [adapter_folder(adapter, allow_pickle=allow_pickle) for adapter in adapters]
     who = f"stage {base.name}"
+    config = _read_config(folder, who)
     if not trust_remote_code:
-        check_remote_code(_read_config(folder, who), who, folder)
+        check_remote_code(config, who, folder)
+    kind = _model_class(config, who, folder)
     files = check_weight_files(folder, "model", who, allow_pickle=allow_pickle)
     fingerprint = files_fingerprint(entry)
     tokenizer = load_tokenizer(entry, trust_remote_code=trust_remote_code)
     model, ignored = _load_weights(
+        kind,
         folder,
         who,
         dtype=precision,
@@ -79,17 +84,19 @@ def load_files(
         trust_remote_code=trust_remote_code,
         use_safetensors=bool(files),
     )
+    notes: list[str] = []
     for adapter, its_folder in zip(adapters, adapter_folders, strict=True):
         onto = adapter.onto
         assert onto is not None
-        model = merge_adapter(
+        model, said = merge_adapter(
             model, its_folder, f"stage {adapter.name}", onto.name, allow_pickle=allow_pickle
         )
+        notes += said
     check_vocabulary(tokenizer, model, entry.name)
     if place is not None:
         model.to(place)
     model.eval().requires_grad_(False)
-    return LoadedFiles(model, tokenizer, fingerprint, ignored)
+    return LoadedFiles(model, tokenizer, fingerprint, ignored, tuple(notes))
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -133,19 +140,48 @@ def pick_dtype(dtype: str | torch.dtype) -> torch.dtype:
     return precision
 
 
-def _load_weights(folder: Path, who: str, **options: Any) -> tuple[Any, tuple[str, ...]]:
-    """The model in `folder`, and the names of the tensors that it has no place for."""
-    from transformers import AutoModelForCausalLM
+def _model_class(config: dict[str, Any], who: str, folder: Path) -> Any:
+    """The class of transformers that loads a folder: of a decoder, or of a decoder with images around it.
 
+    Raises CheckpointError for encoders and encoder-decoders, before their weights are read.
+    """
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers.models.auto import modeling_auto as known
+
+    kind = config.get("model_type")
+    name = next(iter(config.get("architectures") or ()), "a model")
+    if not config.get("is_encoder_decoder"):
+        if kind not in CONFIG_MAPPING or kind in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            return AutoModelForCausalLM
+        if kind in known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+            return AutoModelForImageTextToText
+    what = "an encoder-decoder" if config.get("is_encoder_decoder") else "no causal language model"
+    raise CheckpointError(
+        f"{who}: {folder} holds {name} (model type {kind}), which is {what}: expected a decoder-only causal "
+        "language model"
+    )
+
+
+def _load_weights(kind: Any, folder: Path, who: str, **options: Any) -> tuple[Any, tuple[str, ...]]:
+    """The model in `folder`, and the names of the tensors that it has no place for."""
     options = {key: value for key, value in options.items() if value is not None}
     try:
         with quiet_transformers():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+            loaded: Any = kind.from_pretrained(
+                folder, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
     except Exception as error:  # building and filling a model fails in too many ways to list
-        raise CheckpointError(
-            f"{who}: the model in {folder} cannot be loaded: {first_line(error)}"
-        ) from error
+        raise CheckpointError(f"{who}: the model in {folder} cannot be loaded: {one_line(error)}") from error
     model, report = loaded
+    mismatched = sorted(report["mismatched_keys"])
+    if mismatched:
+        key, given, expected = mismatched[0]
+        more = f" (and {len(mismatched) - 1} more tensors)" if len(mismatched) > 1 else ""
+        raise CheckpointError(
+            f"{who}: {folder} cannot be loaded: {key} is {list(given)} in the weights, but "
+            f"{type(model).__name__} expects {list(expected)} by config.json{more}: weights and config.json "
+            "belong to different models"
+        )
     missing = sorted(report["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -52,7 +52,7 @@ def read_manifest(path: str | Path) -> tuple[Path, Manifest]:
         file = file / FILENAME
     file = Path(os.path.abspath(file))
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ManifestError(
             f"{file}: no such file: expected a {FILENAME} or the folder that holds one"

@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from probes.errors import InputError
-from probes.lineage.quiet import first_line, quiet_transformers
+from probes.lineage.quiet import one_line, quiet_transformers
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +67,7 @@ def bridge(model: Any, tokenizer: Any, **options: Unpack[LensOptions]) -> Any:
             )
     except (ValueError, KeyError, NotImplementedError) as error:
         raise InputError(
-            f"TransformerLens cannot wrap {type(model).__name__}: {first_line(error)}; "
+            f"TransformerLens cannot wrap {type(model).__name__}: {one_line(error)}; "
             'use backend="transformers" or "nnsight"'
         ) from error
 

@@ -26,13 +26,15 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or the name of its class when it has no message.
+def one_line(error: BaseException, longest: int = 400) -> str:
+    """An error's message in one line of at most `longest` characters, or its class when it has no message.
 
     Example
     -------
-    >>> first_line(ValueError("no such key\\nand much more")), first_line(KeyError())
-    ('no such key', 'KeyError')
+    >>> one_line(ValueError("no such key:\\n  model.norm")), one_line(KeyError())
+    ('no such key: model.norm', 'KeyError')
     """
-    message = str(error).strip()
-    return message.splitlines()[0] if message else type(error).__name__
+    message = " ".join(str(error).split())
+    if len(message) > longest:
+        message = message[:longest].rsplit(" ", 1)[0] + " ..."
+    return message or type(error).__name__

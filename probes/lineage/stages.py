@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from probes.errors import InputError
 from probes.lineage.drawing import draw_tree
 from probes.lineage.entries import Entry
+from probes.lineage.equality import weights_digest
 from probes.lineage.fingerprint import files_fingerprint
 from probes.lineage.loaded import LoadedStage
 from probes.lineage.loading import LoadOptions, load_files
@@ -141,9 +142,7 @@ class Stage:
             trust_remote_code=trust_remote_code,
         )
         files = load_files(self.entry, **options)
-        return LoadedStage(
-            self.name, files.model, files.tokenizer, files.fingerprint, self, files.ignored_weights, options
-        )
+        return LoadedStage(self.name, *files[:3], self, *files[3:], options)
 
     def fingerprint(self) -> str:
         """The stage's identity by content: its weights, config, adapters, tokenizer and chat template.
@@ -161,6 +160,16 @@ class Stage:
         True
         """
         return files_fingerprint(self.entry)
+
+    def weights_digest(self) -> str:
+        """The identity of the stage's tensors alone, 64 hex digits, whatever their files, shards and dtype.
+
+        Example
+        -------
+        >>> lineage["copy"].weights_digest() == lineage["mid"].weights_digest()
+        True
+        """
+        return weights_digest(self.entry)
 
     def to_transformer_lens(self, **options: Unpack[LensOptions]) -> Any:
         """A TransformerLens `TransformerBridge` around the stage, loaded anew; see `LoadedStage`'s."""

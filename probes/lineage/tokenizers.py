@@ -10,7 +10,7 @@ from probes.errors import TokenizerError
 from probes.lineage.entries import Entry
 from probes.lineage.gguf import converted_folder
 from probes.lineage.hub import hub_folder
-from probes.lineage.quiet import first_line, quiet_transformers
+from probes.lineage.quiet import one_line, quiet_transformers
 from probes.lineage.records import AdapterCheckpoint, HubCheckpoint, Manifest
 from probes.lineage.sources import adapter_folder, folder_or_hub, weights_source
 
@@ -81,7 +81,7 @@ def load_tokenizer(entry: Entry, *, trust_remote_code: bool = False) -> Any:
             return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except Exception as error:  # tokenizer files fail in as many ways as there are formats
         raise TokenizerError(
-            f"stage {entry.name}: the tokenizer in {source} cannot be loaded: {first_line(error)}"
+            f"stage {entry.name}: the tokenizer in {source} cannot be loaded: {one_line(error)}"
         ) from error
 
 

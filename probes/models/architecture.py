@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from probes.errors import CheckpointError, SiteError
+from probes.lineage.decoders import context_window, decoder_blocks, first_tensor, input_device
 from probes.models.sites import Site
 
 ATTENTION_NAMES = ("self_attn", "attn", "attention", "self_attention")
@@ -82,25 +83,11 @@ def find_architecture(model: Any) -> Architecture:
     >>> architecture.name, len(architecture.blocks), architecture.d_head
     ('LlamaForCausalLM', 3, 8)
     """
-    from transformers import PreTrainedModel
-
-    name = type(model).__name__
-    config = getattr(model, "config", None)
-    if not isinstance(model, PreTrainedModel) or config is None:
-        raise CheckpointError(f"{name}: expected a transformers causal language model")
-    if getattr(config, "is_encoder_decoder", False):
-        raise CheckpointError(f"{name} is an encoder-decoder: expected a decoder-only causal language model")
-    if model.get_output_embeddings() is None or not model.can_generate():
-        raise CheckpointError(f"{name} has no causal language-model head: expected a ...ForCausalLM class")
-    config = config.get_text_config(decoder=True)
-    identity = tuple(id(module) for module in model.modules())
+    identity = _identity(model)
     if model in _architectures and _architectures[model][0] == identity:
         return _architectures[model][1]
-    modules = _find_blocks(model, config.num_hidden_layers)
-    if modules is None:
-        raise CheckpointError(
-            f"{name}: found no list of {config.num_hidden_layers} decoder blocks (config.num_hidden_layers)"
-        )
+    modules = decoder_blocks(model)
+    name, config = type(model).__name__, model.config.get_text_config(decoder=True)
     traces = _trace(model, modules)
     blocks = tuple(_map_block(module, trace) for module, trace in zip(modules, traces, strict=True))
     width = next((block.z_width for block in blocks if block.z_width), None)
@@ -114,7 +101,7 @@ def find_architecture(model: Any) -> Architecture:
         d_model=config.hidden_size,
         n_heads=config.num_attention_heads,
         d_head=d_head or config.hidden_size // config.num_attention_heads,
-        max_positions=getattr(config, "max_position_embeddings", None),
+        max_positions=context_window(config),
         window=min((int(w) for w in windows if isinstance(w, int) and w > 0), default=None),
     )
     # What is remembered holds blocks and never the model, so that the model is freed as usual.
@@ -122,35 +109,11 @@ def find_architecture(model: Any) -> Architecture:
     return architecture
 
 
-def first_tensor(value: Any, kwargs: Mapping[str, Any] | None = None) -> Tensor | None:
-    """The hidden states among a module's arguments or in its output: looked for by position, then by name."""
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, (tuple, list)) and value and isinstance(value[0], Tensor):
-        return value[0]
-    by_name = (kwargs or {}).get("hidden_states")
-    return by_name if isinstance(by_name, Tensor) else None
-
-
-def input_device(model: Any) -> torch.device:
-    """The device that token ids go to: that of the input embeddings, also when weights are offloaded."""
-    embedding = model.get_input_embeddings()
-    device = embedding.weight.device
-    if device.type == "meta":
-        device = torch.device(embedding._hf_hook.execution_device)
-    return device
-
-
-def _find_blocks(model: nn.Module, n_layers: int) -> list[nn.Module] | None:
-    """The list of `n_layers` blocks that is nearest to the top and outside any vision or audio tower."""
-    lists = [
-        (name.count("."), name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList)
-        and len(module) == n_layers
-        and not any(tower in name for tower in ("vision", "visual", "audio", "encoder"))
-    ]
-    return list(min(lists, key=lambda item: item[:2])[2]) if lists else None
+def _identity(model: Any) -> tuple[int, ...]:
+    """What changes when modules of the model are exchanged. Raises CheckpointError if it has none."""
+    if not isinstance(model, nn.Module):
+        raise CheckpointError(f"{type(model).__name__}: expected a transformers causal language model")
+    return tuple(id(module) for module in model.modules())
 
 
 @dataclass

@@ -121,8 +121,19 @@ class Backend(PlainPacking):
     def _generation(
         self, batch: TokenBatch, max_new_tokens: int, options: Mapping[str, Any]
     ) -> tuple[TokenBatch, dict[str, Any]]:
-        """The prompts padded on the left, and the keyword arguments of transformers' `generate` for them."""
+        """The prompts padded on the left, and the keyword arguments of transformers' `generate` for them.
+
+        Raises InputError if prompt and new tokens do not fit into the model's context.
+        """
         self._check_ids(batch)
+        longest = int(batch.attention_mask.sum(-1).max())
+        room = None if self.max_positions is None else self.max_positions - longest + 1
+        if room is not None and max_new_tokens > room:  # the last new token is not read again
+            raise InputError(
+                f"a prompt of {longest} tokens and {max_new_tokens} new ones do not fit into the "
+                f"{self.max_positions} positions of {self.architecture.name}: "
+                + (f"expected max_new_tokens up to {room}" if room > 0 else "shorten the prompt")
+            )
         pad_id = options.get("pad_token_id", self._pad_token(options))
         prompts = left_padded(batch, pad_id)
         arguments = {
@@ -132,7 +143,8 @@ class Backend(PlainPacking):
             "do_sample": False,
             "pad_token_id": pad_id,
         }
-        return prompts, {**arguments, **options}
+        settings = {} if options.get("do_sample") else _neutral_settings(self.model.generation_config)
+        return prompts, {**settings, **arguments, **options}
 
     def _new_tokens(self, output: Tensor, prompt_width: int, options: Mapping[str, Any]) -> list[list[int]]:
         """What `generate` added to each row, up to and without the first end token."""
@@ -143,6 +155,34 @@ class Backend(PlainPacking):
     def _pad_token(self, options: Mapping[str, Any]) -> int:
         own = getattr(self.tokenizer, "pad_token_id", None)
         return own if own is not None else next(iter(sorted(_end_tokens(self.model, options))), 0)
+
+
+_KEPT_SETTINGS = {
+    "bos_token_id",
+    "decoder_start_token_id",
+    "eos_token_id",
+    "max_length",  # `max_new_tokens` goes before it
+    "pad_token_id",
+    "transformers_version",
+    "use_cache",
+}
+
+
+def _neutral_settings(own: Any) -> dict[str, Any]:
+    """What undoes a checkpoint's generation_config, except its special tokens, for plain greedy search.
+
+    A repetition penalty or beams that one stage ships and another does not would make them decode
+    differently.
+    """
+    from transformers import GenerationConfig
+
+    neutral = GenerationConfig()
+    defaults, known = neutral._get_default_generation_params(), set(vars(neutral))
+    return {
+        key: defaults.get(key)
+        for key, value in own.to_dict().items()
+        if value is not None and key in known - _KEPT_SETTINGS
+    }
 
 
 def _end_tokens(model: Any, options: Mapping[str, Any]) -> set[int]:

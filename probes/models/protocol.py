@@ -21,7 +21,11 @@ Continuation = tuple[Sequence[int], Sequence[int]]
 
 
 class GenerateOptions(TypedDict, total=False):
-    """Options of transformers' `generate`. Others than these are handed on, too."""
+    """Options of transformers' `generate`. Others than these are handed on, too.
+
+    Of the checkpoint's own generation_config only the special tokens count, so that stages which ship
+    different ones decode alike; with `do_sample=True` all of it does.
+    """
 
     do_sample: bool
     temperature: float

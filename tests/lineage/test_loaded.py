@@ -1,5 +1,6 @@
 """A loaded stage: one given by hand, its one-line repr, the libraries' own objects around it."""
 
+import peft
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from probes.lineage import LoadedStage
 from tests.checkpoint_makers import (
     OTHER_TEMPLATE,
     lineage_of,
+    logits,
     make_adapter,
     make_model,
     make_tokenizer,
@@ -33,10 +35,26 @@ def test_a_model_given_by_hand():
     assert len({loaded.fingerprint, *(other.fingerprint for other in others)}) == 4
     with pytest.raises(TokenizerError, match="tokenizer has 330 ids and the model 320"):
         LoadedStage.from_model(model, make_tokenizer(extra=[f"<{i}>" for i in range(30)]))
-    for other in (torch.nn.Linear(2, 2), make_adapter(make_model()), make_model().model):
+    with pytest.raises(InputError, match="from_model got NoneType as the tokenizer: expected the model's"):
+        LoadedStage.from_model(model, None)
+    for other in (torch.nn.Linear(2, 2), make_model().model):
         kind = type(other).__name__
         with pytest.raises(InputError, match=f"from_model got {kind}: expected a transformers causal lang"):
             LoadedStage.from_model(other, tokenizer)
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "down_proj"], ["embed_tokens"]])
+def test_an_adapter_that_is_not_merged_yet(targets):
+    adapted = make_adapter(make_model(), target_modules=targets)
+    expected = logits(adapted)
+    loaded = LoadedStage.from_model(adapted, make_tokenizer())
+    assert type(loaded.model).__name__ == "LlamaForCausalLM"
+    torch.testing.assert_close(logits(loaded.model), expected, rtol=1e-5, atol=1e-5)
+    assert isinstance(adapted, peft.PeftModel), "the adapted model itself is left alone"
+    torch.testing.assert_close(logits(adapted), expected, rtol=0, atol=0)
+    prompt = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    with pytest.raises(InputError, match="PeftModelForCausalLM that changes the prompt"):
+        LoadedStage.from_model(peft.get_peft_model(make_model(), prompt), make_tokenizer())
 
 
 def test_the_repr_is_one_line_however_large_the_model_is(folder):

@@ -65,7 +65,9 @@ def test_missing_and_superfluous_tensors(folder):
         file,
         metadata={"format": "pt"},
     )
-    assert "cannot be loaded" in refused(CheckpointError, stage)
+    message = refused(CheckpointError, stage)
+    assert "model.layers.1.mlp.up_proj.weight is [48, 8] in the weights" in message
+    assert "LlamaForCausalLM expects [48, 32] by config.json" in message
     extra = {"model.layers.1.mlp.up_proj.weight": lost, "model.layers.1.extra": lost.clone()}
     save_file({**tensors, **extra}, file, metadata={"format": "pt"})
     assert stage.load(device="cpu").ignored_weights == ("model.layers.1.extra",)

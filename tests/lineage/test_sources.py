@@ -80,7 +80,7 @@ def test_only_what_is_needed_is_downloaded(folder, originals, monkeypatch):
         "code.py",
     ]
     files = [*wanted, *other, "step-4/config.json", "step-4/pytorch_model.bin", "a/adapter_config.json"]
-    siblings = [SimpleNamespace(rfilename=name, size=10) for name in files]
+    siblings = [SimpleNamespace(rfilename=name, size=10, lfs=None) for name in files]
     downloads = []
 
     def snapshot_download(repo, revision, allow_patterns):
@@ -127,6 +127,6 @@ def test_folders_that_are_something_else(folder):
     (folder / "base" / "config.json").write_text("{")
     assert "config.json is not valid JSON" in refused(CheckpointError, lineage["base"])
     (folder / "base" / "config.json").write_text('{"model_type": "t5"}')
-    assert "cannot be loaded" in refused(CheckpointError, lineage["base"])
+    assert "(model type t5), which is no causal language model" in refused(CheckpointError, lineage["base"])
     (folder / "base" / "config.json").unlink()
     assert "has no config.json" in refused(CheckpointError, lineage["base"])
