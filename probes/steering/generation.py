@@ -27,7 +27,6 @@ def generate(
 ) -> list[str]:
     """What the model says after each prompt.
 
-<<<<<<< HEAD
     Parameters
     ----------
     stage : a stage, a loaded stage, a hooked model or a run context.
@@ -37,7 +36,8 @@ def generate(
         with `positions="last"` on the newest token only.
     max_new_tokens : the longest answer, in tokens.
     system : a text for the system message of the prompts that are messages.
-    options : see `GenerationOptions`. Decoding is greedy unless `do_sample=True`.
+    options : see `GenerationOptions`. Decoding is greedy unless `do_sample=True`, whatever the checkpoint's
+        generation_config says.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def generate(
 
     Raises
     ------
-    InputError : there are no prompts, or one is empty.
+    InputError : there are no prompts, one is empty, or one does not fit into the context with the new tokens.
     TokenizerError : the chat template refuses the messages.
 
     Example
@@ -57,15 +57,6 @@ def generate(
     ... )
     >>> len(plain), plain == steered
     (2, False)
-=======
-    A string is continued as it stands; a list of messages is rendered with the chat template and answered.
-    Greedy unless `do_sample=True`, whatever the checkpoint's generation_config says; `options` are those of
-    `GenerationOptions`. `interventions` act on every token, of the prompt and of the answer
-    (`positions="last"`: on the newest only).
-
-    Raises InputError for no prompts, or for prompts that do not fit into the context with the new tokens,
-    TokenizerError for messages that the template refuses.
->>>>>>> faults-lineage
     """
     if not prompts or isinstance(prompts, str):
         raise InputError("no prompts: expected a non-empty sequence of strings or lists of messages")
