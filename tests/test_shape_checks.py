@@ -18,7 +18,8 @@ from probes.probing.layers import best_layer
 from probes.probing.solver import RowSpace
 from probes.stats.clusters import clusters_of
 from probes.stats.jackknife import Measured
-from probes.steering.slopes import random_directions, spread
+from probes.steering.columns import over_directions
+from probes.steering.controls import random_directions
 from tests.shape_checks import ROOMS, holds_shape
 
 MODULES = [
@@ -34,7 +35,7 @@ MODULES = [
         (lambda: best_layer(np.zeros((2, 4)), np.array([0, 1, 0])), "example is 3 which does not equal"),
         (lambda: RowSpace.of(np.zeros(4)), "1 dimension"),
         (lambda: Measured(np.zeros(2), np.zeros((3, 5))), "seed is 3 which does not equal"),
-        (lambda: spread(np.zeros((2, 3)), ["c1", "c2"]), "2 dimension"),
+        (lambda: over_directions(np.zeros((2, 3)), ["c1", "c2"]), "2 dimension"),
     ],
     ids=["labels of another length", "one row", "seeds of another number", "a second axis"],
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from probes.probing import Direction
 from probes.stats.estimates import Estimate, mean_interval
@@ -52,7 +53,7 @@ def over_items(
     return interval_columns(estimate)
 
 
-def over_directions(values: np.ndarray, ids: Sequence[str]) -> dict[str, Any]:
+def over_directions(values: Float[np.ndarray, " direction"], ids: Sequence[str]) -> dict[str, Any]:
     """The columns of a mean over random directions, with the range from 2.5 to 97.5% of them.
 
     Parameters
