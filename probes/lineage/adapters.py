@@ -119,7 +119,8 @@ def adapter_config(folder: Path, who: str) -> Any:
             warnings.simplefilter("ignore")
             return PeftConfig.from_pretrained(str(folder))
     except Exception as error:  # a damaged file, an unknown kind of adapter, a value of the wrong type
-        reason = f"no key {error}" if isinstance(error, KeyError) else one_line(error)
+        unknown = f"peft_type {error} is not known to this version of PEFT"
+        reason = unknown if isinstance(error, KeyError) else one_line(error)
         raise CheckpointError(
             f"{who}: {folder / 'adapter_config.json'} is not a PEFT configuration: {reason}"
         ) from error

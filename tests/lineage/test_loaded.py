@@ -43,6 +43,7 @@ def test_a_model_given_by_hand():
             LoadedStage.from_model(other, tokenizer)
 
 
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True` and a tied layer:UserWarning")
 @pytest.mark.parametrize("targets", [["q_proj", "down_proj"], ["embed_tokens"]])
 def test_an_adapter_that_is_not_merged_yet(targets):
     adapted = make_adapter(make_model(), target_modules=targets)

@@ -108,6 +108,12 @@ def test_missing_manifest(tmp_path):
         load_lineage(tmp_path / "nowhere")
 
 
+def test_a_file_that_begins_with_a_byte_order_mark(tmp_path):
+    text = stage_toml('kind = "sft"\ncheckpoint = { path = "w" }')
+    (tmp_path / "lineage.toml").write_text(text, encoding="utf-8-sig")
+    assert [stage.name for stage in load_lineage(tmp_path)] == ["base"]
+
+
 def test_absolute_and_inner_paths_are_taken(tmp_path):
     body = 'kind = "sft"\ncheckpoint = { path = "a/../w" }\ntokenizer = "/somewhere"'
     (tmp_path / "lineage.toml").write_text(stage_toml(body))
