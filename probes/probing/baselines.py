@@ -31,14 +31,17 @@ def permuted_labels(labels: NDArray, groups: NDArray, rng: np.random.Generator) 
     array([1, 0, 0, 1, 0, 1])
     """
     permuted = labels.copy()
-    single = np.ones(len(labels), dtype=bool)
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups == group)
-        if len(np.unique(labels[members])) == 2:
-            permuted[members] = rng.permutation(labels[members])
-            single[members] = False
-    names, first, member = np.unique(groups[single], return_index=True, return_inverse=True)
-    permuted[single] = rng.permutation(labels[single][first])[member] if len(names) else labels[single]
+    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
+    size, positive = np.bincount(member), np.bincount(member, weights=labels == 1)
+    mixed = (positive > 0) & (positive < size)
+    rows = np.split(np.argsort(member, kind="stable"), np.cumsum(size)[:-1])
+    for group in np.flatnonzero(mixed):
+        permuted[rows[group]] = rng.permutation(labels[rows[group]])
+    if not mixed.all():
+        exchanged = labels[first]
+        exchanged[~mixed] = rng.permutation(exchanged[~mixed])
+        single = ~mixed[member]
+        permuted[single] = exchanged[member[single]]
     return permuted
 
 

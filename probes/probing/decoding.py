@@ -22,7 +22,7 @@ from probes.probing.estimators import STRENGTHS, fit_probe, make_probe
 from probes.probing.refitting import refit
 from probes.probing.solver import RowSpace, standardised
 from probes.probing.splits import Splits
-from probes.stats.clusters import clusters_of, without_each
+from probes.stats.clusters import clusters_of, means_without_each
 from probes.stats.jackknife import Measured, Tested, combined, mean_contrast
 from probes.stats.permutation import add_one_p
 
@@ -301,8 +301,7 @@ def description_length(
 
     by_order = codes[:, 0]
     bits = by_order.mean(0)
-    kept = without_each(member)
-    left_out = -np.log(bits @ kept.T / kept.sum(-1))
+    left_out = -np.log(means_without_each(bits, member))
     each = np.log(by_order.mean(1))
     # Orders train on different halves of these pairs, and training on other pairs varies as much; the mean
     # over orders leaves 1 / n_orders of it besides.
