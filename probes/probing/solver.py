@@ -22,7 +22,7 @@ NEWTON_LIMIT = 600
 """With more coordinates than this, one Newton step costs more than many steps of L-BFGS."""
 
 ROUNDING = 8 * np.finfo(float).eps
-"""A decrease below this share of the objective is lost in rounding. Newton's full step is then taken unseen."""
+"""A decrease below this share of the objective is lost in rounding; the full step is then taken unseen."""
 
 
 @dataclass(frozen=True)
