@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,21 @@ from pydantic import model_validator
 
 from probes.concepts.fields import Record, invalid
 from probes.concepts.records import AXES, READINGS, ChoiceItem, Example, first_repeat
+from probes.concepts.units import units_of_examples
+
+
+def _units(examples: tuple[Example, ...]) -> np.ndarray:
+    """`units_of_examples`, which is kept for the tuples that were asked for last, because it sorts texts."""
+    kept = _KEPT.pop(id(examples), None)
+    units = units_of_examples(examples) if kept is None else kept[1]
+    _KEPT[id(examples)] = examples, units  # the tuple is kept too, so that its id stays its own
+    if len(_KEPT) > N_KEPT:
+        _KEPT.popitem(last=False)
+    return units.copy()
+
+
+N_KEPT = 16
+_KEPT: OrderedDict[int, tuple[tuple[Example, ...], np.ndarray]] = OrderedDict()
 
 
 class Rows(Record):
@@ -52,14 +68,14 @@ class Rows(Record):
 
     @property
     def n_pairs(self) -> int:
-        """Number of different pair ids: the number of independent units.
+        """Number of independent units: of pairs, where copies of one text count once (see `groups`).
 
         Example
         -------
         >>> concept.n_pairs, len(concept)
         (24, 48)
         """
-        return len({example.pair for example in self.examples})
+        return len(set(self.groups.tolist()))
 
     @property
     def labels(self) -> np.ndarray:
@@ -74,14 +90,17 @@ class Rows(Record):
 
     @property
     def groups(self) -> np.ndarray:
-        """The pair id of each example, str `[example]`.
+        """The independent unit of each example, str `[example]`: the id of its pair.
+
+        Pairs that share a text are one unit with the id of the first of them. Without pair ids, texts of
+        opposite labels that differ in a few words are one unit (see `probes.concepts.units`).
 
         Example
         -------
         >>> concept.groups[:4].tolist()
         ['p0', 'p0', 'p1', 'p1']
         """
-        return np.array([example.pair for example in self.examples])
+        return _units(self.examples)
 
     @property
     def readings(self) -> tuple[str, ...]:

@@ -27,10 +27,17 @@ LENGTH_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 TEXT_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Values of C tried on n-gram features, whose rows have Euclidean length 1."""
 
+CHOICE_ROWS = 1200
+"""The strength of a penalty is chosen on about this many training rows at most, drawn by whole groups."""
+
 VECTORIZERS = {
     "word_ngrams": {"ngram_range": (1, 2), "token_pattern": r"(?u)\w+|[^\w\s]"},
     "char_ngrams": {"ngram_range": (2, 5), "analyzer": "char"},
 }
+
+
+Folds = Sequence[tuple[NDArray, NDArray]]
+"""(rows to fit on, held-out rows) of each fold."""
 
 
 def text_scores(texts: Sequence[str], labels: NDArray, groups: NDArray, train: NDArray) -> dict[str, NDArray]:
@@ -39,7 +46,7 @@ def text_scores(texts: Sequence[str], labels: NDArray, groups: NDArray, train: N
     `word_ngrams` sees sequences of 1 to 2 words, where punctuation marks count as words; `char_ngrams` sees
     sequences of 2 to 5 characters. Both are logistic regressions with an L2 penalty on tf-idf features.
     `length` is a logistic regression on `length_features`. The strength of each penalty is chosen by
-    cross-validation inside the training rows.
+    cross-validation inside the training rows; of more than `CHOICE_ROWS` rows, inside a random part of them.
 
     Parameters
     ----------
@@ -71,8 +78,67 @@ def text_scores(texts: Sequence[str], labels: NDArray, groups: NDArray, train: N
     >>> bool((scores["word_ngrams"][concept.labels == 1] > 0).all())  # "cheap" gives the label away
     True
     """
-    scores = {name: _ngram_scores(texts, labels, groups, train, name) for name in VECTORIZERS}
-    return scores | {"length": _length_scores(texts, labels, groups, train)}
+    return Surface(texts).scores(labels, groups, train)
+
+
+class Surface:
+    """What the classifiers see of some texts, which is counted once however often they are fitted.
+
+    Example
+    -------
+    >>> train = np.flatnonzero(concept.splits == "train")
+    >>> sorted(Surface(concept.texts()).scores(concept.labels, concept.groups, train))
+    ['char_ngrams', 'length', 'word_ngrams']
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.counts = {
+            name: scipy.sparse.csr_matrix(CountVectorizer(**options).fit_transform(texts))
+            for name, options in VECTORIZERS.items()
+        }
+        self.lengths = length_features(texts)
+
+    def scores(self, labels: NDArray, groups: NDArray, train: NDArray) -> dict[str, NDArray]:
+        """As `text_scores`."""
+        rows = thinned(train, groups, CHOICE_ROWS)
+        folds = [
+            (rows[fit], rows[held_out])
+            for fit, held_out in grouped_folds(labels[rows], groups[rows])
+            if len(np.unique(labels[rows][held_out])) == 2
+        ]
+        ngrams = {name: _ngram_scores(counts, labels, train, folds) for name, counts in self.counts.items()}
+        return ngrams | {"length": _length_scores(self.lengths, labels, train, folds)}
+
+
+def thinned(rows: NDArray, groups: NDArray, limit: int) -> NDArray:
+    """All rows where they are at most `limit`, else about so many: those of randomly drawn groups.
+
+    Parameters
+    ----------
+    rows : int array
+        Row indices.
+    groups : array `[example]`
+        Of all rows; a group is drawn as a whole.
+    limit : int
+        Groups are drawn until there are at least so many rows.
+
+    Returns
+    -------
+    int array
+        Row indices in the order of `rows`.
+
+    Example
+    -------
+    >>> thinned(np.arange(6), np.repeat(["a", "b", "c"], 2), limit=3)
+    array([0, 1, 4, 5])
+    """
+    if len(rows) <= limit:
+        return rows
+    _, member = np.unique(groups[rows], return_inverse=True)
+    sizes = np.bincount(member)
+    order = np.random.default_rng(0).permutation(len(sizes))
+    drawn = order[: np.searchsorted(np.cumsum(sizes[order]), limit) + 1]
+    return rows[np.isin(member, drawn)]
 
 
 def length_features(texts: Sequence[str]) -> NDArray[np.float64]:
@@ -104,37 +170,30 @@ def length_features(texts: Sequence[str]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64)
 
 
-def _length_scores(
-    texts: Sequence[str], labels: NDArray, groups: NDArray, train: NDArray
-) -> NDArray[np.float64]:
-    features = length_features(texts)
+def _length_scores(features: NDArray, labels: NDArray, train: NDArray, folds: Folds) -> NDArray[np.float64]:
     models = [
         make_pipeline(StandardScaler(), LogisticRegression(C=C, tol=1e-8, max_iter=1000))
         for C in LENGTH_STRENGTHS
     ]
     totals = np.zeros(len(models))
-    for fit, held_out in grouped_folds(labels[train], groups[train]):
-        if len(np.unique(labels[train][held_out])) == 2:
-            for i, model in enumerate(models):
-                model.fit(features[train[fit]], labels[train[fit]])
-                scores = model.decision_function(features[train[held_out]])
-                totals[i] += auroc(scores, labels[train[held_out]])
+    for fit, held_out in folds:
+        for i, model in enumerate(models):
+            model.fit(features[fit], labels[fit])
+            totals[i] += auroc(model.decision_function(features[held_out]), labels[held_out])
     best = models[int(np.argmax(totals))].fit(features[train], labels[train])
     return best.decision_function(features)
 
 
 def _ngram_scores(
-    texts: Sequence[str], labels: NDArray, groups: NDArray, train: NDArray, name: str
+    counts: scipy.sparse.csr_matrix, labels: NDArray, train: NDArray, folds: Folds
 ) -> NDArray[np.float64]:
-    counts = scipy.sparse.csr_matrix(CountVectorizer(**VECTORIZERS[name]).fit_transform(texts))
     totals = np.zeros(len(TEXT_STRENGTHS))
-    for fit, held_out in grouped_folds(labels[train], groups[train]):
-        if len(np.unique(labels[train][held_out])) == 2:
-            seen, unseen = _tfidf(counts, train[fit], train[held_out])
-            for i, C in enumerate(TEXT_STRENGTHS):
-                model = LogisticRegression(C=C, solver="liblinear").fit(seen, labels[train[fit]])
-                totals[i] += auroc(model.decision_function(unseen), labels[train[held_out]])
-    seen, everything = _tfidf(counts, train, np.arange(len(texts)))
+    for fit, held_out in folds:
+        seen, unseen = _tfidf(counts, fit, held_out)
+        for i, C in enumerate(TEXT_STRENGTHS):
+            model = LogisticRegression(C=C, solver="liblinear").fit(seen, labels[fit])
+            totals[i] += auroc(model.decision_function(unseen), labels[held_out])
+    seen, everything = _tfidf(counts, train, np.arange(counts.shape[0]))
     best = TEXT_STRENGTHS[int(np.argmax(totals))]
     model = LogisticRegression(C=best, solver="liblinear").fit(seen, labels[train])
     return model.decision_function(everything)

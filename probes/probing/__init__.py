@@ -14,7 +14,7 @@ from probes.probing.frozen import FrozenScore, frozen_auroc
 from probes.probing.layer_directions import class_gap, shuffled_direction
 from probes.probing.layers import LayerProbe, LayerSweep, best_layer, probe_layers
 from probes.probing.refitting import at_same_strength
-from probes.probing.splits import Splits, split_rows
+from probes.probing.splits import Splits, check_splits, split_rows
 from probes.probing.strengths import ProbeSweep, sweep_probes
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Splits",
     "at_same_strength",
     "best_layer",
+    "check_splits",
     "class_gap",
     "cosine",
     "frozen_auroc",

@@ -17,18 +17,21 @@ from scipy.stats import rankdata
 
 from probes.concepts.folds import grouped_folds
 from probes.errors import InputError
-from probes.probing.baselines import control_labels
+from probes.probing.baselines import control_labels, exchanged_labels
 from probes.probing.batched import logistic_columns
 from probes.probing.estimators import STRENGTHS, fit_probe, make_probe
 from probes.probing.refitting import refit
 from probes.probing.solver import RowSpace, standardised
 from probes.probing.splits import Splits
-from probes.stats.clusters import clusters_of, without_each
+from probes.stats.clusters import clusters_of, means_without_each
 from probes.stats.jackknife import Measured, Tested, combined, mean_contrast
 from probes.stats.permutation import add_one_p
 
 BLOCKS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """The online code refits its probe after these shares of the pairs; labels of the first cost 1 bit each."""
+
+GRAM_ROWS = 2000
+"""With more training rows than this, and than dimensions, a ridge regression solves for its weights."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,9 @@ def max_layer_p(
     and the statistic is its AUROC on the test split. Ties between permutations are broken by the margin, so
     that p is uniform when there is no signal. Every permutation swaps the two labels inside randomly chosen
     groups, in all three splits together, and repeats the fit, the choice and the test; p follows from
-    `add_one_p`. All labelings of a layer share one Gram matrix.
+    `add_one_p`. Groups that cannot swap, because they hold one label or more examples of one, exchange their
+    labels with others of their split (see `exchanged_labels`). All labelings of a layer share one
+    Gram matrix.
 
     Parameters
     ----------
@@ -100,8 +105,7 @@ def max_layer_p(
     Raises
     ------
     InputError
-        For values that are not finite, a group in two parts, or a group that does not hold as many examples
-        of one label as of the other.
+        For values that are not finite, or a group in two parts.
 
     Example
     -------
@@ -116,24 +120,29 @@ def max_layer_p(
     if values.ndim != 3 or values.shape[1] != labels.size or not np.isfinite(values[:, rows]).all():
         raise InputError(f"values {values.shape}: expected finite numbers [layer, {labels.size}, d]")
     member = clusters_of(groups, labels.size)
-    sign = 2 * labels - 1
-    _refuse_unbalanced(member[rows], labels[rows])
     parts = [np.unique(member[part]) for part in (splits.train, splits.select, splits.test)]
     if sum(map(len, parts)) > len(np.unique(member[rows])):
         raise InputError("a group is in two splits: expected each pair or template in one of them")
     rng = np.random.default_rng(seed)
-    flips = 1 - 2 * rng.integers(0, 2, size=(n_permutations + 1, member.max() + 1))
-    flips[0] = 1
-    targets = sign * flips[:, member]  # [labelling, example]; the first is the true one
+    targets = np.zeros((n_permutations + 1, labels.size), dtype=np.int64)  # [labelling, example]
+    targets[:, rows] = (
+        2
+        * exchanged_labels(
+            labels[rows],
+            member[rows],
+            n_permutations,
+            rng,
+            n_groups=int(member.max()) + 1,
+            strata=splits.names(labels.size)[rows],
+        )
+        - 1
+    )
 
     select, test = (np.empty((len(values), n_permutations + 1, 2)) for _ in range(2))
     evaluated = np.concatenate([splits.select, splits.test])
     for layer, all_rows in enumerate(values):
         space = RowSpace.of(all_rows[splits.train])
-        gram = space.rows @ space.rows.T
-        penalty = np.trace(gram) / len(gram)
-        fit = np.linalg.solve(gram + penalty * np.eye(len(gram)), targets[:, splits.train].T)
-        weights = space.raw((space.rows.T @ fit).T)
+        weights = space.raw(_ridge(space.rows, targets[:, splits.train]))
         scores = weights @ np.asarray(all_rows[evaluated], dtype=np.float64).T
         first = len(splits.select)
         select[layer] = _auroc_and_margin(scores[:, :first], targets[:, splits.select])
@@ -245,7 +254,8 @@ def description_length(
 
     A code that has nothing to learn is longer than the labels themselves, so 1 would be no fair threshold.
     The p-value therefore compares the code with codes of the same texts in the same orders, with the two
-    labels swapped inside randomly chosen groups; it follows from `add_one_p`.
+    labels swapped inside randomly chosen groups, or exchanged between groups (see `exchanged_labels`); it
+    follows from `add_one_p`.
 
     Parameters
     ----------
@@ -274,7 +284,7 @@ def description_length(
     Raises
     ------
     InputError
-        For fewer than 16 groups, or a group that does not hold as many examples of one label as of the other.
+        For fewer than 16 groups.
 
     Example
     -------
@@ -290,20 +300,16 @@ def description_length(
     n = int(member.max()) + 1
     if n < 1 / BLOCKS[0]:
         raise InputError(f"{n} groups: the online code needs at least {1 / BLOCKS[0]:g}")
-    _refuse_unbalanced(member, labels)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(n) for _ in range(n_orders)]
-    swapped = rng.integers(0, 2, size=(n_permutations + 1, n)).astype(bool)
-    swapped[0] = False
-    labelings = labels ^ swapped[:, member]  # the first is the true one
+    labelings = exchanged_labels(labels, member, n_permutations, rng)  # the first is the true one
     codes = np.stack([_code(values, labelings, order[member]) for order in orders])
     lengths = codes.mean((0, 2))
     p = add_one_p((lengths[1:] <= lengths[0] + 1e-12).sum(), n_permutations)
 
     by_order = codes[:, 0]
     bits = by_order.mean(0)
-    kept = without_each(member)
-    left_out = -np.log(bits @ kept.T / kept.sum(-1))
+    left_out = -np.log(means_without_each(bits, member))
     each = np.log(by_order.mean(1))
     # Orders train on different halves of these pairs, and training on other pairs varies as much; the mean
     # over orders leaves 1 / n_orders of it besides.
@@ -317,12 +323,23 @@ def description_length(
     return Tested(*(float(np.exp(x)) for x in (log.value, log.low, high)), n=log.n, p=p)
 
 
-def _refuse_unbalanced(member: Int[np.ndarray, " example"], labels: Int[np.ndarray, " example"]) -> None:
-    """Raise InputError when labels cannot be swapped inside every group."""
-    if np.bincount(member, weights=2 * labels - 1).any():
-        raise InputError(
-            "a group holds more examples of one label: expected whole pairs, or templates of them"
-        )
+def _ridge(
+    rows: Float64[np.ndarray, "example r"], targets: Int[np.ndarray, "labelling example"]
+) -> Float64[np.ndarray, "labelling r"]:
+    """Weights `[labelling, r]` of ridge regression of targets `[labelling, n]` on rows `[n, r]`.
+
+    The penalty is the mean eigenvalue of the Gram matrix of the rows. Above `GRAM_ROWS` rows the same weights
+    come from the covariance matrix.
+    """
+    n, width = rows.shape
+    if n > max(GRAM_ROWS, width):
+        covariance = rows.T @ rows
+        penalty = np.trace(covariance) / n
+        return np.linalg.solve(covariance + penalty * np.eye(width), rows.T @ targets.T).T
+    gram = rows @ rows.T
+    penalty = np.trace(gram) / n
+    fit = np.linalg.solve(gram + penalty * np.eye(n), targets.T)
+    return (rows.T @ fit).T
 
 
 def _auroc_and_margin(
@@ -356,9 +373,16 @@ def _code(
     for start, end in pairwise(ends):
         earlier, block = np.flatnonzero(turn < start), np.flatnonzero((turn >= start) & (turn < end))
         mean, scale, rows = standardised(values[earlier])
-        solution = logistic_columns(torch.tensor(rows), torch.tensor(labelings[:, earlier]), STRENGTHS)
-        weights, intercepts = solution.weights.numpy(), solution.intercepts.numpy()
-        odds = weights @ ((values[block] - mean) / scale).T + intercepts[..., None]
+        seen = labelings[:, earlier].sum(1)
+        both = (seen > 0) & (seen < len(earlier))
+        # Where all earlier labels are the same, the next ones have Laplace's odds.
+        odds = np.zeros((len(labelings), len(STRENGTHS), len(block)))
+        odds += np.log((seen + 1) / (len(earlier) - seen + 1))[:, None, None]
+        if both.any():
+            problem = torch.tensor(rows), torch.tensor(labelings[both][:, earlier])
+            solution = logistic_columns(*problem, STRENGTHS)
+            weights, intercepts = solution.weights.numpy(), solution.intercepts.numpy()
+            odds[both] = weights @ ((values[block] - mean) / scale).T + intercepts[..., None]
         log_odds = np.where(labelings[:, None, block] == 1, odds, -odds)  # [labelling, strength, example]
         likelihood = np.log(np.clip(expit(log_odds), 1e-12, None))
         after = sent[..., None] + np.cumsum(likelihood, axis=-1)

@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from probes.errors import InputError
 from probes.probing.frozen import FrozenScore, score_frozen
-from probes.stats.clusters import clusters_of, without_each
+from probes.stats.clusters import clusters_of, sums_by_cluster
 from probes.stats.estimates import Estimate, auroc
 from probes.stats.jackknife import Measured, Tested, combined
 
@@ -165,12 +165,14 @@ def margin_kept(after: ArrayLike, before: ArrayLike, labels: ArrayLike, groups: 
         auroc(row, labels)  # refuses scores and labels that cannot be used
     member = clusters_of(groups, labels.size)
     n = int(member.max()) + 1
-    keep = np.concatenate([np.ones((1, labels.size)), without_each(member)])
 
     def gaps(row: NDArray) -> NDArray:
         """The gap with all examples, and without each cluster in turn, `[1 + cluster]`."""
-        sides = [(keep * (labels == k)).astype(float) for k in (1, 0)]
-        return sides[0] @ row / sides[0].sum(-1) - sides[1] @ row / sides[1].sum(-1)
+        means = []
+        for side in (labels == 1, labels == 0):
+            total, size = (x.sum() - np.append(0.0, sums_by_cluster(x, member)) for x in (row * side, side))
+            means.append(total / size)
+        return means[0] - means[1]
 
     later, own = map(gaps, rows)
     if not (own > 0).all():

@@ -277,7 +277,8 @@ class _Task:
         """A row a layer: the mean and the range of the AUROC with permuted labels, strengths kept."""
         rng = np.random.default_rng(self.seed)
         groups, train, test = np.asarray(self.acts.groups), self.splits.train, self.splits.test
-        permutations = [permuted_labels(self.labels, groups, rng) for _ in range(n_shuffles)]
+        part = self.splits.names(len(groups))
+        permutations = [permuted_labels(self.labels, groups, rng, part) for _ in range(n_shuffles)]
         for layer, values, probe in zip(self.acts.layers, self.acts.values, probes, strict=True):
             fitted = refit(probe, values[train], [labels[train] for labels in permutations])
             chance = np.array(

@@ -22,6 +22,9 @@ from sklearn.linear_model import LogisticRegression
 NEWTON_LIMIT = 600
 """With more coordinates than this, one Newton step costs more than many steps of L-BFGS."""
 
+ROUNDING = 8 * np.finfo(float).eps
+"""A decrease below this share of the objective is lost in rounding; the full step is then taken unseen."""
+
 
 @dataclass(frozen=True)
 class RowSpace:
@@ -151,7 +154,7 @@ def _newton(
             candidate = solution - size * step
             candidate_scores = design @ candidate
             candidate_value = objective(candidate, candidate_scores)
-            if candidate_value <= value - 1e-4 * size * decrease:
+            if candidate_value <= value - 1e-4 * size * decrease or decrease < ROUNDING * value:
                 break
         else:
             break

@@ -33,13 +33,32 @@ def clusters_of(groups: ArrayLike, n_examples: int) -> Int[np.ndarray, " {n_exam
     return member
 
 
-def without_each(member: Int[np.ndarray, " example"]) -> Float64[np.ndarray, "cluster example"]:
-    """Weights `[cluster, example]` that leave out one cluster in each row: 0 for its examples, 1 for others.
+def sums_by_cluster(
+    values: ArrayLike, member: Int[np.ndarray, " example"]
+) -> Float64[np.ndarray, "*row cluster"]:
+    """The sum of `values [..., example]` over each cluster, `[..., cluster]`.
 
     Example
     -------
-    >>> without_each(np.array([1, 1, 0]))
-    array([[1., 1., 0.],
-           [0., 0., 1.]])
+    >>> sums_by_cluster([1.0, 2.0, 4.0], np.array([1, 1, 0]))
+    array([4., 3.])
     """
-    return (np.arange(member.max() + 1)[:, None] != member).astype(np.float64)
+    values, n = np.asarray(values, dtype=np.float64), int(member.max()) + 1
+    rows = values.reshape(-1, member.size)
+    sums = [np.bincount(member, weights=row, minlength=n) for row in rows]
+    return np.array(sums).reshape(*values.shape[:-1], n)
+
+
+def means_without_each(
+    values: ArrayLike, member: Int[np.ndarray, " example"]
+) -> Float64[np.ndarray, "*row cluster"]:
+    """The mean of `values [..., example]` when each cluster is left out in turn, `[..., cluster]`.
+
+    Example
+    -------
+    >>> means_without_each([1.0, 2.0, 4.0], np.array([1, 1, 0]))
+    array([1.5, 4. ])
+    """
+    values = np.asarray(values, dtype=np.float64)
+    left = values.sum(-1, keepdims=True) - sums_by_cluster(values, member)
+    return left / (member.size - np.bincount(member))

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Shaped
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest, rankdata
 
 from probes.errors import InputError
-from probes.stats.clusters import clusters_of, without_each
+from probes.stats.clusters import clusters_of, means_without_each, sums_by_cluster
 
 LEVEL = 0.95
 """Coverage of every interval."""
@@ -123,18 +123,11 @@ def mean_interval(
     rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if not np.isfinite(rows).all():
         raise InputError("values hold NaN or infinity: expected finite numbers")
-    weights = _Resamples(groups, rows.shape[-1], n_boot, seed)
-
-    def mean(w: NDArray) -> NDArray:
-        return rows @ w.T / w.sum(-1)
-
-    return _estimate(
-        rows.mean(),
-        weights.over_seeds(mean(weights.drawn)),
-        mean(weights.left_out).mean(0),
-        weights.n,
-        bounds,
-    )
+    member = clusters_of(groups, rows.shape[-1])
+    resamples = _Resamples(int(member.max()) + 1, n_boot, seed)
+    drawn = sums_by_cluster(rows, member) @ resamples.counts.T / (resamples.counts @ np.bincount(member))
+    left_out = means_without_each(rows, member).mean(0)
+    return _estimate(rows.mean(), resamples.over_seeds(drawn), left_out, resamples.n, bounds)
 
 
 def share_interval(k: int, n: int, level: float = LEVEL) -> Estimate:
@@ -168,19 +161,17 @@ def all_of_n_limit(n: int, tail: float) -> float:
 
 
 class _Resamples:
-    """Weights of the examples: in each bootstrap replicate, and with each cluster left out in turn.
+    """How often each cluster is drawn in each bootstrap replicate, `counts [n_boot, cluster]`.
 
     The weight of an example in a replicate is how often its cluster was drawn, so that one matrix product
     evaluates a mean in all replicates.
     """
 
-    def __init__(self, groups: ArrayLike, n_examples: int, n_boot: int, seed: int) -> None:
-        member = clusters_of(groups, n_examples)
-        self.n = int(member.max()) + 1
+    def __init__(self, n: int, n_boot: int, seed: int) -> None:
+        self.n = n
         self.rng = np.random.default_rng(seed)
-        counts = self.rng.multinomial(self.n, np.full(self.n, 1 / self.n), size=n_boot)
-        self.drawn = counts[:, member].astype(np.float64)  # [n_boot, example]
-        self.left_out = without_each(member)  # [cluster, example]
+        counts = self.rng.multinomial(n, np.full(n, 1 / n), size=n_boot)
+        self.counts = counts.astype(np.float64)
 
     def over_seeds(self, replicates: Float64[np.ndarray, "seed boot"]) -> Float64[np.ndarray, " boot"]:
         """`[training seed, n_boot]` -> `[n_boot]`: the mean over training seeds drawn with replacement."""

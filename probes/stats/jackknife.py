@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float64, Int, Shaped
+from jaxtyping import Bool, Float64, Int, Shaped
 from numpy.typing import ArrayLike
 from scipy.special import chdtri, expit, logit, ndtr, ndtri, stdtr, stdtrit
 from scipy.stats.qmc import Sobol
 
 from probes.errors import InputError
-from probes.stats.clusters import clusters_of, without_each
+from probes.stats.clusters import clusters_of, means_without_each, sums_by_cluster
 from probes.stats.estimates import LEVEL, Estimate, all_of_n_limit, auroc
 
 POINTS = 2**13
@@ -184,8 +184,7 @@ def mean_contrast(
             )
         if bounded and not ((row >= 0) & (row <= 1)).all():
             raise InputError("values outside [0, 1]: expected rates, or bounded=False")
-    kept = without_each(member)
-    measured = [Measured(row.mean(-1), row @ kept.T / kept.sum(-1)) for row in rows]
+    measured = [Measured(row.mean(-1), means_without_each(row, member)) for row in rows]
     return combined(measured, weights, bounded=bounded, null=null, level=level)
 
 
@@ -354,17 +353,39 @@ def _auroc_without_each(
     of its negatives are taken away; comparisons between the two were then taken away twice, and are added
     back once.
     """
-    values = auroc(rows, labels)
-    inside = member[:, None] == np.arange(member.max() + 1)
-    positive, negative = inside[labels == 1].astype(float), inside[labels == 0].astype(float)
-    total = (len(positive) - positive.sum(0)) * (len(negative) - negative.sum(0))
+    values, positive = auroc(rows, labels), labels == 1
+    n = np.bincount(member)
+    n_positive = np.bincount(member[positive], minlength=len(n))
+    total = (n_positive.sum() - n_positive) * ((~positive).sum() - (n - n_positive))
     if (total == 0).any():
         raise InputError("all examples of one class are in one group: expected each class in 2 or more")
-    left_out = np.empty((len(rows), positive.shape[1]))
+    everywhere = np.zeros_like(member)
+    left_out = np.empty((len(rows), len(n)))
     for i, row in enumerate(rows):
-        wins = (np.sign(row[labels == 1][:, None] - row[labels == 0]) + 1) / 2
-        own_positive = positive.T @ wins
-        own_negative = wins.sum(0) @ negative
-        both = (own_positive * negative.T).sum(1)
-        left_out[i] = (wins.sum() - own_positive.sum(1) - own_negative + both) / total
+        own = sums_by_cluster(_wins(row, positive, everywhere), member)
+        both = sums_by_cluster(np.where(positive, _wins(row, positive, member), 0.0), member)
+        left_out[i] = (own.sum() / 2 - own + both) / total
     return Measured(values, left_out)
+
+
+def _wins(
+    scores: Float64[np.ndarray, " example"],
+    positive: Bool[np.ndarray, " example"],
+    member: Int[np.ndarray, " example"],
+) -> Float64[np.ndarray, " example"]:
+    """For each example, how many examples of the other class in its cluster it is compared with rightly.
+
+    A positive example is right above a negative one; a tie counts half. Every comparison is counted at both
+    examples.
+    """
+    _, rank = np.unique(scores, return_inverse=True)
+    place = member * (rank.max() + 2) + rank + 1  # first by cluster, then by score
+    start = member * (rank.max() + 2)
+    wins = np.empty(scores.size)
+    for one, sign in ((positive, 1), (~positive, -1)):
+        other = np.sort(place[~one])
+        below, upto = (np.searchsorted(other, place[one], side) for side in ("left", "right"))
+        first = np.searchsorted(other, start[one])
+        last = np.searchsorted(other, start[one] + rank.max() + 2)
+        wins[one] = (below + upto) / 2 - first if sign > 0 else last - (below + upto) / 2
+    return wins

@@ -20,6 +20,7 @@ from probes.errors import InputError, MissingDependencyError
 from probes.figures import export_all
 from probes.lineage import Lineage, load_lineage, tree
 from probes.measure import LADDER_SAVINGS, Plan, StageMeasurement, measure_stage
+from probes.probing import check_splits
 from probes.study.record import Survey
 from probes.study.stopwatch import Clock
 from probes.tables.writing import check_folder
@@ -135,6 +136,8 @@ def survey(
     loaded = [load_concept(concept) for concept in concepts]
     _check_names(loaded)
     folder, clock = check_folder(out), Clock()
+    for concept in loaded:
+        check_splits(concept.core, run.get("seed", 0))
     size = QUICK if quick else FULL
     plan = Plan(
         position=position,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 
 from probes.concepts.concept import Concept
@@ -18,7 +22,9 @@ LIMIT = 0.8
 """Texts whose sets of words have at least this Jaccard similarity are near-duplicates."""
 
 BLOCK = 1000
-"""Rows that are compared at a time, so that only `[BLOCK, rows]` overlaps are in memory."""
+"""Rows whose candidates are looked up at a time, so that not all are in memory."""
+
+Rows = Sequence[Example] | Sequence[ChoiceItem]
 
 
 def duplicates(concept: Concept) -> list[LintIssue]:
@@ -44,30 +50,88 @@ def duplicates(concept: Concept) -> list[LintIssue]:
     return issues
 
 
-def _clashes(rows: tuple[Example, ...] | tuple[ChoiceItem, ...]) -> list[str]:
+def _clashes(rows: Rows) -> list[str]:
     if len(rows) < 2:
         return []
-    texts = [_whole(row) for row in rows]
-    options: dict[str, Any] = {"analyzer": lambda text: words(text) or [text], "binary": True}
-    counts = scipy.sparse.csr_matrix(CountVectorizer(**options).fit_transform(texts))
-    sizes = np.asarray(counts.sum(1)).ravel()
-    parts = np.array([row.shift or row.split or "" for row in rows])
-    lines: dict[tuple[str, str], str] = {}
-    for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
-        overlap = np.asarray((counts[block] @ counts.T).todense())
-        similar = overlap / (sizes[block][:, None] + sizes[None, :] - overlap)
-        near = (similar >= LIMIT) & (parts[block][:, None] != parts[None, :])
-        for i, j in zip(*np.nonzero(near | (similar == 1)), strict=True):
-            k = start + i
-            if k >= j or row_id(rows[k]) == row_id(rows[j]) or _related(rows[k], rows[j]):
-                continue
-            if parts[k] == parts[j] and texts[k] != texts[j]:
-                continue
-            both = [f"{row_id(rows[m])} ({parts[m] or 'canonical'})" for m in (k, j)]
-            line = f"{' and '.join(both)}: overlap {similar[i, j]:.2f}"
-            lines.setdefault((row_id(rows[k]), row_id(rows[j])), line)
-    return list(lines.values())
+    parts = [row.shift or row.split or "" for row in rows]
+    clashes = {}
+    for k, j, similarity in sorted({*_equal(rows, parts), *_alike(rows, parts)}):
+        both = [f"{row_id(rows[m])} ({parts[m] or 'canonical'})" for m in (k, j)]
+        line = f"{' and '.join(both)}: overlap {similarity:.2f}"
+        clashes.setdefault((row_id(rows[k]), row_id(rows[j])), line)
+    return list(clashes.values())
+
+
+def _equal(rows: Rows, parts: list[str]) -> Iterator[tuple[int, int, float]]:
+    """Each row whose text an earlier row of the same part has too, with the first such row."""
+    copies: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        copies[parts[number], _whole(row)].append(number)
+    for same in copies.values():
+        for place, number in enumerate(same):
+            yield from _first(rows, number, same[:place], 1.0)
+
+
+def _alike(rows: Rows, parts: list[str]) -> Iterator[tuple[int, int, float]]:
+    """Rows of two parts whose sets of words overlap by `LIMIT` or more.
+
+    Of rows with one set of words in one part, the first stands for all, so that many copies make few lines.
+    """
+    options: dict[str, Any] = {"analyzer": lambda text: sorted(set(words(text))) or [text], "binary": True}
+    counts = scipy.sparse.csr_matrix(CountVectorizer(**options).fit_transform([_whole(r) for r in rows]))
+    counts.sort_indices()
+    members: dict[tuple[str, bytes], list[int]] = defaultdict(list)
+    for row, (start, end) in enumerate(pairwise(counts.indptr)):
+        members[parts[row], counts.indices[start:end].tobytes()].append(row)
+    classes = list(members.values())
+    if len({part for part, _ in members}) < 2:
+        return
+    of_class = np.array([parts[rows_of[0]] for rows_of in classes])
+    for a, b, similarity in _similar(counts[[rows_of[0] for rows_of in classes]], of_class):
+        for one, other in ((classes[a], classes[b]), (classes[b], classes[a])):
+            for number in one:
+                yield from _first(rows, number, other, similarity)
+
+
+def _similar(sets: scipy.sparse.csr_matrix, parts: NDArray) -> Iterator[tuple[int, int, float]]:
+    """Pairs of word sets `[set, word]` of different parts whose Jaccard similarity is `LIMIT` or more.
+
+    Two such sets share one of the rarest words of each (Chaudhuri, Ganti & Kaushik 2006,
+    doi:10.1109/ICDE.2006.9), so only sets that do are compared.
+    """
+    sizes = np.asarray(sets.sum(1)).ravel()
+    rarity = np.asarray(sets.sum(0)).ravel()
+    prefix = sets.astype(np.int32)
+    for row, (start, end) in enumerate(pairwise(sets.indptr)):
+        ordered = start + np.lexsort((sets.indices[start:end], rarity[sets.indices[start:end]]))
+        n_rarest = int(sizes[row] - np.ceil(LIMIT * sizes[row] - 1e-9) + 1)
+        prefix.data[ordered[n_rarest:]] = 0
+    prefix.eliminate_zeros()
+    for start in range(0, len(sizes), BLOCK):
+        near = (prefix[start : start + BLOCK] @ prefix.T).tocoo()
+        a, b = near.row + start, near.col
+        kept = (
+            (a < b)
+            & (parts[a] != parts[b])
+            & (LIMIT * np.maximum(sizes[a], sizes[b]) <= np.minimum(sizes[a], sizes[b]) + 1e-9)
+        )
+        a, b = a[kept], b[kept]
+        for some in range(0, len(a), BLOCK * BLOCK):
+            one, other = a[some : some + BLOCK * BLOCK], b[some : some + BLOCK * BLOCK]
+            overlap = np.asarray(sets[one].multiply(sets[other]).sum(1)).ravel()
+            similar = overlap / (sizes[one] + sizes[other] - overlap)
+            for place in np.flatnonzero(similar >= LIMIT):
+                yield int(one[place]), int(other[place]), float(similar[place])
+
+
+def _first(
+    rows: Rows, number: int, others: Sequence[int], similarity: float
+) -> Iterator[tuple[int, int, float]]:
+    """The row with the first of the others that is neither its other side nor related to it."""
+    for other in others:
+        if row_id(rows[number]) != row_id(rows[other]) and not _related(rows[number], rows[other]):
+            yield min(number, other), max(number, other), similarity
+            return
 
 
 def _whole(row: Example | ChoiceItem) -> str:

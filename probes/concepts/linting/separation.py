@@ -12,7 +12,7 @@ from probes.concepts.folds import grouped_folds
 from probes.concepts.linting.report import LintIssue
 from probes.concepts.linting.views import View
 from probes.concepts.linting.words import words
-from probes.concepts.surface import text_scores
+from probes.concepts.surface import Surface, thinned
 from probes.errors import InputError
 from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.jackknife import auroc_contrast
@@ -22,6 +22,9 @@ LIMIT = 0.60
 
 MIN_PAIRS = 8
 """A part with fewer pairs than this is not tested."""
+
+FIT_ROWS = 4000
+"""Classifiers are fitted on about this many rows at most, drawn by whole units: enough to see a leak."""
 
 POWERED = 20
 """With fewer pairs than this, passing says little, and a note says so."""
@@ -47,10 +50,12 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Lin
     split = bool(len(train) and test.any())
     if not split:
         train, test = np.flatnonzero(canonical), canonical
+    surface = Surface(view.texts)
     try:
-        scores = text_scores(view.texts, view.labels, view.units, train)
-        if not split:
-            scores = _out_of_fold(view, train, scores)
+        if split:
+            scores = surface.scores(view.labels, view.units, thinned(train, view.units, FIT_ROWS))
+        else:
+            scores = _out_of_fold(view, surface, train)
     except InputError as error:
         return [], [], [f"{view.name}: surface classifiers were not fitted ({error})"]
     notes = [] if split else [f"{view.name}: no train and test splits, so surface AUROCs are out of fold"]
@@ -61,7 +66,7 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Lin
             notes.append(f"{view.name}, {axis}: {n_pairs} pairs, too few for a pass to say much")
         if n_pairs < MIN_PAIRS or len(np.unique(view.labels[rows])) < 2:
             continue
-        for surface, scored in scores.items():
+        for name, scored in scores.items():
             estimate, low = _interval(view, scored, rows, family * len(scores) if family > 1 else 1)
             leaks = estimate.value > LIMIT and low > 0.5
             table.append(
@@ -70,7 +75,7 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Lin
                     "rows": view.name,
                     "axis": axis,
                     "value": value,
-                    "surface": surface,
+                    "surface": name,
                     "auroc": estimate.value,
                     "ci_low": estimate.low,
                     "ci_high": estimate.high,
@@ -80,7 +85,7 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Lin
                 }
             )
             if leaks:
-                issues.append(_issue(view, axis, value, surface, estimate, scored, rows, train))
+                issues.append(_issue(view, axis, value, name, estimate, scored, rows, train))
     return table, issues, notes
 
 
@@ -104,13 +109,17 @@ def _interval(view: View, scores: NDArray, rows: NDArray, family: int) -> tuple[
     return estimate, auroc_contrast([scores[rows]], [1], level=1 - (1 - LEVEL) / family, **options).low
 
 
-def _out_of_fold(view: View, rows: NDArray, fitted: dict[str, NDArray]) -> dict[str, NDArray]:
-    """The fitted scores, but those of `rows` from classifiers that did not see their fold."""
-    scores = {name: values.copy() for name, values in fitted.items()}
-    for fit, held_out in grouped_folds(view.labels[rows], view.units[rows]):
-        part = text_scores(view.texts, view.labels, view.units, rows[fit])
-        for name in scores:
-            scores[name][rows[held_out]] = part[name][rows[held_out]]
+def _out_of_fold(view: View, surface: Surface, rows: NDArray) -> dict[str, NDArray]:
+    """Scores of `rows` by classifiers that did not see their fold; of the others by some that saw `rows`."""
+    units, others = view.units, len(rows) < len(view.texts)
+    parts = [(rows, np.flatnonzero(~np.isin(np.arange(len(units)), rows)))] if others else []
+    folds = grouped_folds(view.labels[rows], units[rows])
+    parts += [(rows[fit], rows[held_out]) for fit, held_out in folds]
+    scores: dict[str, NDArray] = {}
+    for fit, scored in parts:
+        part = surface.scores(view.labels, units, thinned(fit, units, FIT_ROWS))
+        for name, values in part.items():
+            scores.setdefault(name, np.empty(len(units)))[scored] = values[scored]
     return scores
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from probes.concepts.concept import Concept
 from probes.concepts.records import ChoiceItem, Example
+from probes.concepts.units import units_of_examples
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class View:
     texts: tuple[str, ...]
     labels: NDArray[np.int64]
     groups: NDArray
-    """The id of each row's pair or item."""
+    """The id of each row's unit (see `probes.concepts.units`; in general a pair) or item."""
     parts: NDArray
     """Each row's shift axis, or else its split, or else None."""
 
@@ -55,7 +56,7 @@ def views(concept: Concept) -> list[View]:
                 rows=rows,
                 texts=tuple(written(e) for e in rows),
                 labels=np.array([e.label for e in rows]),
-                groups=np.array([e.pair for e in rows]),
+                groups=units_of_examples(rows),
                 parts=_parts(rows),
             )
         )
