@@ -19,6 +19,7 @@ from probes.activations.store import Store
 from probes.errors import InputError
 from probes.lineage import LoadedStage, Stage, as_loaded, check_same_tokens
 from probes.models import BackendName, HookedModel, PackedModel, hooked
+from probes.models.base import Backend
 from probes.tables.digests import json_digest
 
 Render = Literal["shared", "own"]
@@ -119,6 +120,27 @@ class RunContext:
                 "probes.LoadedStage.from_model(model, tokenizer)"
             )
         return self.loaded
+
+    def alteration(self) -> str | None:
+        """Why the model is not the one that the stage's fingerprint identifies; None where it is.
+
+        Interventions are in force, hooks of the user's own are registered, or weights were edited.
+        """
+        if self.loaded is None:
+            return "the model was given by hand"
+        if self.loaded.is_edited:
+            return "weights were edited after the stage was loaded"
+        hooks = [
+            hook
+            for module in self.loaded.model.modules()
+            for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+            if not hook.__module__.startswith("transformers.")  # its own, which only collect outputs
+        ]
+        if self.backend == "transformers" and hooks:
+            return "hooks are registered on the model, or an intervention is in force"
+        if isinstance(self.model, Backend) and self.model.is_intervened:
+            return "an intervention is in force"
+        return None
 
     def check(self, ids: Iterable[int]) -> None:
         """Raises TokenizerError for token ids that mean another token in the stage's own vocabulary."""

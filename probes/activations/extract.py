@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -108,6 +109,9 @@ def extract_many(
         raise InputError(f"control {unknown[0]!r} is not known: expected some of {', '.join(CONTROLS)}")
     context = run_context(stage, **run)
     loaded, model, store = context.require_loaded(), context.model, context.store
+    if store is not None and (why := context.alteration()):
+        warnings.warn(f"the store is neither read nor written: {why}", stacklevel=2)
+        store = None
     concept = load_concept(concept)
     wanted = {kind: expand(kind, layers, model.n_layers) for kind in sites}
     rows = rendering.render(loaded, concept, positions, context.render, model.max_positions, context.truncate)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import uuid
 import warnings
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -71,14 +72,20 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._where: dict[tuple[str, str], tuple[Path, int]] = {}
+        self._sums: dict[Path, dict[str, int]] = {}
+        self._sound: dict[tuple[Path, str], bool] = {}
         for shard in sorted(folder.glob("*.safetensors")):
-            self._index(shard)
+            if not shard.name.startswith("."):  # the temporary file of a process that is writing
+                self._index(shard)
 
     def _index(self, shard: Path) -> None:
         try:
             with safe_open(shard, framework="numpy") as file:
-                keys = json.loads((file.metadata() or {})["rows"])
+                metadata = file.metadata() or {}
+                keys, self._sums[shard] = json.loads(metadata["rows"]), json.loads(metadata["checksums"])
                 sites = list(file.keys())
+        except FileNotFoundError:
+            return  # another process has moved it
         except (SafetensorError, KeyError, ValueError, OSError) as error:
             warnings.warn(
                 f"the store's shard {shard} is damaged and is computed again: {error}", stacklevel=4
@@ -89,8 +96,31 @@ class Shelf:
                 self._where[key, site] = (shard, row)
 
     def missing(self, keys: Iterable[str], sites: Sequence[Site]) -> set[str]:
-        """The keys whose rows are not on the shelf at every one of `sites`."""
-        return {key for key in keys if any((key, str(site)) not in self._where for site in sites)}
+        """The keys whose rows are not on the shelf, whole, at every one of `sites`."""
+        return {key for key in keys if not all(self._holds(key, str(site)) for site in sites)}
+
+    def _holds(self, key: str, site: str) -> bool:
+        """Whether a row is there and its shard is as it was written; a shard's site is read for this once."""
+        if (key, site) not in self._where:
+            return False
+        shard, _ = self._where[key, site]
+        if (shard, site) not in self._sound:
+            self._sound[shard, site] = self._is_sound(shard, site)
+        return self._sound[shard, site]
+
+    def _is_sound(self, shard: Path, site: str) -> bool:
+        try:
+            with safe_open(shard, framework="numpy") as file:
+                sound = _checksum(file.get_tensor(site)) == self._sums[shard].get(site)
+        except (SafetensorError, OSError):
+            sound = False
+        if not sound:
+            warnings.warn(
+                f"the store's shard {shard} is damaged at {site} and is computed again: its content does not "
+                "have the checksum that it was written with",
+                stacklevel=6,
+            )
+        return sound
 
     def write(self, keys: Sequence[str], values: Mapping[Site, Float[np.ndarray, "key width"]]) -> None:
         """Keep the rows `values[site]` `[len(keys), width]`, all of them or none.
@@ -101,7 +131,9 @@ class Shelf:
         arrays = {str(site): np.ascontiguousarray(array, dtype=np.float32) for site, array in values.items()}
         try:
             with written_atomically(path) as temporary:
-                save_file(arrays, temporary, metadata={"rows": json.dumps(list(keys))})
+                checksums = {site: _checksum(array) for site, array in arrays.items()}
+                metadata = {"rows": json.dumps(list(keys)), "checksums": json.dumps(checksums)}
+                save_file(arrays, temporary, metadata=metadata)
         except (OSError, SafetensorError) as error:
             raise OutputError(f"the store {self.folder} cannot be written: {error}") from None
         self._index(path)
@@ -128,3 +160,8 @@ class Shelf:
                     out, rows = zip(*((o, r) for o, s, r in places if s == site), strict=True)
                     result[site][list(out)] = array[list(rows)]
         return result
+
+
+def _checksum(array: np.ndarray) -> int:
+    """CRC-32 of the array's bytes, which a flipped bit or a zeroed tail changes."""
+    return zlib.crc32(np.ascontiguousarray(array).tobytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
@@ -64,6 +65,18 @@ class LoadedStage:
     notes: tuple[str, ...] = ()
     """What else has to be said of the weights, such as rows of embeddings that are in no file."""
     load_options: LoadOptions = field(default_factory=lambda: LoadOptions())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_sample", _weights_sample(self.model))
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether weights were changed since this object was made, so that the fingerprint is not theirs.
+
+        It compares the version counter and a sample of every tensor, which is cheap; an edit through `.data`
+        of a few single weights can go unseen.
+        """
+        return _weights_sample(self.model) != getattr(self, "_sample")  # noqa: B009
 
     @classmethod
     def from_model(cls, model: Any, tokenizer: Any, name: str = "model") -> LoadedStage:
@@ -168,3 +181,14 @@ def _merged_copy(model: Any) -> Any:
         )
     copied = copy.deepcopy(model)
     return merge_loaded(copied, list(copied.parameters()), "from_model: the adapter", "its model")
+
+
+def _weights_sample(model: Any) -> int:
+    """A number that changes when a parameter is edited, from its version counter and some of its values."""
+    sample = 0
+    for tensor in model.parameters():
+        version = 0 if tensor.is_inference() else tensor._version
+        flat = tensor.detach().flatten()
+        values = flat[:: max(1, flat.numel() // 256)].float().cpu().numpy()
+        sample = zlib.crc32(values.tobytes(), zlib.crc32(str(version).encode(), sample))
+    return sample

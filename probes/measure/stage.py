@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -83,6 +84,9 @@ def measure_stage(
         if keep
         else {}
     )
+    if folders and (why := context.alteration()):
+        warnings.warn(f"nothing is kept or looked up in {keep}: {why}", stacklevel=2)
+        folders = {}
     if kept := kept_measurements(folders, digest):
         return kept
     probed = {concept.core.name: _probed(context, concept, plan) for concept in concepts}

@@ -9,7 +9,9 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, Unpack
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
@@ -20,6 +22,10 @@ from probes.models.forward import RunningForward
 from probes.models.plain import PlainPacking
 from probes.models.protocol import GenerateOptions, Intervention, Pool
 from probes.models.sites import Site
+
+_locks: WeakKeyDictionary[Any, RLock] = WeakKeyDictionary()  # pyright: ignore[reportInvalidTypeForm]
+"""One lock for each model. Hooks belong to the model, so two threads that used it at once would get each
+other's activations; instead one waits for the other, also while that one is inside `intervene`."""
 
 
 class Backend(PlainPacking):
@@ -40,6 +46,12 @@ class Backend(PlainPacking):
         self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
         self._active: list[Intervention] = []
         self._running = RunningForward(model)
+        self._lock = _locks.setdefault(model, RLock())
+
+    @property
+    def is_intervened(self) -> bool:
+        """Whether interventions are in force on this backend."""
+        return bool(self._active)
 
     def __repr__(self) -> str:
         return (
@@ -50,23 +62,26 @@ class Backend(PlainPacking):
         self._check_ids(batch)
         self._check_sites(sites)
         different = list(dict.fromkeys(sites))
-        values = self._read(batch, different, pool) if different else {}
+        with self._lock:
+            values = self._read(batch, different, pool) if different else {}
         return {site: values[site] for site in different}
 
     def logits(self, batch: TokenBatch, at: Tensor | None = None) -> Tensor:
         self._check_ids(batch)
-        return self.for_each_variant(lambda: self._logits(batch, at))
+        with self._lock:
+            return self.for_each_variant(lambda: self._logits(batch, at))
 
     @contextmanager
     def intervene(self, *interventions: Intervention) -> Iterator[None]:
         """Apply interventions to every forward inside the `with`; contexts may be nested."""
         self._check_sites([intervention.site for intervention in interventions])
-        before = list(self._active)
-        try:
-            self._activate([*before, *interventions])
-            yield
-        finally:
-            self._activate(before)
+        with self._lock:
+            before = list(self._active)
+            try:
+                self._activate([*before, *interventions])
+                yield
+            finally:
+                self._activate(before)
 
     def choice_logprobs(
         self, prompts: Sequence[Sequence[int]], options: Sequence[Sequence[Sequence[int]]]

@@ -48,7 +48,8 @@ class TransformersBackend(Backend):
         batch = TokenBatch(ids, torch.ones_like(ids))
         self._check_ids(batch)
         self._check_sites(sites)
-        return self._read_forward(batch, sites, pool, self._packed_inputs(ids, depth, visible))
+        with self._lock:
+            return self._read_forward(batch, sites, pool, self._packed_inputs(ids, depth, visible))
 
     def _read(self, batch: TokenBatch, sites: Sequence[Site], pool: Pool | None) -> dict[Site, Tensor]:
         return self._read_forward(batch, sites, pool, self._inputs(batch))
@@ -82,6 +83,12 @@ class TransformersBackend(Backend):
         """As `PackedModel` says. Each group runs as one packed row, its shared beginnings once, where that is
         exact: with eager or sdpa attention, every sequence within the narrowest attention window, and no
         intervention whose positions depend on the row. The other groups run the plain way."""
+        with self._lock:
+            return self._packed_or_alone(groups, token_budget)
+
+    def _packed_or_alone(
+        self, groups: Sequence[Sequence[Continuation]], token_budget: int
+    ) -> list[list[Tensor]]:
         whole = all(intervention.positions == "all" for intervention in self._active)
         longest = [max((len(p) + len(o) for p, o in group), default=0) for group in groups]
         packed = [i for i, length in enumerate(longest) if whole and self.can_pack(length)]
@@ -99,11 +106,17 @@ class TransformersBackend(Backend):
         self, batch: TokenBatch, max_new_tokens: int, **options: Unpack[GenerateOptions]
     ) -> list[list[int]]:
         prompts, arguments = self._generation(batch, max_new_tokens, options)
-        return self._new_tokens(self.model.generate(**arguments), prompts.input_ids.shape[1], options)
+        with self._lock:
+            output = self.model.generate(**arguments)
+        return self._new_tokens(output, prompts.input_ids.shape[1], options)
 
     @contextmanager
     def fan_out(self, site: Site, vectors: Tensor) -> Iterator[None]:
         """As `PackedModel` says, in one forward: the blocks below the site run once for all variants."""
+        with self._lock:
+            yield from self._fanned_out(site, vectors)
+
+    def _fanned_out(self, site: Site, vectors: Tensor) -> Iterator[None]:
         if self._n_variants:
             raise InputError(NESTED)
         self._packing_works()  # tried now, because it has to be tried without variants
@@ -139,6 +152,10 @@ class TransformersBackend(Backend):
 
     def _packing_works(self) -> bool:
         """Whether this model takes position ids and a ready 4D mask, and gives exact results with them."""
+        with self._lock:
+            return self._packing_tried()
+
+    def _packing_tried(self) -> bool:
         attention = getattr(self.model.config, "_attn_implementation", None)
         if not self._takes_positions or attention not in ("eager", "sdpa"):
             return False

@@ -18,7 +18,7 @@ from probes.concepts import Concept, load_concept
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError, MissingDependencyError
 from probes.figures import export_all
-from probes.lineage import Lineage, load_lineage, tree
+from probes.lineage import Lineage, equal_weights, load_lineage, tree
 from probes.measure import LADDER_SAVINGS, Plan, StageMeasurement, measure_stage
 from probes.probing import check_splits
 from probes.study.record import Survey
@@ -196,6 +196,12 @@ def _check_names(concepts: Sequence[Concept]) -> None:
         )
 
 
+def _equal_stages(lineage: Lineage) -> list[str]:
+    """A line for each stage that holds the weights of an earlier one, so that nothing can have changed."""
+    equal = equal_weights(lineage)
+    return [f"{name} equals {earlier}, tensor for tensor" for name, earlier in equal.items()]
+
+
 def _other_spaces(lineage: Lineage, measured: Measured) -> list[str]:
     """A line for each stage whose width or depth is not that of its parent."""
     by_stage = next(iter(measured.values()))
@@ -264,7 +270,7 @@ def _judged(lineage: Lineage, measured: Measured, criteria: Criteria, folder: Pa
             "parents": {stage.name: stage.parent for stage in lineage},
             "families": {stage.name: stage.family for stage in lineage},
             "training_seeds": {stage.name: stage.seed for stage in lineage},
-            "notes": _other_spaces(lineage, measured),
+            "notes": [*_equal_stages(lineage), *_other_spaces(lineage, measured)],
         },
     )
 

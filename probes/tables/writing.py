@@ -38,6 +38,8 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     try:
         yield Path(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())  # a power cut must not leave the name without the content
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)

@@ -36,6 +36,7 @@ def test_files_of_the_contract(surveyed):
     run = json.loads((out / "run.json").read_text())
     assert set(run["fingerprints"]) == {"base", "mid", "copy", "control"}
     assert run["fingerprints"]["mid"] == run["fingerprints"]["copy"] != run["fingerprints"]["base"]
+    assert run["notes"] == ["copy equals mid, tensor for tensor"]
     assert run["versions"]["torch"]
     assert run["seconds"]["total"] > 0
     page = re.sub(r"<script.*?</script>", "", (out / "report.html").read_text(), flags=re.DOTALL)
@@ -172,7 +173,8 @@ def test_stages_of_other_widths_are_measured_and_not_compared(uneven, tmp_path, 
     assert set(done.verdicts["survival"]) == {None}
     assert "not compared with a parent stage" in done.verdicts["evidence"][1]
     assert "wide has 3 blocks of width 64, its parent base 3 of width 32" in capsys.readouterr().err
-    assert len(done.run["notes"]) == 2
+    assert done.run["notes"][0] == "same equals base, tensor for tensor"
+    assert len(done.run["notes"]) == 3
     frozen = done.table.filter(measure="auroc", variant="frozen").select("source_stage", "stage")
     assert set(frozen.iter_rows()) == {
         ("base", "base"), ("base", "same"), ("same", "base"), ("same", "same"), ("wide", "wide"),
