@@ -35,7 +35,8 @@ def read_csv(
     label : str
         The column of labels, 0 or 1.
     pair : str, optional
-        The column of pair ids; by default `pair` where there is one. Otherwise each row is its own pair.
+        The column of pair ids; by default `pair` where there is one. Otherwise each row is its own pair,
+        or one with its twin (see `Concept.groups`).
     name : str, optional
         What the concept is called; by default as the file.
 
@@ -49,7 +50,7 @@ def read_csv(
     >>> path = folder / "cities.csv"
     >>> _ = path.write_text("statement,label\nLyon is in France.,1\nLyon is in Peru.,0\n")
     >>> probes.concepts.read_csv(path)
-    Concept('cities', 2 pairs, 2 examples, 0 choices)
+    Concept('cities', 1 pairs, 2 examples, 0 choices)
     """
     path = Path(path)
     rows = file_rows(path)
