@@ -7,7 +7,7 @@ from typing import Any
 
 from probes.concepts.concept import Concept
 from probes.concepts.files import file_rows, is_saved_dataset
-from probes.concepts.layouts import LAYOUTS, layout_of
+from probes.concepts.layouts import LAYOUTS, layout_of, meant
 from probes.concepts.tables import table_rows
 from probes.concepts.transcripts import is_log, read_transcripts
 from probes.errors import ConceptError
@@ -54,7 +54,9 @@ def read_csv(
     """
     path = Path(path)
     rows = file_rows(path)
-    columns = rows[0] if rows else {}
+    if not rows:
+        raise ConceptError(f"{path}: holds no rows: expected at least one row of each label, 0 and 1")
+    columns = rows[0]
     text = text or ("text" if "text" in columns else "statement")
     pair = pair or ("pair" if "pair" in columns else None)
     if label != "label":
@@ -263,13 +265,16 @@ def _located(rows: list[dict[str, Any]], name: str) -> list[tuple[str, dict[str,
 
 
 def _made(rows: list[tuple[str, dict[str, Any]]], format: str, where: str, name: str) -> Concept:
-    columns = rows[0][1] if rows else {}
+    if not rows:
+        raise ConceptError(f"{where}: holds no rows: expected at least one row of each label, 0 and 1")
+    columns = rows[0][1]
     layout = layout_of(columns, where) if format == "auto" else format
     layout = "statements" if layout == "documents" else layout
     if layout in ("statements", "chats") and "label" not in columns:
         raise ConceptError(
-            f"{where}: no column 'label' among {', '.join(map(str, columns))}: expected 0 or 1 in each row, "
-            "or a second file to tell these rows from (against=, --against)"
+            f"{where}: no column 'label' among {', '.join(map(str, columns))}"
+            f"{meant('label', columns)}: expected 0 or 1 in each row, or a second file to tell these "
+            "rows from (against=, --against)"
         )
     examples, choices = LAYOUTS[layout][1](rows)
     try:

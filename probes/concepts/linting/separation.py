@@ -47,7 +47,7 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Lin
     The classifiers are trained on the canonical rows of the splits train and select, and tested on those of
     the split test, on each shift axis and on each value of it. Without such splits they are tested on
     canonical rows by cross-validation. A classifier leaks when its AUROC is above `LIMIT` and its 95%
-    interval lies above 0.5. Texts that probes are fitted on also fail as far on the other side, where what was
+    interval lies above 0.5. Texts that probes are fitted on fail as far on the other side too, where what was
     learned holds the wrong way round: twins lie on both sides of the test, or a cue changes its label. The
     values of one axis are a family of tests, so their intervals are widened by Bonferroni's correction.
     """

@@ -14,7 +14,7 @@ ALIKE = tuple(field for field in Tagged.model_fields if field != "restates")
 
 
 def unmatched_sides(concept: Concept) -> tuple[list[LintIssue], list[str]]:
-    """Issues, and notes on pairs of texts with neither `evidence` nor `unmatched`, and on pairs without an id.
+    """Issues, and notes on pairs of texts without `evidence` or `unmatched`, and on pairs without an id.
 
     The two texts of a pair must be the same outside their evidence spans, and two chats in every turn but
     the last, unless the pair is marked as `unmatched`. Both sides of a pair must carry the same tags. Where
@@ -61,8 +61,8 @@ def unmatched_sides(concept: Concept) -> tuple[list[LintIssue], list[str]]:
         notes.append(f"{unmarked} pairs of texts have no evidence spans, so their sides were not compared")
     if twins := _twins(concept):
         notes.append(
-            f"{twins} pairs of texts were joined that have opposite labels and differ in a few words; name the "
-            "pairs in a column pair to decide it yourself"
+            f"{twins} pairs of texts were joined that have opposite labels and differ in a few words; name "
+            "the pairs in a column pair to decide it yourself"
         )
     return issues, notes
 
@@ -74,7 +74,7 @@ def _twins(concept: Concept) -> int:
     for unit, example in zip(concept.groups, concept.examples, strict=True):
         texts[unit].setdefault(same_text(example), example.label)
         ids[unit].add(example.pair)
-    return sum(len(ids[unit]) > 1 and set(those.values()) == {0, 1} for unit, those in texts.items())
+    return sum(len(ids[unit]) > 1 and {0, 1} == set(labels.values()) for unit, labels in texts.items())
 
 
 def _difference(one: Example, other: Example) -> str | None:

@@ -36,7 +36,7 @@ def test_texts_with_both_labels_are_named():
         for i in range(40)
     ]
     rows += [{"pair": "again", "label": 1, "text": "A small hat 0."}]
-    line = only_issue(lint(rows), "duplicates")
+    (line,) = issues_of(lint(rows), "duplicates")
     assert "1 texts have both labels" in line
     assert "again (label 1) and p0 (label 0)" in line
 

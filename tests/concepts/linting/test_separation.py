@@ -24,7 +24,7 @@ def test_an_axis_that_leaks_alone_is_found_with_its_value(honest):
 
 def test_a_classifier_that_is_right_the_wrong_way_round_is_found_too():
     """Tables of twins gave word n-grams an AUROC of .17 on held-out folds, and passed."""
-    words = "chair table book lamp Ohio Texas red blue green old new big".split()
+    words = ["chair", "table", "book", "lamp", "Ohio", "Texas", "red", "blue", "green", "old", "new", "big"]
     rng = np.random.default_rng(0)
     rows = []
     for i in range(120):
@@ -42,7 +42,7 @@ def test_a_classifier_that_is_right_the_wrong_way_round_is_found_too():
 
 
 def test_twins_without_a_pair_id_do_not_lie_in_different_folds():
-    words = "chair table book lamp Ohio Texas red blue green old new big".split()
+    words = ["chair", "table", "book", "lamp", "Ohio", "Texas", "red", "blue", "green", "old", "new", "big"]
     rng = np.random.default_rng(0)
     signs = np.array(
         [["good", "bad"], ["kind", "mean"], ["calm", "loud"], ["warm", "cold"], ["rich", "poor"]]
