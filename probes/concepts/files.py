@@ -29,8 +29,8 @@ def read_text(path: Path) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         wide = error.object[:2] in (b"\xff\xfe", b"\xfe\xff")
         raise ConceptError(
-            f"{path}: byte {error.start} is not UTF-8{' but UTF-16' * wide} (line {line}): expected UTF-8 text; "
-            "save the file as UTF-8"
+            f"{path}: byte {error.start} is not UTF-8{' but UTF-16' * wide} (line {line}): expected UTF-8 "
+            "text; save the file as UTF-8"
         ) from None
     except OSError as error:
         raise ConceptError(f"{path}: cannot be read ({error.strerror}): expected a file") from None
