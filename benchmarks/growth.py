@@ -17,13 +17,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from common import forget_peak, machine, memory_mb, save, seconds_of
 from extraction import passages, ragged_texts
 from extrapolation import exponent
 
 import probes
-from probes.activations import run_context
+from probes.activations import Activations, run_context
 from probes.concepts import ChoiceItem
 from probes.models import Site
 from probes.steering import choice_gradients
@@ -94,12 +95,39 @@ def items(size: int) -> float:
     return timed(lambda: choice_gradients(context, some, progress=False))
 
 
+def probed(size: int) -> float:
+    """A probe of one layer, its permutations and intervals, for `size` texts without pairs."""
+    rng, nothing = np.random.default_rng(0), np.array([None] * size, dtype=object)
+    labels = np.arange(size) % 2
+    values = rng.normal(size=(1, size, 64)).astype(np.float32)
+    values[0, :, 0] += labels
+    acts = Activations(
+        values=values, site="resid_post", layers=[0], position="last", labels=labels,
+        groups=np.char.add("row", np.arange(size).astype(str)), splits=nothing, templates=nothing,
+        texts=[""] * size, stage="none", lineage=None, concept="random", render="own", digest="",
+    )  # fmt: skip
+    return timed(lambda: probes.probe_layers(acts, baselines=False))
+
+
+def linted(size: int) -> float:
+    """All checks of a concept of `size` texts without pairs."""
+    rng, words = np.random.default_rng(0), ["chair", "table", "lamp", "Ohio", "Texas", "red", "blue", "old"]
+    rows = [
+        {"text": f"{('costly', 'cheap')[i % 2]} {' '.join(rng.choice(words, 6))} {i}", "label": i % 2}
+        for i in range(size)
+    ]
+    some = probes.Concept.from_frame(rows)
+    return timed(lambda: probes.lint(some))
+
+
 def timed(run: Any) -> float:
     forget_peak()
     return seconds_of(run)
 
 
-AXES = {f.__name__: f for f in (texts, layers, depth, concepts, stages, directions, items)}
+AXES = {
+    f.__name__: f for f in (texts, layers, depth, concepts, stages, directions, items, probed, linted)
+}
 
 
 def sizes(axis: str, largest: int) -> list[int]:
@@ -108,6 +136,7 @@ def sizes(axis: str, largest: int) -> list[int]:
     return {
         "layers": [1, 4, 15, 30], "depth": [4, 8, 15, 30], "concepts": [1, 2, 4], "stages": [1, 2, 4],
         "directions": [1, 4, 16, 64], "items": [4, 8, 16],
+        "probed": [12500, 25000, 50000, 100000], "linted": [12500, 25000, 50000, 100000],
     }[axis]  # fmt: skip
 
 
@@ -145,7 +174,9 @@ def main() -> None:
         seconds = AXES[args.point[0]](int(args.point[1]))
         args.out.write_text(json.dumps({"seconds": seconds, "peak_mb": memory_mb("VmHWM")}))
         return
-    result: dict[str, Any] = {}
+    # Points of axes that are not measured now are kept.
+    earlier = json.loads(args.out.read_text()) if args.out.exists() else {}
+    result: dict[str, Any] = earlier.get("growth", {})
     for axis in args.axes:
         points = [{"size": size, **point(axis, size)} for size in sizes(axis, args.largest)]
         result[axis] = {

@@ -76,7 +76,7 @@ def price_concept():
     for i in range(24):
         split = "train" if i < 12 else "select" if i < 16 else "test"
         for label, word in ((1, "cheap"), (0, "costly")):
-            text = f"the {word} {nouns[i % 4]} was sold in {places[i % 6]} {colours[i % 3]}"
+            text = f"the {word} {nouns[i % 4]} was sold in {places[i % 6]} {colours[(i + i // 12) % 3]}"
             example = {
                 "pair": f"p{i}",
                 "label": label,

@@ -80,7 +80,8 @@ class Concept(Rows):
         text, label : str
             The columns that hold the text and the label, 0 or 1.
         pair : str, optional
-            The column that holds the pair id. Without it every row is a pair of its own.
+            The column that holds the pair id. Without it every row has an id of its own, and rows that are
+            twins (opposite labels, a few words apart) count as one pair (see `Concept.groups`).
         name : str
             What the concept is called.
 
@@ -96,7 +97,7 @@ class Concept(Rows):
         ...     {"statement": "Lyon is in Peru.", "true": 0},
         ... ]
         >>> probes.Concept.from_frame(rows, text="statement", label="true", name="truth")
-        Concept('truth', 2 pairs, 2 examples, 0 choices)
+        Concept('truth', 1 pairs, 2 examples, 0 choices)
         """
         columns = {"text": text, "label": label} | ({"pair": pair} if pair is not None else {})
         examples = table_examples(frame, columns, name)

@@ -40,11 +40,26 @@ def _text(value: str) -> str:
     return value
 
 
+WRITTEN_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+"""Labels in tables that are text, as other programs write them."""
+
+
 def _label(value: Any) -> int:
     value = value.item() if isinstance(value, _ArrayScalar) else value
     if not isinstance(value, (bool, int, float)) or value not in (0, 1):
         raise invalid(f"got {value!r}: expected 0 or 1")
     return int(value)
+
+
+def written_label(value: Any) -> Any:
+    """The label that a cell of a table means, which may be text; anything else as it is.
+
+    Example
+    -------
+    >>> [written_label(cell) for cell in ("1", "True", "0.0", 1, "yes")]
+    [1, 1, 0, 1, 'yes']
+    """
+    return WRITTEN_LABELS.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
 def _identifier(value: Any) -> Any:
@@ -81,12 +96,18 @@ class Record(BaseModel):
 
 
 def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    first = problems[0]
     place = ".".join(str(part) for part in first["loc"])
     field = f"field '{place}' " if place else ""
     if first["type"] == "concept":
         return field + first["msg"]
+    if first["type"] == "value_error":  # a row that was refused inside a table of rows
+        return f"{field}: {first['msg'].removeprefix('Value error, ')}".replace(" :", ":")
     if first["type"] == "missing":
+        unknown = [str(one["loc"][-1]) for one in problems if one["type"] == "extra_forbidden"]
+        if unknown:
+            return f"{field}is missing, and {unknown[0]!r} is not known: correct its spelling"
         return f"{field}is missing: expected a value"
     if first["type"] == "extra_forbidden":
         return f"{field}is not known: remove it, or correct its spelling"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,14 @@ SAVED_SPLITS = "dataset_dict.json"
 def read_text(path: Path) -> str:
     """The content of a UTF-8 file, without a byte order mark; ConceptError when it cannot be read."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        wide = error.object[:2] in (b"\xff\xfe", b"\xfe\xff")
         raise ConceptError(
-            f"{path}: byte {error.start} is not UTF-8: expected UTF-8 text; save the file as UTF-8"
+            f"{path}: byte {error.start} is not UTF-8{' but UTF-16' * wide} (line {line}): expected UTF-8 "
+            "text; save the file as UTF-8"
         ) from None
     except OSError as error:
         raise ConceptError(f"{path}: cannot be read ({error.strerror}): expected a file") from None
@@ -70,20 +76,38 @@ def file_rows(path: Path) -> list[dict[str, Any]]:
     """
     if path.is_dir():
         return _saved_rows(path)
-    if path.suffix not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise ConceptError(f"{path}: expected a file ending in {', '.join(SUFFIXES)}")
-    if path.suffix == ".jsonl":
+    if suffix == ".jsonl":
         return read_jsonl(path)
-    if path.suffix == ".json":
+    if suffix == ".json":
         return _json_rows(path)
     try:
-        if path.suffix == ".csv":
-            rows = pl.read_csv(io.StringIO(read_text(path)), infer_schema=False).to_dicts()
+        if suffix == ".csv":
+            content = read_text(path)
+            _check_columns(content, path)
+            rows = pl.read_csv(io.StringIO(content), infer_schema=False).to_dicts()
             return [row | {"label": _number(row["label"])} if "label" in row else row for row in rows]
         return pl.read_parquet(path).to_dicts()
     except (pl.exceptions.PolarsError, OSError) as error:
-        kind = "CSV" if path.suffix == ".csv" else "Parquet"
+        kind = "CSV" if suffix == ".csv" else "Parquet"
         raise ConceptError(f"{path}: not a {kind} table: {str(error).partition(chr(10))[0]}") from None
+
+
+def _check_columns(content: str, path: Path) -> None:
+    """Refuse a CSV in which two columns have one name, or whose columns are not separated by commas."""
+    columns = next(csv.reader(io.StringIO(content)), [])
+    repeated = [name for name, count in Counter(columns).items() if count > 1]
+    if repeated:
+        raise ConceptError(
+            f"{path}: two columns are named {repeated[0]!r}: expected a name for each; rename one"
+        )
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and mark in columns[0]:
+            raise ConceptError(
+                f"{path}: columns are separated by {name}: expected commas; save it with commas"
+            )
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from probes.concepts.fields import written_label
 from probes.concepts.records import ChoiceItem, Example, Message
 from probes.errors import ConceptError
 
@@ -30,8 +32,10 @@ def statements(rows: Rows) -> Parts:
     examples = []
     for number, (where, row) in enumerate(rows, 1):
         text = row.get("text") if "text" in row else row.get("statement")
+        if text is None and "text" not in row and "statement" not in row:
+            raise ConceptError(f"{where}: field 'text' is missing{meant('text', row)}: expected a text")
         group = f"row{number}" if row.get("pair") is None else row["pair"]
-        fields = {"pair": group, "label": row.get("label"), "text": text or ""}
+        fields = {"pair": group, "label": written_label(row.get("label")), "text": text or ""}
         examples.append(_made(Example, where, **fields, **_tags(row)))
     return examples, []
 
@@ -45,8 +49,10 @@ def chats(rows: Rows) -> Parts:
     for where, row in rows:
         turns = read_messages(row.get("messages"), where)
         prompt = json.dumps([[turn.role, turn.content] for turn in turns[:-1]])
-        group = pairing.name(prompt, row.get("label")) if row.get("pair") is None else row["pair"]
-        fields = {"pair": group, "label": row.get("label"), "messages": turns}
+        group = (
+            pairing.name(prompt, written_label(row.get("label"))) if row.get("pair") is None else row["pair"]
+        )
+        fields = {"pair": group, "label": written_label(row.get("label")), "messages": turns}
         examples.append(_made(Example, where, **fields, **_tags(row)))
     return examples, []
 
@@ -145,7 +151,24 @@ def layout_of(columns: Collection[str], where: str) -> str:
             return name
     layouts = "; ".join(f"{name} ({', '.join(fields)})" for name, (fields, _) in LAYOUTS.items())
     present = ", ".join(sorted(map(str, columns))) or "no row"
-    raise ConceptError(f"{where}: columns {present} fit no layout: expected one of {layouts}")
+    fields = {name for needed, _ in LAYOUTS.values() for field in needed for name in field.split("|")}
+    hints = [hint for name in sorted(fields) if (hint := meant(name, columns))]
+    raise ConceptError(
+        f"{where}: columns {present} fit no layout{hints[0] if hints else ''}: expected one of {layouts}"
+    )
+
+
+def meant(name: str, columns: Iterable[str]) -> str:
+    """A hint at the column that is probably meant by `name`; empty where none looks like it.
+
+    Example
+    -------
+    >>> meant("label", ["text", " Lable"])
+    " (is ' Lable' meant to be 'label'?)"
+    """
+    plain = {str(column).strip().casefold(): str(column) for column in columns}
+    close = difflib.get_close_matches(name, [one for one in plain if one != name or plain[one] != name], n=1)
+    return f" (is {plain[close[0]]!r} meant to be {name!r}?)" if close else ""
 
 
 class Pairing:

@@ -37,7 +37,7 @@ def load_concept(source: Any) -> Concept:
           write `./name` for the folder;
         - a concept folder, or the folder that a Hugging Face dataset was saved to;
         - a file that `probes.concepts.read_file` reads (CSV, JSON, JSONL, Parquet, Inspect logs);
-        - a polars or pandas frame, a Hugging Face dataset, or an iterable of dicts;
+        - a polars or pandas frame, a Hugging Face dataset, an iterable of dicts, or a dict of columns;
         - a `Concept`, which is returned as it is.
 
         A name or folder followed by `/attribute` or `/norm` takes the pairs of that reading alone.
@@ -71,7 +71,7 @@ def load_concept(source: Any) -> Concept:
         return read_dataset(path) if is_saved_dataset(path) else read_folder(path)
     if path.is_file() and path.name == PAIRS:
         raise ConceptError(f"{path}: expected a concept: for {PAIRS}, give the folder it is in")
-    if path.is_file() and path.suffix in (*SUFFIXES, ".eval"):
+    if path.is_file() and path.suffix.lower() in (*SUFFIXES, ".eval"):
         return read_file(path)
     if path.is_file():
         raise ConceptError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from probes.concepts.concept import Concept
 from probes.concepts.files import file_rows, is_saved_dataset
-from probes.concepts.layouts import LAYOUTS, layout_of
+from probes.concepts.layouts import LAYOUTS, layout_of, meant
 from probes.concepts.tables import table_rows
 from probes.concepts.transcripts import is_log, read_transcripts
 from probes.errors import ConceptError
@@ -35,7 +35,8 @@ def read_csv(
     label : str
         The column of labels, 0 or 1.
     pair : str, optional
-        The column of pair ids; by default `pair` where there is one. Otherwise each row is its own pair.
+        The column of pair ids; by default `pair` where there is one. Otherwise each row is its own pair,
+        or one with its twin (see `Concept.groups`).
     name : str, optional
         What the concept is called; by default as the file.
 
@@ -49,11 +50,13 @@ def read_csv(
     >>> path = folder / "cities.csv"
     >>> _ = path.write_text("statement,label\nLyon is in France.,1\nLyon is in Peru.,0\n")
     >>> probes.concepts.read_csv(path)
-    Concept('cities', 2 pairs, 2 examples, 0 choices)
+    Concept('cities', 1 pairs, 2 examples, 0 choices)
     """
     path = Path(path)
     rows = file_rows(path)
-    columns = rows[0] if rows else {}
+    if not rows:
+        raise ConceptError(f"{path}: holds no rows: expected at least one row of each label, 0 and 1")
+    columns = rows[0]
     text = text or ("text" if "text" in columns else "statement")
     pair = pair or ("pair" if "pair" in columns else None)
     if label != "label":
@@ -262,13 +265,16 @@ def _located(rows: list[dict[str, Any]], name: str) -> list[tuple[str, dict[str,
 
 
 def _made(rows: list[tuple[str, dict[str, Any]]], format: str, where: str, name: str) -> Concept:
-    columns = rows[0][1] if rows else {}
+    if not rows:
+        raise ConceptError(f"{where}: holds no rows: expected at least one row of each label, 0 and 1")
+    columns = rows[0][1]
     layout = layout_of(columns, where) if format == "auto" else format
     layout = "statements" if layout == "documents" else layout
     if layout in ("statements", "chats") and "label" not in columns:
         raise ConceptError(
-            f"{where}: no column 'label' among {', '.join(map(str, columns))}: expected 0 or 1 in each row, "
-            "or a second file to tell these rows from (against=, --against)"
+            f"{where}: no column 'label' among {', '.join(map(str, columns))}"
+            f"{meant('label', columns)}: expected 0 or 1 in each row, or a second file to tell these "
+            "rows from (against=, --against)"
         )
     examples, choices = LAYOUTS[layout][1](rows)
     try:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
+from probes.concepts.fields import written_label
 from probes.concepts.records import Example
 from probes.errors import ConceptError
 
@@ -27,14 +28,21 @@ class _ToPandas(Protocol):
     def to_pandas(self) -> Any: ...
 
 
+@runtime_checkable
+class _Column(Protocol):
+    """A column of numpy, polars, pandas or torch."""
+
+    def tolist(self) -> list[Any]: ...
+
+
 def table_rows(table: Any) -> list[dict[str, Any]]:
     """One dict for each row of a table; a missing value (null or NaN) is None.
 
     Parameters
     ----------
     table : table
-        A polars or pandas frame, a Hugging Face dataset, anything with `to_pandas`, or an iterable of
-        mappings.
+        A polars or pandas frame, a Hugging Face dataset, anything with `to_pandas`, an iterable of mappings,
+        or a dict of columns (lists or arrays of one length).
 
     Raises
     ------
@@ -50,9 +58,12 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
     if isinstance(table, pl.DataFrame):
         return table.to_dicts()
     if isinstance(table, Mapping):
+        columns = {name: _column(values) for name, values in table.items()}
+        if columns and all(column is not None for column in columns.values()):
+            return _rows_of_columns(columns)
         raise ConceptError(
             f"got a {type(table).__name__} with {', '.join(map(str, table)) or 'nothing'}: "
-            "expected one table; pass one of its splits"
+            "expected one table; pass one of its splits, a list of rows, or a dict of columns"
         )
     rows: list[Any] = [table]
     if isinstance(table, _PandasFrame):
@@ -65,7 +76,7 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
         if not isinstance(row, Mapping):
             raise ConceptError(
                 f"row {number} is a {type(row).__name__}: expected a polars or pandas frame, a Hugging Face "
-                "dataset, or an iterable of dicts"
+                "dataset, an iterable of dicts, or a dict of columns"
             )
     return [{key: _present(value) for key, value in row.items()} for row in rows]
 
@@ -105,6 +116,7 @@ def table_examples(table: Any, columns: Mapping[str, str], name: str) -> tuple[E
             )
         fields: dict[str, Any] = {"pair": f"row{row}"}
         fields |= {field: values[column] for field, column in columns.items()}
+        fields["label"] = written_label(fields["label"])
         fields["text"] = "" if fields["text"] is None else fields["text"]
         fields |= {field: values[field] for field in further if values.get(field) is not None}
         try:
@@ -112,6 +124,24 @@ def table_examples(table: Any, columns: Mapping[str, str], name: str) -> tuple[E
         except ConceptError as error:
             raise ConceptError(f"{name}, row {row}: {error}") from None
     return tuple(examples)
+
+
+def _column(values: Any) -> list[Any] | None:
+    """The values of a column, or None for what is no column: a text, or a split with rows of its own."""
+    if isinstance(values, _Column):
+        values = values.tolist()
+    if not isinstance(values, (list, tuple)) or any(isinstance(value, Mapping) for value in values):
+        return None
+    return list(values)
+
+
+def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    sizes = {name: len(column) for name, column in columns.items()}
+    if len(set(sizes.values())) > 1:
+        given = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise ConceptError(f"got columns of different lengths ({given}): expected one value a row in each")
+    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+    return [{key: _present(value) for key, value in row.items()} for row in rows]
 
 
 def _present(value: Any) -> Any:

@@ -36,12 +36,12 @@ def units_of_examples(examples: Sequence[Example]) -> NDArray[np.str_]:
 
     Examples are in one unit when they have one pair id, or the same text. Texts count as the same when they
     differ in case, in spaces and in punctuation alone. Where no pair id joins two labels, twins are in one
-    unit as well: two texts of opposite labels that differ in a few words, each other's closest ones.
+    unit as well: two texts (not chats) of opposite labels that differ in a few words, the closest first.
 
     Example
     -------
     >>> texts = ("Lyon is in France.", "Lyon is in Peru.", "lyon is in Peru", "A hat.")
-    >>> rows = [Example(pair=f"row{i}", label=i == 1, text=text) for i, text in enumerate(texts)]
+    >>> rows = [Example(pair=f"row{i}", label=i == 0, text=text) for i, text in enumerate(texts)]
     >>> units_of_examples(rows).tolist()
     ['row0', 'row0', 'row0', 'row3']
     """
@@ -99,7 +99,7 @@ def _twins(
 ) -> Iterator[tuple[int, int]]:
     """Rows of two units of one label each that are twins; a unit has one at most, the closest free one."""
     _, first = np.unique(unit, return_index=True)
-    rows = first[~_mixed(unit, labels)]
+    rows = [row for row in first[~_mixed(unit, labels)] if examples[row].text is not None]
     words = [_WORD.findall(texts[row]) or [texts[row]] for row in rows]
     counts = [Counter(one) for one in words]
     parts = [(e.split, e.shift, e.reading) for e in (examples[row] for row in rows)]

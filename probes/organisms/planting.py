@@ -54,7 +54,7 @@ class Organism:
     >>> organism.truths
     {'parent': 'internal', 'stage': 'internal'}
     >>> organism.concept.name, organism.concept.n_pairs, organism.other.name
-    ('latent', 160, 'cue')
+    ('latent', 158, 'cue')
     """
 
     kind: Kind

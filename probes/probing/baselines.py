@@ -94,8 +94,8 @@ def exchanged_labels(
     -------
     >>> exchanged_labels(np.array([0, 1, 0, 0, 1]), np.array([0, 0, 1, 2, 3]), 2, np.random.default_rng(0))
     array([[0, 1, 0, 0, 1],
-           [1, 0, 0, 0, 1],
-           [0, 1, 1, 0, 0]])
+           [0, 1, 0, 1, 0],
+           [0, 1, 0, 1, 0]])
     """
     n_groups = int(member.max()) + 1 if n_groups is None else n_groups
     swapped = rng.integers(0, 2, size=(n + 1, n_groups)).astype(bool)

@@ -332,6 +332,8 @@ def _ridge(
     come from the covariance matrix.
     """
     n, width = rows.shape
+    if not rows.any():
+        return np.zeros((len(targets), width))
     if n > max(GRAM_ROWS, width):
         covariance = rows.T @ rows
         penalty = np.trace(covariance) / n

@@ -156,8 +156,8 @@ def _split(rows_of: Activations | Concept, name: str, seed: int) -> Splits:
         shared = np.intersect1d(pairs[rows[first]], pairs[rows[second]])
         if shared.size:
             raise InputError(
-                f"concept {name!r}: pair {str(shared[0])!r} (or another with one of its texts) is in the "
-                f"{first} and the {second} split; a pair must stay in one"
+                f"concept {name!r}: pair {str(shared[0])!r} is in the {first} and the {second} split; a pair "
+                "must stay in one, together with whatever holds one of its texts"
             )
     return Splits(**rows)
 

@@ -19,7 +19,7 @@ def test_transcripts_of_agents(tmp_path):
     path.write_text(json.dumps(INSPECT_LOG))
     concept = read_transcripts(path, score="harmfulness_scorer.harmful", name="blackmail")
     assert concept.labels.tolist() == [1, 0, 0, 1]
-    assert concept.groups.tolist() == ["run1", "run1", "run1.2", "run2"]
+    assert [example.pair for example in concept.examples] == ["run1", "run1", "run1.2", "run2"]
     assert set(concept.templates) == {
         "blackmail_explicit-america_replacement",
         "leaking_explicit-america_replacement",

@@ -17,6 +17,7 @@ from probes.concepts.linting.report import LintIssue
 from probes.concepts.linting.views import row_id, written
 from probes.concepts.linting.words import words
 from probes.concepts.records import ChoiceItem, Example
+from probes.concepts.units import same_text
 
 LIMIT = 0.8
 """Texts whose sets of words have at least this Jaccard similarity are near-duplicates."""
@@ -28,12 +29,12 @@ Rows = Sequence[Example] | Sequence[ChoiceItem]
 
 
 def duplicates(concept: Concept) -> list[LintIssue]:
-    """Near-duplicates between parts (splits and shift axes), and equal texts of two pairs in one part.
+    """Texts with both labels, near-duplicates between parts (splits and shift axes), equal texts in one part.
 
     The two sides of one pair may be alike, and so may rows of which one names the other in `restates`, or
     which name the same row there.
     """
-    issues = []
+    issues = _contradictions(concept)
     for kind, rows in (("pairs", concept.examples), ("choice items", concept.choices)):
         clashes = _clashes(rows)
         if clashes:
@@ -48,6 +49,24 @@ def duplicates(concept: Concept) -> list[LintIssue]:
                 )
             )
     return issues
+
+
+def _contradictions(concept: Concept) -> list[LintIssue]:
+    """Texts that stand with both labels in one reading; case, spaces and punctuation do not count."""
+    places: dict[tuple[str | None, str], dict[int, str]] = defaultdict(dict)
+    for example in concept.examples:
+        places[example.reading, same_text(example)].setdefault(example.label, example.pair)
+    both = [labels for labels in places.values() if len(labels) == 2]
+    if not both:
+        return []
+    return [
+        LintIssue(
+            "duplicates",
+            f"pairs: {len(both)} texts have both labels; nothing can be read there",
+            "decide which label is right, or take the text out",
+            tuple(f"{labels[1]} (label 1) and {labels[0]} (label 0)" for labels in both),
+        )
+    ]
 
 
 def _clashes(rows: Rows) -> list[str]:

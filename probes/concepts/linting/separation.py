@@ -18,7 +18,8 @@ from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.jackknife import auroc_contrast
 
 LIMIT = 0.60
-"""A surface classifier tells the labels apart when its AUROC is above this and its interval above 0.5."""
+"""A surface classifier tells the labels apart when its AUROC is above this and its interval above 0.5, or
+when it is below 1 minus this and its interval below 0.5."""
 
 MIN_PAIRS = 8
 """A part with fewer pairs than this is not tested."""
@@ -34,6 +35,11 @@ FIX = (
     "use other words here than in the training pairs"
 )
 
+FIX_REVERSED = (
+    "give the two texts that differ in a few words one pair id (column pair), or a split of their own; where "
+    "they have one, use the telling words on both sides of the label"
+)
+
 
 def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[LintIssue], list[str]]:
     """Rows of `SURFACE_SCHEMA`, issues and notes for one view.
@@ -41,8 +47,9 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Lin
     The classifiers are trained on the canonical rows of the splits train and select, and tested on those of
     the split test, on each shift axis and on each value of it. Without such splits they are tested on
     canonical rows by cross-validation. A classifier leaks when its AUROC is above `LIMIT` and its 95%
-    interval lies above 0.5. The values of one axis are a family of tests, so their intervals are widened by
-    Bonferroni's correction.
+    interval lies above 0.5. Texts that probes are fitted on fail as far on the other side too, where what was
+    learned holds the wrong way round: twins lie on both sides of the test, or a cue changes its label. The
+    values of one axis are a family of tests, so their intervals are widened by Bonferroni's correction.
     """
     canonical = view.canonical
     train = np.flatnonzero(canonical & np.isin(view.parts, ["train", "select"]))
@@ -67,8 +74,10 @@ def separation(view: View, concept: str) -> tuple[list[dict[str, Any]], list[Lin
         if n_pairs < MIN_PAIRS or len(np.unique(view.labels[rows])) < 2:
             continue
         for name, scored in scores.items():
-            estimate, low = _interval(view, scored, rows, family * len(scores) if family > 1 else 1)
-            leaks = estimate.value > LIMIT and low > 0.5
+            estimate, wide = _interval(view, scored, rows, family * len(scores) if family > 1 else 1)
+            leaks = estimate.value > LIMIT and wide.low > 0.5
+            if view.name != "choice options":  # no probe is fitted on options
+                leaks |= estimate.value < 1 - LIMIT and wide.high < 0.5
             table.append(
                 {
                     "concept": concept,
@@ -102,11 +111,11 @@ def _tested(view: View, test: NDArray) -> Iterator[tuple[str, str | None, NDArra
                 yield axis, value, np.flatnonzero(at == value), len(values)
 
 
-def _interval(view: View, scores: NDArray, rows: NDArray, family: int) -> tuple[Estimate, float]:
-    """The AUROC of some rows, and the lower end of its interval when it is one of a family of tests."""
+def _interval(view: View, scores: NDArray, rows: NDArray, family: int) -> tuple[Estimate, Estimate]:
+    """The AUROC of some rows, and the same with its interval when it is one of a family of tests."""
     options: dict[str, Any] = {"labels": view.labels[rows], "groups": view.groups[rows], "null": 0.5}
     estimate = auroc_contrast([scores[rows]], [1], **options)
-    return estimate, auroc_contrast([scores[rows]], [1], level=1 - (1 - LEVEL) / family, **options).low
+    return estimate, auroc_contrast([scores[rows]], [1], level=1 - (1 - LEVEL) / family, **options)
 
 
 def _out_of_fold(view: View, surface: Surface, rows: NDArray) -> dict[str, NDArray]:
@@ -134,24 +143,30 @@ def _issue(
     train: NDArray,
 ) -> LintIssue:
     where = axis if value is None else f"{axis} = {value}"
+    side = 1 if estimate.value > 0.5 else -1
     margins: dict[str, float] = {}
     for row in rows:
-        sign = 1 if view.labels[row] else -1
+        sign = side if view.labels[row] else -side
         margins[str(view.groups[row])] = margins.get(str(view.groups[row]), 0.0) + sign * float(scores[row])
     worst = sorted(margins, key=lambda pair: -margins[pair])
-    telling = _telling_words(view, rows, train) if surface != "length" else []
+    telling = _telling_words(view, rows, train, side) if surface != "length" else []
+    what = "tells the labels apart" if side > 0 else "tells the labels apart the wrong way round"
+    alike = "lean alike in training" if side > 0 else "lean the other way in training"
     return LintIssue(
         "surface",
-        f"{view.name}, {where}: {surface} tells the labels apart, AUROC {estimate.value:.2f} "
+        f"{view.name}, {where}: {surface} {what}, AUROC {estimate.value:.2f} "
         f"[{estimate.low:.2f}, {estimate.high:.2f}], {estimate.n} pairs"
-        + (f"; words that lean alike in training: {', '.join(telling)}" if telling else ""),
-        FIX,
+        + (f"; words that {alike}: {', '.join(telling)}" if telling else ""),
+        FIX if side > 0 else FIX_REVERSED,
         tuple(f"{pair} (margin {margins[pair]:+.2f})" for pair in worst if margins[pair] > 0),
     )
 
 
-def _telling_words(view: View, rows: NDArray, train: NDArray) -> list[str]:
-    """Up to 6 words that go with the same label in training and in these rows, the strongest first."""
+def _telling_words(view: View, rows: NDArray, train: NDArray, side: int) -> list[str]:
+    """Up to 6 words that go with the same label (side 1) in training and in these rows, the strongest first.
+
+    For side -1 they go with opposite labels.
+    """
     leans = []
     for part in (train, rows):
         lean: dict[str, int] = {}
@@ -159,5 +174,5 @@ def _telling_words(view: View, rows: NDArray, train: NDArray) -> list[str]:
             for word in set(words(view.texts[row])):
                 lean[word] = lean.get(word, 0) + (1 if view.labels[row] else -1)
         leans.append(lean)
-    product = {word: lean * leans[1].get(word, 0) for word, lean in leans[0].items()}
+    product = {word: side * lean * leans[1].get(word, 0) for word, lean in leans[0].items()}
     return [word for word in sorted(product, key=lambda w: -product[w])[:6] if product[word] > 0]

@@ -7,13 +7,14 @@ from collections import defaultdict
 from probes.concepts.concept import Concept
 from probes.concepts.linting.report import LintIssue
 from probes.concepts.records import Example, Tagged
+from probes.concepts.units import same_text
 
 ALIKE = tuple(field for field in Tagged.model_fields if field != "restates")
 """Fields in which the two sides of a pair must agree."""
 
 
 def unmatched_sides(concept: Concept) -> tuple[list[LintIssue], list[str]]:
-    """Issues, and a note when there are pairs of texts with neither `evidence` nor `unmatched`.
+    """Issues, and notes on pairs of texts without `evidence` or `unmatched`, and on pairs without an id.
 
     The two texts of a pair must be the same outside their evidence spans, and two chats in every turn but
     the last, unless the pair is marked as `unmatched`. Both sides of a pair must carry the same tags. Where
@@ -55,8 +56,25 @@ def unmatched_sides(concept: Concept) -> tuple[list[LintIssue], list[str]]:
         )
         if lines[kind]
     ]
-    notes = [f"{unmarked} pairs of texts have no evidence spans, so their sides were not compared"]
-    return issues, notes if unmarked else []
+    notes = []
+    if unmarked:
+        notes.append(f"{unmarked} pairs of texts have no evidence spans, so their sides were not compared")
+    if twins := _twins(concept):
+        notes.append(
+            f"{twins} pairs of texts were joined that have opposite labels and differ in a few words; name "
+            "the pairs in a column pair to decide it yourself"
+        )
+    return issues, notes
+
+
+def _twins(concept: Concept) -> int:
+    """How many units hold two texts of opposite labels that no pair id joins."""
+    texts: dict[str, dict[str, int]] = defaultdict(dict)
+    ids: dict[str, set[str]] = defaultdict(set)
+    for unit, example in zip(concept.groups, concept.examples, strict=True):
+        texts[unit].setdefault(same_text(example), example.label)
+        ids[unit].add(example.pair)
+    return sum(len(ids[unit]) > 1 and {0, 1} == set(labels.values()) for unit, labels in texts.items())
 
 
 def _difference(one: Example, other: Example) -> str | None:

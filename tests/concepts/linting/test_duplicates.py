@@ -28,3 +28,21 @@ def test_near_duplicates_across_splits_are_found_unless_restated(honest, quick):
     assert "is no canonical row" in issues_of(lint(concept_of([*rows, *unknown], items)), "structure")[0]
     twice = [i if i["id"] != "c79" else items[3] | {"id": "c79", "split": "test"} for i in items]
     assert "c3 (select) and c79 (test)" in "".join(issues_of(lint(concept_of(rows, twice)), "duplicates"))
+
+
+def test_texts_with_both_labels_are_named():
+    rows = [
+        {"pair": f"p{i}", "label": i % 2, "text": f"a {'big' if i % 2 else 'small'} hat {i}"}
+        for i in range(40)
+    ]
+    rows += [{"pair": "again", "label": 1, "text": "A small hat 0."}]
+    (line,) = issues_of(lint(rows), "duplicates")
+    assert "1 texts have both labels" in line
+    assert "again (label 1) and p0 (label 0)" in line
+
+
+def test_many_copies_make_few_lines():
+    rows = [{"pair": f"p{i}", "label": i % 2, "text": f"a hat {i % 2}", "split": "test"} for i in range(60)]
+    rows += [{"pair": f"q{i}", "label": i % 2, "text": f"hat a {i % 2}", "split": "train"} for i in range(60)]
+    (issue,) = (one for one in lint(rows).findings if one.check == "duplicates")
+    assert len(issue.offenders) < 4 * 60
