@@ -125,9 +125,7 @@ def timed(run: Any) -> float:
     return seconds_of(run)
 
 
-AXES = {
-    f.__name__: f for f in (texts, layers, depth, concepts, stages, directions, items, probed, linted)
-}
+AXES = {f.__name__: f for f in (texts, layers, depth, concepts, stages, directions, items, probed, linted)}
 
 
 def sizes(axis: str, largest: int) -> list[int]:

@@ -193,7 +193,7 @@ def _ngram_scores(
         for i, C in enumerate(TEXT_STRENGTHS):
             model = LogisticRegression(C=C, solver="liblinear").fit(seen, labels[fit])
             totals[i] += auroc(model.decision_function(unseen), labels[held_out])
-    seen, everything = _tfidf(counts, train, np.arange(counts.shape[0]))
+    seen, everything = _tfidf(counts, train, np.arange(len(labels)))
     best = TEXT_STRENGTHS[int(np.argmax(totals))]
     model = LogisticRegression(C=best, solver="liblinear").fit(seen, labels[train])
     return model.decision_function(everything)

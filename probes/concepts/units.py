@@ -99,7 +99,7 @@ def _twins(
 ) -> Iterator[tuple[int, int]]:
     """Rows of two units of one label each that are twins; a unit has one at most, the closest free one."""
     _, first = np.unique(unit, return_index=True)
-    rows = [row for row in first[~_mixed(unit, labels)] if examples[row].text is not None]
+    rows = [int(row) for row in first[~_mixed(unit, labels)] if examples[row].text is not None]
     words = [_WORD.findall(texts[row]) or [texts[row]] for row in rows]
     counts = [Counter(one) for one in words]
     parts = [(e.split, e.shift, e.reading) for e in (examples[row] for row in rows)]
@@ -113,10 +113,10 @@ def _twins(
     for *_, a, b in sorted(close):
         if free[a] and free[b]:
             free[[a, b]] = False
-            yield int(rows[a]), int(rows[b])
+            yield rows[a], rows[b]
 
 
-def _neighbours(words: Sequence[Sequence[str]]) -> set[tuple[int, int]]:
+def _neighbours(words: list[list[str]]) -> set[tuple[int, int]]:
     """Places a < b of texts that may be twins: near each other in some order, or with a rare word in common.
 
     Texts that differ in one place only lie side by side when they are sorted from the front or from the end.

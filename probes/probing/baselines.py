@@ -106,9 +106,11 @@ def exchanged_labels(
     if balanced.all():
         return labelings
     order = np.argsort(member, kind="stable")
-    rows = dict(zip(np.flatnonzero(size), np.split(order, np.cumsum(size[size > 0])[:-1]), strict=True))
+    rows = dict(
+        zip(np.flatnonzero(size).tolist(), np.split(order, np.cumsum(size[size > 0])[:-1]), strict=True)
+    )
     alike: dict[tuple[object, int], list[int]] = {}
-    for group in np.flatnonzero(~balanced):
+    for group in np.flatnonzero(~balanced).tolist():
         kind = 0 if positive[group] in (0, size[group]) else int(size[group])
         stratum = None if strata is None else strata[rows[group][0]]
         alike.setdefault((stratum, kind), []).append(group)

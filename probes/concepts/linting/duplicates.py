@@ -120,7 +120,7 @@ def _similar(sets: scipy.sparse.csr_matrix, parts: NDArray) -> Iterator[tuple[in
     """
     sizes = np.asarray(sets.sum(1)).ravel()
     rarity = np.asarray(sets.sum(0)).ravel()
-    prefix = sets.astype(np.int32)
+    prefix: Any = sets.astype(np.int32)
     for row, (start, end) in enumerate(pairwise(sets.indptr)):
         ordered = start + np.lexsort((sets.indices[start:end], rarity[sets.indices[start:end]]))
         n_rarest = int(sizes[row] - np.ceil(LIMIT * sizes[row] - 1e-9) + 1)
