@@ -140,6 +140,7 @@ class TestDescriptionLength:
         assert concept.low > 2
         assert concept.p == 0.01  # no code of 99 swapped labelings is as short
 
+    @pytest.mark.slow
     def test_p_is_uniform_where_there_is_nothing_to_compress(self):
         labels, groups = paired(24)
         rng = np.random.default_rng(3)

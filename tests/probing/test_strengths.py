@@ -45,6 +45,7 @@ def activations(n_pairs=40, width=60, seed=0, **changes):
     return Activations(**{**facts, **unread, **changes})
 
 
+@pytest.mark.slow
 def test_aurocs_are_those_of_scikit_learn_fold_by_fold():
     acts = activations()
     acts = replace(acts, values=acts.values[1:], layers=acts.layers[1:])

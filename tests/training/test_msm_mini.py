@@ -34,6 +34,7 @@ def few():
     return probes.Concept(name="few", examples=concept.examples[:6])
 
 
+@pytest.mark.slow
 def test_every_stage_loads_fits_and_has_an_effect(lineage):
     remarks = check(lineage.subset(STAGES))
     assert {remark.stage for remark in remarks} == set(STAGES)

@@ -45,6 +45,7 @@ def test_monte_carlo_intervals_are_clopper_and_pearsons(table):
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((exact.low, exact.high))
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_the_answer():
     one, two = (calibrate({"signal": SMALL}, n=3, seed=1, workers=w) for w in (1, 2))
     assert one.equals(two)

@@ -1,10 +1,13 @@
 """The exam on exact transforms: what is asked, and what is not asked twice."""
 
+import pytest
+
 from probes.lineage import LoadedStage
 from probes.validation import examine_transforms, transforms
 from tests.makers import price_concept, tiny_llama, tiny_tokenizer
 
 
+@pytest.mark.slow
 def test_every_transform_is_asked_of_the_stages_in_turn_and_only_once(tmp_path, monkeypatch):
     stages = [
         LoadedStage.from_model(tiny_llama(seed), tiny_tokenizer(), name=f"stage-{seed}") for seed in (3, 4)

@@ -33,6 +33,7 @@ def test_an_honest_concept_passes(honest):
     assert (table["auroc"] <= table["ci_high"]).all()
 
 
+@pytest.mark.slow
 def test_people_s_own_tables_are_read_on_folds():
     rng = np.random.default_rng(0)
     nouns = [f"thing{n}" for n in range(60)]
@@ -79,6 +80,7 @@ def test_command(capsys, tmp_path, honest):
     assert re.match(r"error: no concept 'nobody'", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_concepts())
 def test_packaged_concepts_pass(name):
     report = lint(load_concept(name))
