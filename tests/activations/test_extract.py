@@ -42,9 +42,10 @@ def test_means_of_half_precision_are_taken_in_single_precision(concept):
 def test_rows_keep_the_concepts_order_and_labels(loaded, concept):
     acts = probes.extract(loaded, concept, progress=False)
     assert acts.labels.tolist() == [0, 1] * 4
-    assert acts.groups.tolist() == ["a", "a", "b", "b", "c", "c", "d", "d"]
+    # Pairs c and d repeat the texts of a and b, so they are no independent units.
+    assert acts.groups.tolist() == ["a", "a", "b", "b"] * 2
     assert acts.layers == [0, 1, 2]
-    assert acts.n_pairs == 4
+    assert acts.n_pairs == 2
     np.testing.assert_array_equal(acts.values[:, :4], acts.values[:, 4:])
 
 
