@@ -35,6 +35,8 @@ EXPECTED = {
     "stages": "linear, but the first has no adapter to merge",
     "directions": "linear, with the blocks below shared",
     "items": "linear",
+    "probed": "linear",
+    "linted": "linear, with classifiers fitted on 4,000 texts at most",
 }
 NAMES = {
     "ours": "this toolkit",
