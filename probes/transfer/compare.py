@@ -132,15 +132,24 @@ def _angle_rows(
         if source is target:
             low = high = value
             within = (a[1:] @ a[1:].T)[np.triu_indices(len(a) - 1, 1)]
-            floor_low, floor_high = np.nanquantile(within, [0.025, 0.975])
-            floor = Estimate(float(np.nanmean(within)), float(floor_low), float(floor_high), ours.n_pairs)
+            floor_low, floor_high = _middle(within)
+            mean = float(np.nanmean(within)) if not np.isnan(within).all() else float("nan")
+            floor = Estimate(mean, floor_low, floor_high, ours.n_pairs)
             rows.append(context | {"measure": measure, "variant": "noise_floor"} | interval_columns(floor))
         else:
             paired = np.einsum("rd,rd->r", a[1:], b[1:])
-            low, high = np.nanquantile(paired, [0.025, 0.975])
-        cosine = Estimate(value, min(float(low), value), max(float(high), value), ours.n_pairs)
+            low, high = _middle(paired)
+        cosine = Estimate(value, min(low, value), max(high, value), ours.n_pairs)
         rows.append(context | {"measure": measure, "variant": "direction"} | interval_columns(cosine))
     return rows
+
+
+def _middle(cosines: np.ndarray) -> tuple[float, float]:
+    """The middle 95% of cosines; NaN where no refit has a direction, as with contradictory labels."""
+    if np.isnan(cosines).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(cosines, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _slope_rows(
@@ -179,11 +188,15 @@ def _refits(
     labels, groups = acts.labels[train], acts.groups[train]
     names, member = np.unique(groups, return_inverse=True)
     rows_of = [np.flatnonzero(member == i) for i in range(len(names))]
+    # Pairs are resampled among those with the same labels, so that each resample holds both labels.
+    held = 2 * np.bincount(member, labels == 1).astype(bool) + np.bincount(member, labels == 0).astype(bool)
+    alike = [np.flatnonzero(held == kind) for kind in np.unique(held)]
     rng = np.random.default_rng(seed)  # so that every stage is refitted on the same resamples
     probe = measurement.sweep.probes[layer]
     fitted = [probe]
     for _ in range(n_refits):
-        rows = np.concatenate([rows_of[i] for i in rng.integers(len(names), size=len(names))])
+        drawn = np.concatenate([those[rng.integers(len(those), size=len(those))] for those in alike])
+        rows = np.concatenate([rows_of[i] for i in drawn])
         fitted.append(at_same_strength(probe).fit(values[rows], labels[rows]))
     vectors = np.stack([f.direction_ for f in fitted])
     whitened = whiten(vectors, metric, measurement.sweep.best.direction.estimator)
