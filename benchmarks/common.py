@@ -36,12 +36,12 @@ def padded(rows: Sequence[Sequence[int]], side: Literal["left", "right"] = "righ
 
 def batches(rows: Sequence[Sequence[int]], budget: int) -> list[list[int]]:
     """Numbers of the rows, longest first, `budget` padded tokens a batch."""
-    told: list[list[int]] = []
+    filled: list[list[int]] = []
     for i in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
-        if not told or (len(told[-1]) + 1) * len(rows[told[-1][0]]) > budget:
-            told.append([])
-        told[-1].append(i)
-    return told
+        if not filled or (len(filled[-1]) + 1) * len(rows[filled[-1][0]]) > budget:
+            filled.append([])
+        filled[-1].append(i)
+    return filled
 
 
 def bare_forward(model: torch.nn.Module, rows: Sequence[Sequence[int]], budget: int) -> None:
@@ -64,7 +64,7 @@ def fastest_budget(model: torch.nn.Module, rows: Sequence[Sequence[int]]) -> int
 
 def option_scores(model: Any, rows: Sequence[tuple[Sequence[int], int]], budget: int) -> list[float]:
     """Summed log probability of the tokens of each row from its start on, right-padded, longest first."""
-    told = [0.0] * len(rows)
+    scores = [0.0] * len(rows)
     with torch.inference_mode():
         for batch in batches([ids for ids, _ in rows], budget):
             inputs = padded([rows[i][0] for i in batch])
@@ -72,8 +72,8 @@ def option_scores(model: Any, rows: Sequence[tuple[Sequence[int], int]], budget:
             for k, i in enumerate(batch):
                 ids, start = rows[i]
                 logprobs = logits[k, start - 1 : len(ids) - 1].log_softmax(-1)
-                told[i] = float(logprobs.gather(-1, torch.tensor(ids[start:])[:, None]).sum())
-    return told
+                scores[i] = float(logprobs.gather(-1, torch.tensor(ids[start:])[:, None]).sum())
+    return scores
 
 
 def choice_logits(scores: Sequence[float]) -> np.ndarray:

@@ -93,7 +93,7 @@ def extract(loaded: LoadedStage, concept: probes.Concept, **options: Any) -> pro
 
 def runs(given: Given) -> list[dict[str, Any]]:
     """Extraction over the bare forward, for each dtype and position."""
-    told, texts, concept = [], given.texts, passages(given.texts)
+    measured, texts, concept = [], given.texts, passages(given.texts)
     for dtype in given.dtypes:
         loaded = given.load(dtype)
         rows = [loaded.tokenizer(text)["input_ids"] for text in texts]
@@ -103,7 +103,7 @@ def runs(given: Given) -> list[dict[str, Any]]:
         sides |= {p: lambda at=p, who=loaded: extract(who, concept, position=at) for p in POSITIONS}
         seconds = in_turns(sides, given.repeats)
         for position in POSITIONS:
-            told.append(
+            measured.append(
                 {
                     "dtype": dtype,
                     "position": position,
@@ -115,8 +115,8 @@ def runs(given: Given) -> list[dict[str, Any]]:
                     "tokens": sum(map(len, rows)),
                 }
             )
-            print(f"{dtype} {position}: {told[-1]['ratio']:.3f} of the bare forward", flush=True)
-    return told
+            print(f"{dtype} {position}: {measured[-1]['ratio']:.3f} of the bare forward", flush=True)
+    return measured
 
 
 def error(given: Given) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def error(given: Given) -> dict[str, Any]:
         extract_many(given.load(dtype), plain, positions=POSITIONS, controls=(), progress=False)
         for dtype in DTYPES
     )
-    told: dict[str, Any] = {"concept": CONCEPT, "texts": len(frame)}
+    measured: dict[str, Any] = {"concept": CONCEPT, "texts": len(frame)}
     for position in POSITIONS:
         acts = [found["resid_post", position] for found in (exact, rounded)]
         apart = np.abs(acts[1].values - acts[0].values)
@@ -137,7 +137,7 @@ def error(given: Given) -> dict[str, Any]:
             for a in acts
         ]
         change = np.abs(aurocs[1] - aurocs[0])
-        told[position] = {
+        measured[position] = {
             "max": float(apart.max()),
             "max_over_largest_of_layer": float(
                 (apart.max((1, 2)) / np.abs(acts[0].values).max((1, 2))).max()
@@ -151,19 +151,19 @@ def error(given: Given) -> dict[str, Any]:
             "auroc_change_max": float(change.max()),
             "auroc_change_median": float(np.median(change)),
         }
-    return told
+    return measured
 
 
 def memory(given: Given) -> list[dict[str, float]]:
     """Peak of an extraction of all and of a quarter of the texts, each in a process of its own."""
-    told = []
+    peaks = []
     for n in (len(given.texts) // 4, len(given.texts)):
         with tempfile.NamedTemporaryFile(suffix=".json", dir=given.folder) as file:
             command = [sys.executable, __file__, "--peak", "--texts", str(n), "--out", file.name]
             command += ["--lineage", given.lineage]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            told.append(json.loads(Path(file.name).read_text()))
-    return told
+            peaks.append(json.loads(Path(file.name).read_text()))
+    return peaks
 
 
 def peak(given: Given) -> dict[str, float]:
@@ -208,14 +208,14 @@ def blocks(given: Given) -> list[dict[str, int]]:
     handles = [
         layer.register_forward_pre_hook(lambda *_, k=k: called.add(k)) for k, layer in enumerate(layers)
     ]
-    told = []
+    counts = []
     for k in (0, len(layers) // 4, len(layers) // 2, len(layers) - 1):
         called.clear()
         extract(loaded, passages(given.texts[:4]), layers=k)
-        told.append({"layer": k, "blocks_run": len(called)})
+        counts.append({"layer": k, "blocks_run": len(called)})
     for handle in handles:
         handle.remove()
-    return told
+    return counts
 
 
 def store(given: Given) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def store(given: Given) -> dict[str, Any]:
     loaded = given.load()
     texts, third = given.texts, len(given.texts) // 3
     first, second, new = texts[: 2 * third], texts[third:], texts[2 * third :]
-    told: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
     with (
         tempfile.TemporaryDirectory(dir=given.folder) as folder,
         tokens_run(loaded.model.get_decoder()) as ran,
@@ -238,11 +238,11 @@ def store(given: Given) -> dict[str, Any]:
             ran.clear()
             concept = passages(some)
             seconds = seconds_of(lambda c=concept, o=options: extract(loaded, c, **o))
-            told[name] = {"texts": len(some), "seconds": seconds, "tokens_run": sum(ran)}
+            measured[name] = {"texts": len(some), "seconds": seconds, "tokens_run": sum(ran)}
         files = list(Path(folder).rglob("*.safetensors"))
-        told["reading_files"] = {"seconds": seconds_of(lambda: [load_file(file) for file in files])}
-        told["store_mb"] = sum(file.stat().st_size for file in files) / 2**20
-    return told
+        measured["reading_files"] = {"seconds": seconds_of(lambda: [load_file(file) for file in files])}
+        measured["store_mb"] = sum(file.stat().st_size for file in files) / 2**20
+    return measured
 
 
 PARTS = {part.__name__: part for part in (runs, error, memory, blocks, store)}
@@ -266,11 +266,11 @@ def main() -> None:
     if args.peak:
         args.out.write_text(json.dumps(peak(given)))
         return
-    told = {part: PARTS[part](given) for part in args.parts}
+    measured = {part: PARTS[part](given) for part in args.parts}
     save(
         {
             "what": "resid_post at all layers, tokenising included",
-            **told,
+            **measured,
             **machine(("torch", "transformers")),
         },
         args.out,

@@ -23,14 +23,14 @@ scores left out (Korthikanti et al., 2205.05198)."""
 
 @dataclass(frozen=True)
 class Workload:
-    """A survey: what is read, pushed and fitted. Texts and items are those of one concept."""
+    """A survey: how much is extracted, steered and fitted. Texts and items are those of one concept."""
 
     stages: int = 10
     concepts: int = 8
     texts: int = 1000
     items: int = 100
-    arms: int = 45
-    """Doses times directions pushed, controls included, at the one layer chosen."""
+    additions: int = 45
+    """Doses times directions that are added, controls included, at the one layer chosen."""
     folds: int = 5
     strengths: int = 7
     labelings: int = 22
@@ -74,17 +74,17 @@ def line(points: Points, of: str = "seconds") -> tuple[float, float]:
 def constants(growth: Mapping[str, Any], extraction: Mapping[str, Any]) -> dict[str, float]:
     """What was measured here, free of this machine's speed: costs in tokens of the plain forward.
 
-    `reading` is a token read, at all layers; `gradient` the steerability of one choice item along every
-    direction at every layer; `push` one choice item under one more vector in the middle of the model;
+    `extraction` is a token read at all layers; `gradient` the steerability of one choice item along every
+    direction at every layer; `addition` one choice item under one more vector in the middle of the model;
     `batch_mb` what extraction takes above model and result at this model's width.
     """
     setting, axes = growth["setting"], growth["growth"]
     ratios = [run["ratio"] for run in extraction["runs"] if run["position"] == "last"]
     token = line(axes["texts"]["points"])[1] / setting["tokens_per_text"]
     return {
-        "reading": float(max(ratios)),
+        "extraction": float(max(ratios)),
         "gradient": line(axes["items"]["points"])[1] / token,
-        "push": line(axes["directions"]["points"])[1] / setting["items"] / token,
+        "addition": line(axes["directions"]["points"])[1] / setting["items"] / token,
         "batch_mb": max(size["more_than_model_and_result_mb"] for size in extraction["memory"]),
     }
 
@@ -103,7 +103,7 @@ def hours(
     as many as there are rows or dimensions, whichever are fewer, so a problem costs rows times axes; its
     hours are those of the processor that `probes` was measured on.
     """
-    told, setting = constants(growth, extraction), growth["setting"]
+    cost, setting = constants(growth, extraction), growth["setting"]
     second = device.flops * device.utilisation / (2 * model.parameters)  # tokens of the forward
     cells = work.stages * work.concepts
     tokens = work.texts * setting["tokens_per_text"]
@@ -113,10 +113,10 @@ def hours(
     problem = probes["ours_seconds_a_problem"] * there * min(there, model.width) / (rows * min(rows, width))
     seconds = {
         "loading": work.stages * 2 * model.parameters / 1e9 / device.load_gb_s,
-        "reading": cells * tokens * told["reading"] / second,
-        "random_init": work.concepts * tokens * told["reading"] / second,
-        "gradients": cells * work.items * told["gradient"] / second,
-        "pushes": cells * work.items * work.arms * told["push"] / second,
+        "extraction": cells * tokens * cost["extraction"] / second,
+        "random_init": work.concepts * tokens * cost["extraction"] / second,
+        "gradients": cells * work.items * cost["gradient"] / second,
+        "additions": cells * work.items * work.additions * cost["addition"] / second,
         "probes": problems * problem,
     }
     return {term: value / 3600 for term, value in seconds.items()}
@@ -126,11 +126,11 @@ def gigabytes(
     growth: Mapping[str, Any], extraction: Mapping[str, Any], work: Workload, model: Model
 ) -> dict[str, float]:
     """Gigabytes of each term: on the device in bfloat16, one stage at a time; results in float32."""
-    told, setting = constants(growth, extraction), growth["setting"]
+    cost, setting = constants(growth, extraction), growth["setting"]
     result = work.texts * model.layers * model.width * 4
     return {
         "weights": 2 * model.parameters / 1e9,
-        "batch": told["batch_mb"] * 2**20 / 1e9 * model.width / setting["width"],
+        "batch": cost["batch_mb"] * 2**20 / 1e9 * model.width / setting["width"],
         "graph": GRADIENT_TOKENS * model.layers * model.width * GRAPH_BYTES / 1e9,
         "result": result / 1e9,
         "store": work.stages * work.concepts * result / 1e9,

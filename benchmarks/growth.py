@@ -82,11 +82,11 @@ def stages(size: int) -> float:
 
 
 def directions(size: int) -> float:
-    """Choice items under pushes along `size` directions in the middle of the model."""
+    """Choice items under additions along `size` directions in the middle of the model."""
     context = run_context(probes.load_lineage(LINEAGE).root.load())
     prompts = prompts_of(choice_items(N_ITEMS), context)
-    pushes = torch.tensor(4.0 * random_directions(size, context.model.d_model, 0), dtype=torch.float32)
-    return timed(lambda: score_additions(context.model, prompts, Site("resid_post", MIDDLE), pushes, 2048))
+    additions = torch.tensor(4.0 * random_directions(size, context.model.d_model, 0), dtype=torch.float32)
+    return timed(lambda: score_additions(context.model, prompts, Site("resid_post", MIDDLE), additions, 2048))
 
 
 def items(size: int) -> float:
@@ -140,10 +140,10 @@ def sizes(axis: str, largest: int) -> list[int]:
 
 def point(axis: str, size: int) -> dict[str, float]:
     """Seconds and peak memory of one point, in a process of its own."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as told:
-        command = [sys.executable, __file__, "--point", axis, str(size), "--out", told.name]
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        command = [sys.executable, __file__, "--point", axis, str(size), "--out", file.name]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return json.loads(Path(told.name).read_text())
+        return json.loads(Path(file.name).read_text())
 
 
 def setting() -> dict[str, float]:

@@ -6,7 +6,7 @@
 TransformerLens and nnsight share this project's environment. steering-vectors (transformers < 5), sae-probes
 (TransformerLens < 4) and nnterp (an older nnsight) get environments of their own under the folder, made once
 from the pinned files in `benchmarks/peers/`. The scripts beside those files time one library each, in turns
-with a yardstick in the same process; what cannot be installed or run is told with its reason.
+with a yardstick in the same process; what cannot be installed or run is reported with its reason.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from probes.steering.prompts import prompts_of
 
 HERE = Path(__file__).parent / "peers"
 JOBS = {
-    "reading": ("ours", "transformers", "transformer_lens", "nnsight", "nnterp", "steering_vectors"),
+    "extracting": ("ours", "transformers", "transformer_lens", "nnsight", "nnterp", "steering_vectors"),
     "fitting": ("ours", "sae_probes"),
-    "pushing": ("ours", "steering_vectors"),
+    "steering": ("ours", "steering_vectors"),
 }
 ENVIRONMENTS = {"nnterp": "nnterp", "steering_vectors": "steering-vectors", "sae_probes": "sae-probes"}
 """Library -> its environment and file of pins; the others live in this project's."""
@@ -62,7 +62,7 @@ def write_task(folder: Path, lineage: str, n_texts: int, n_items: int, n_rows: i
     concept = probes.load_concept(CONCEPT)
     plain = concept.frame().filter(pl.col("text").is_not_null())
     plain = plain.filter(pl.len().over("pair") == 2).sort("pair", "label", descending=[False, True])[:n_rows]
-    told = probes.Concept.from_frame(plain.select("pair", "label", "template", "text"), pair="pair")
+    pairs = probes.Concept.from_frame(plain.select("pair", "label", "template", "text"), pair="pair")
     n_layers = loaded.model.config.num_hidden_layers
     layers = [k * n_layers // 5 for k in range(1, 5)]
     items = [item for item in concept.choices if item.shift is None and "{first}" in (item.prompt or "")]
@@ -74,7 +74,7 @@ def write_task(folder: Path, lineage: str, n_texts: int, n_items: int, n_rows: i
         "tokenizer": {**settings, "pad_token": loaded.tokenizer.pad_token or loaded.tokenizer.eos_token},
         "rows": rows,
         "batches": batches(rows, budget),
-        "pushed": {
+        "steered": {
             "concept": CONCEPT,
             "items": [prompt.id for prompt in prompts],
             "rows": [
@@ -89,8 +89,8 @@ def write_task(folder: Path, lineage: str, n_texts: int, n_items: int, n_rows: i
     np.savez(
         folder / "arrays.npz",
         values=extract(loaded, passages(texts)).values,
-        X=extract(loaded, told, layers=layers[:3]).values[:, order],
-        y=told.labels[order],
+        X=extract(loaded, pairs, layers=layers[:3]).values[:, order],
+        y=pairs.labels[order],
     )
 
 
@@ -101,9 +101,9 @@ def environment(name: str, folder: Path) -> Path:
     stamp, python = home / "installed.txt", home / "bin" / "python"
     if stamp.exists() and stamp.read_text() == pins.read_text():
         return python
-    told = {"check": True, "capture_output": True, "text": True}
-    subprocess.run([sys.executable, "-m", "venv", "--clear", home], **told)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", pins], **told)
+    options = {"check": True, "capture_output": True, "text": True}
+    subprocess.run([sys.executable, "-m", "venv", "--clear", home], **options)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--requirement", pins], **options)
     stamp.write_text(pins.read_text())
     return python
 
@@ -124,13 +124,13 @@ def run(job: str, library: str, folder: Path, repeats: int) -> dict[str, Any]:
     return json.loads(out.read_text())
 
 
-def agreement(pushed: dict[str, dict[str, Any]]) -> None:
-    """Tell how far each library's choice logits are from ours, in place of the logits."""
-    told = {library: np.array(one.pop("choice_logits", [])) for library, one in pushed.items()}
-    for library, logits in told.items():
-        if logits.size and told["ours"].size:
-            pushed[library]["largest_difference_in_a_choice_logit"] = float(
-                np.abs(logits - told["ours"]).max()
+def agreement(steered: dict[str, dict[str, Any]]) -> None:
+    """Say how far each library's choice logits are from ours, in place of the logits."""
+    choices = {library: np.array(one.pop("choice_logits", [])) for library, one in steered.items()}
+    for library, logits in choices.items():
+        if logits.size and choices["ours"].size:
+            steered[library]["largest_difference_in_a_choice_logit"] = float(
+                np.abs(logits - choices["ours"]).max()
             )
 
 
@@ -155,10 +155,10 @@ def main() -> None:
     for job in args.jobs:
         jobs[job] = {}
         for library in JOBS[job]:
-            jobs[job][library] = told = run(job, library, folder, args.repeats)
-            print(f"{job} {library}: {told.get('failed') or format(told['ratio'], '.3f')}", flush=True)
-    if "pushing" in jobs:
-        agreement(jobs["pushing"])
+            jobs[job][library] = result = run(job, library, folder, args.repeats)
+            print(f"{job} {library}: {result.get('failed') or format(result['ratio'], '.3f')}", flush=True)
+    if "steering" in jobs:
+        agreement(jobs["steering"])
     save({"texts": args.texts, "jobs": jobs}, args.out)
 
 

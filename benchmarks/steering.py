@@ -6,7 +6,7 @@ A setting is a layer, a direction and a dose; in each, every choice item is scor
 reference is what one writes by hand: a forward hook that adds the vector, and one batched forward over all
 prompts with their options, longest first, for each setting. It is timed on a sample of the settings, named in
 the result, and scaled to all of them. Both sides score the same token ids; the largest difference in a choice
-logit is told beside the times.
+logit is reported beside the times.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ LAYERS = (6, 12, 18, 24)
 ALPHAS = (-4.0, -2.0, 2.0, 4.0)
 N_DIRECTIONS = 4
 LENGTH = 4.0
-"""Length of a push at a dose of 1, about a tenth of SmolLM2's residual stream there."""
+"""Length of what is added at a dose of 1, about a tenth of SmolLM2's residual stream there."""
 
 
 def by_hand(
-    model: Any, rows: list[tuple[list[int], int]], layer: int, push: Tensor, budget: int
+    model: Any, rows: list[tuple[list[int], int]], layer: int, addition: Tensor, budget: int
 ) -> list[float]:
-    """`option_scores` with `push` added after a block at every token."""
+    """`option_scores` with `addition` added after a block at every token."""
 
     def add(_module: Any, _args: Any, output: Any) -> Any:
-        return (output[0] + push, *output[1:]) if isinstance(output, tuple) else output + push
+        return (output[0] + addition, *output[1:]) if isinstance(output, tuple) else output + addition
 
     handle = model.model.layers[layer].register_forward_hook(add)
     try:
@@ -67,10 +67,10 @@ def main() -> None:
     prompts = prompts_of(items[: args.items], context)
     rows = [([*prompt, *option], len(prompt)) for p in prompts for prompt, option in p.sequences]
     directions = random_directions(N_DIRECTIONS, context.model.d_model, 0)
-    pushes = torch.tensor(
+    additions = torch.tensor(
         np.concatenate([LENGTH * a * directions for a in ALPHAS]), dtype=torch.float32
-    )  # [arm, width]
-    settings = [(layer, arm) for layer in LAYERS for arm in range(len(pushes))]
+    )  # [addition, width]
+    settings = [(layer, k) for layer in LAYERS for k in range(len(additions))]
     sample = [settings[i * len(settings) // args.sample] for i in range(args.sample)]
 
     swept: dict[int, Tensor] = {}
@@ -78,23 +78,23 @@ def main() -> None:
 
     def ours() -> None:
         for layer in LAYERS:
-            swept[layer] = score_additions(context.model, prompts, Site("resid_post", layer), pushes, 2048)
+            swept[layer] = score_additions(context.model, prompts, Site("resid_post", layer), additions, 2048)
 
     def theirs() -> None:
-        for layer, arm in sample:
-            handmade[layer, arm] = by_hand(model, rows, layer, pushes[arm], 2048)
+        for layer, k in sample:
+            handmade[layer, k] = by_hand(model, rows, layer, additions[k], 2048)
 
     seconds = in_turns({"sweep": ours, "by hand": theirs}, args.repeats)
     scale = len(settings) / len(sample)
     seconds["by hand"] = [scale * s for s in seconds["by hand"]]
     worst = 0.0
-    for (layer, arm), told in handmade.items():
-        worst = max(worst, float(np.abs(swept[layer][0, arm].numpy() - choice_logits(told)).max()))
-    told = ratio(seconds, "by hand", "sweep")
+    for (layer, k), scores in handmade.items():
+        worst = max(worst, float(np.abs(swept[layer][0, k].numpy() - choice_logits(scores)).max()))
+    timing = ratio(seconds, "by hand", "sweep")
     save(
         {
             "what": "choice items under every layer, direction and dose: by hand over the sweep",
-            **told,
+            **timing,
             "settings": len(settings),
             "settings_timed_by_hand": sample,
             "items": len(prompts),
@@ -104,7 +104,7 @@ def main() -> None:
         },
         args.out,
     )
-    print(f"by hand / sweep = {told['ratio']:.2f} ({len(settings)} settings, {len(prompts)} items)")
+    print(f"by hand / sweep = {timing['ratio']:.2f} ({len(settings)} settings, {len(prompts)} items)")
 
 
 if __name__ == "__main__":

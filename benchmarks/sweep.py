@@ -57,14 +57,14 @@ def activations(cache: Path, n_rows: int) -> probes.Activations:
         templates = plain["template"].to_numpy().astype(str)
         groups = np.asarray(acts.groups).astype(str)
         np.savez(cache, values=acts.values, labels=acts.labels, groups=groups, templates=templates)
-    told = np.load(cache)
-    values = told["values"]
+    saved = np.load(cache)
+    values = saved["values"]
     return probes.Activations(
         values=values,
-        labels=told["labels"],
-        groups=told["groups"],
-        splits=np.full(len(told["labels"]), None, dtype=object),
-        templates=told["templates"].astype(object),
+        labels=saved["labels"],
+        groups=saved["groups"],
+        splits=np.full(len(saved["labels"]), None, dtype=object),
+        templates=saved["templates"].astype(object),
         texts=[],
         layers=list(range(len(values))),
         stage="base",
@@ -143,13 +143,13 @@ def probekit(folder: Path, X: np.ndarray, labelings: np.ndarray) -> dict[str, di
 
     rows, labels = torch.as_tensor(X), torch.as_tensor(labelings)
     batch = rows.float().expand(len(labels), *rows.shape)
-    told: dict[str, dict[str, float] | str] = {}
+    measured: dict[str, dict[str, float] | str] = {}
     for C in SWEEP_STRENGTHS:
         start = time.perf_counter()
         try:
             weights, intercepts = fit_logistic_batch(batch, labels, c_param=C, normalize=False).to_tensor()
         except RuntimeError as error:
-            told[str(C)] = str(error).splitlines()[0]
+            measured[str(C)] = str(error).splitlines()[0]
             continue
         seconds = (time.perf_counter() - start) / len(labels)
         ours = logistic_columns(rows, labels, [C])
@@ -159,8 +159,8 @@ def probekit(folder: Path, X: np.ndarray, labelings: np.ndarray) -> dict[str, di
             - 1
             for k, y in enumerate(labelings)
         ]
-        told[str(C)] = {"seconds": seconds, "objective_excess_max_over_ours": max(excess)}
-    return told
+        measured[str(C)] = {"seconds": seconds, "objective_excess_max_over_ours": max(excess)}
+    return measured
 
 
 def main() -> None:

@@ -49,10 +49,10 @@ NAMES = {
 }
 TERMS = {
     "loading": "loading every stage",
-    "reading": "extracting every text at every stage",
+    "extraction": "extracting every text at every stage",
     "random_init": "extracting every text once with random weights",
     "gradients": "steerability at every layer, along every direction",
-    "pushes": "steering at one layer, with all doses and random directions",
+    "additions": "steering at one layer, with all doses and random directions",
     "probes": "the probe sweep at every layer, controls included",
     "weights": "weights of one stage, on the device",
     "batch": "one batch of texts, on the device",
@@ -64,7 +64,7 @@ TERMS = {
 ASSUMED = {
     "texts": "texts of a concept",
     "items": "choice items of a concept",
-    "arms": "interventions (doses times directions, controls included)",
+    "additions": "interventions (doses times directions, controls included)",
     "folds": "folds of the cross-validation",
     "strengths": "strengths of regularisation",
     "labelings": "labelings (the labels, permutations, a control task)",
@@ -361,9 +361,9 @@ def parts(measured: Measured) -> dict[str, str]:
     return of_extraction | {
         "sweep": sweep(measured.get("probes", {})),
         "steering": steering(measured.get("steering", {})),
-        "reading": peers(
+        "extracting": peers(
             other,
-            "reading",
+            "extracting",
             {
                 "difference": "largest difference",
                 "difference_last_layer": "largest difference at the last layer",
@@ -373,7 +373,7 @@ def parts(measured: Measured) -> dict[str, str]:
         "fitting": peers(other, "fitting", {"test_aurocs": "test AUROC of each layer"}),
         "steering_peers": peers(
             other,
-            "pushing",
+            "steering",
             {
                 "settings": "n settings",
                 "largest_difference_in_a_choice_logit": "largest difference of a logit (nats)",

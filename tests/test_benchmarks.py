@@ -57,56 +57,56 @@ def test_line_is_the_fixed_cost_and_that_of_one_more():
 
 def test_constants_are_in_tokens_of_the_forward():
     """A token costs .1 s: an item is 30 of them, a direction for one item 5; means are not what is asked."""
-    told = constants(growth_result(), extraction_result())
-    assert told == pytest.approx({"reading": 1.02, "gradient": 30, "push": 5, "batch_mb": 100})
+    costs = constants(growth_result(), extraction_result())
+    assert costs == pytest.approx({"extraction": 1.02, "gradient": 30, "addition": 5, "batch_mb": 100})
 
 
 def test_hours_are_operations_over_those_of_the_device():
-    work = Workload(stages=2, concepts=3, texts=100, items=10, arms=4, folds=5, strengths=1, labelings=2)
+    work = Workload(stages=2, concepts=3, texts=100, items=10, additions=4, folds=5, strengths=1, labelings=2)
     model = Model(parameters=1e9, layers=8, width=50)
     device = Device(flops=4e12, utilisation=0.5, load_gb_s=1.0)  # 1000 tokens a second
-    told = hours(growth_result(), extraction_result(), PROBES, work, model, device)
-    seconds = {term: 3600 * value for term, value in told.items()}
+    spent = hours(growth_result(), extraction_result(), PROBES, work, model, device)
+    seconds = {term: 3600 * value for term, value in spent.items()}
     assert seconds == pytest.approx(
         {
             "loading": 2 * 2,
-            "reading": 2 * 3 * 100 * 10 * 1.02 / 1000,
+            "extraction": 2 * 3 * 100 * 10 * 1.02 / 1000,
             "random_init": 3 * 100 * 10 * 1.02 / 1000,
             "gradients": 2 * 3 * 10 * 30 / 1000,
-            "pushes": 2 * 3 * 10 * 4 * 5 / 1000,
+            "additions": 2 * 3 * 10 * 4 * 5 / 1000,
             "probes": 2 * 3 * 8 * 5 * 2 * 0.01 * (80 * 50) / (400 * 100),
         }
     )
     twice = hours(growth_result(), extraction_result(), PROBES, work, Model(2e9, 8, 50), device)
-    assert twice["reading"] == pytest.approx(2 * told["reading"])
-    assert twice["probes"] == told["probes"]
+    assert twice["extraction"] == pytest.approx(2 * spent["extraction"])
+    assert twice["probes"] == spent["probes"]
 
 
 def test_gigabytes_are_those_of_arrays():
     work = Workload(stages=2, concepts=3, texts=100)
-    told = gigabytes(growth_result(), extraction_result(), work, Model(1e9, 8, 1024))
-    assert told["weights"] == pytest.approx(2)
-    assert told["batch"] == pytest.approx(2 * 100 * 2**20 / 1e9)
-    assert told["result"] == pytest.approx(np.empty((8, 100, 1024), np.float32).nbytes / 1e9)
-    assert told["store"] == pytest.approx(6 * told["result"])
+    sizes = gigabytes(growth_result(), extraction_result(), work, Model(1e9, 8, 1024))
+    assert sizes["weights"] == pytest.approx(2)
+    assert sizes["batch"] == pytest.approx(2 * 100 * 2**20 / 1e9)
+    assert sizes["result"] == pytest.approx(np.empty((8, 100, 1024), np.float32).nbytes / 1e9)
+    assert sizes["store"] == pytest.approx(6 * sizes["result"])
 
 
 def test_the_page_has_every_part_and_tells_what_is_missing():
     places = re.findall(r"^{{(\w+)}}$", (ROOT / "docs" / "benchmarks.template.md").read_text(), re.MULTILINE)
-    told = page.parts({})
-    assert sorted(places) == sorted(told)
-    assert all("measured yet" in part for part in told.values())
+    parts = page.parts({})
+    assert sorted(places) == sorted(parts)
+    assert all("measured yet" in part for part in parts.values())
     some = page.parts({"growth": growth_result()})
     assert "measured yet" in some["paper"]
     assert "exponent" in some["growth"]
 
 
 def test_the_page_tells_ratios_with_their_spread_and_computes_the_rest():
-    told = page.parts({"growth": growth_result(), "extraction": extraction_result(), "probes": PROBES})
-    assert "1.02 (1.01 to 1.03)" in told["runs"]
-    assert "GPU-hours" in told["paper"]
-    assert "steepest last step is that of items" in told["growth"]
-    assert told["store"].startswith("Not measured yet")
+    parts = page.parts({"growth": growth_result(), "extraction": extraction_result(), "probes": PROBES})
+    assert "1.02 (1.01 to 1.03)" in parts["runs"]
+    assert "GPU-hours" in parts["paper"]
+    assert "steepest last step is that of items" in parts["growth"]
+    assert parts["store"].startswith("Not measured yet")
 
 
 def test_a_peer_that_is_faster_is_said_to_be_and_one_that_failed_why():
@@ -114,10 +114,10 @@ def test_a_peer_that_is_faster_is_said_to_be_and_one_that_failed_why():
     quick = {"ratio": 0.5, "ratio_per_repeat": [0.4, 0.6], "versions": {"nnterp": "2"}}
     even = {"ratio": 1.1, "ratio_per_repeat": [1.0, 1.2], "versions": {}}
     slow = {"ratio": 3.0, "ratio_per_repeat": [2.9, 3.1], "versions": {}}
-    told = page.peers(
+    text = page.peers(
         {
             "jobs": {
-                "reading": {
+                "extracting": {
                     "ours": ours,
                     "nnterp": quick,
                     "nnsight": even,
@@ -126,15 +126,15 @@ def test_a_peer_that_is_faster_is_said_to_be_and_one_that_failed_why():
                 }
             }
         },
-        "reading",
+        "extracting",
         {"difference": "largest difference"},
     )
-    lines = told.splitlines()[2:]
+    lines = text.splitlines()[2:]
     assert "**faster**: .50 of our time" in lines[1]
     assert "no difference beyond the spread" in lines[2]
     assert "3.00 times ours" in lines[3]
     assert "could not be run: no such version" in lines[4]
-    assert len({line.count("|") for line in told.splitlines()}) == 1
+    assert len({line.count("|") for line in text.splitlines()}) == 1
 
 
 def test_every_test_the_page_names_exists():
@@ -147,9 +147,9 @@ def test_every_test_the_page_names_exists():
 
 def test_batches_hold_every_row_once_within_the_budget():
     rows = [[1] * n for n in (3, 9, 1, 4, 4, 2)]
-    told = common.batches(rows, 9)
-    assert sorted(i for batch in told for i in batch) == list(range(6))
-    assert all(len(batch) * len(rows[batch[0]]) <= 9 for batch in told)
+    batches = common.batches(rows, 9)
+    assert sorted(i for batch in batches for i in batch) == list(range(6))
+    assert all(len(batch) * len(rows[batch[0]]) <= 9 for batch in batches)
     left, right = (common.padded([[5, 6], [7]], side) for side in ("left", "right"))
     assert left["input_ids"].tolist() == [[5, 6], [0, 7]]
     assert right["input_ids"].tolist() == [[5, 6], [7, 0]]

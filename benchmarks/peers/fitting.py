@@ -24,12 +24,12 @@ TRAIN = 0.8
 def problems(task: Task) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Training rows and labels, test rows and labels, of each layer."""
     y, n = task.arrays["y"], int(TRAIN * len(task.arrays["y"]))
-    told = []
+    found = []
     for X in task.arrays["X"]:
         mean, scale = X[:n].mean(0), X[:n].std(0)
         X = (X - mean) / np.where(scale > 0, scale, 1)
-        told.append((X[:n], y[:n], X[n:], y[n:]))
-    return told
+        found.append((X[:n], y[:n], X[n:], y[n:]))
+    return found
 
 
 def n_fit(n: int) -> int:
@@ -44,13 +44,13 @@ def scikit_learn(task: Task) -> Callable[[], np.ndarray]:
         return LogisticRegression(C=C, max_iter=1000).fit(X, y)
 
     def run() -> np.ndarray:
-        told = []
+        unseen_aurocs = []
         for X, y, unseen, truth in given:
             k = n_fit(len(X))
             aurocs = [roc_auc_score(y[k:], fit(X[:k], y[:k], C).decision_function(X[k:])) for C in STRENGTHS]
             best = fit(X, y, STRENGTHS[int(np.argmax(aurocs))])
-            told.append(roc_auc_score(truth, best.decision_function(unseen)))
-        return np.array(told)
+            unseen_aurocs.append(roc_auc_score(truth, best.decision_function(unseen)))
+        return np.array(unseen_aurocs)
 
     return run
 
@@ -65,13 +65,13 @@ def ours(task: Task) -> Callable[[], np.ndarray]:
         return found.weights[0].numpy() @ unseen.T + found.intercepts[0].numpy()[:, None]
 
     def run() -> np.ndarray:
-        told = []
+        unseen_aurocs = []
         for X, y, unseen, truth in given:
             k = n_fit(len(X))
             aurocs = [roc_auc_score(y[k:], s) for s in scores(X[:k], y[:k], X[k:], STRENGTHS)]
             best = STRENGTHS[[int(np.argmax(aurocs))]]
-            told.append(roc_auc_score(truth, scores(X, y, unseen, best)[0]))
-        return np.array(told)
+            unseen_aurocs.append(roc_auc_score(truth, scores(X, y, unseen, best)[0]))
+        return np.array(unseen_aurocs)
 
     return run
 

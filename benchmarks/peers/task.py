@@ -28,8 +28,8 @@ class Task:
         self.folder = folder
 
     @cached_property
-    def told(self) -> dict[str, Any]:
-        """Texts, rows of token ids, batches of row numbers, settings of the tokenizer, and what is pushed."""
+    def given(self) -> dict[str, Any]:
+        """Texts, rows of token ids, batches of row numbers, tokenizer settings, and what is steered."""
         return json.loads((self.folder / "task.json").read_text())
 
     @cached_property
@@ -52,7 +52,7 @@ class Task:
         from transformers import PreTrainedTokenizerFast
 
         file = str(self.folder / "model" / "tokenizer.json")
-        return PreTrainedTokenizerFast(tokenizer_file=file, padding_side=side, **self.told["tokenizer"])
+        return PreTrainedTokenizerFast(tokenizer_file=file, padding_side=side, **self.given["tokenizer"])
 
     def stage(self) -> Any:
         """The model as a loaded stage of this project."""

@@ -1,6 +1,6 @@
 """The last token of every text at all layers, as each library reads it; the yardstick is the bare forward.
 
-    python benchmarks/peers/reading.py LIBRARY FOLDER OUT [--repeats 3]
+    python benchmarks/peers/extracting.py LIBRARY FOLDER OUT [--repeats 3]
 
 All get the same texts in the same batches, those at which the bare forward is fastest, and longest first:
 who gives a library texts as they come pays for padding on top.
@@ -18,11 +18,11 @@ from task import Task, measured
 
 
 def yardstick(task: Task) -> Callable[[], None]:
-    decoder, rows = task.model().get_decoder(), task.told["rows"]
+    decoder, rows = task.model().get_decoder(), task.given["rows"]
 
     def run() -> None:
         with torch.inference_mode():
-            for batch in task.told["batches"]:
+            for batch in task.given["batches"]:
                 decoder(**padded([rows[i] for i in batch]), use_cache=False)
 
     return run
@@ -33,7 +33,7 @@ def batch_by_batch(task: Task, read: Callable[[list[int]], torch.Tensor]) -> Cal
 
     def run() -> np.ndarray:
         values = np.empty_like(task.arrays["values"])
-        for batch in task.told["batches"]:
+        for batch in task.given["batches"]:
             values[:, batch] = read(batch).numpy()
         return values
 
@@ -45,7 +45,7 @@ def ours(task: Task) -> Callable[[], np.ndarray]:
 
     import probes
 
-    stage, texts = task.stage(), task.told["texts"]
+    stage, texts = task.stage(), task.given["texts"]
     frame = pl.DataFrame({"text": texts, "label": [i % 2 for i in range(len(texts))]})
     concept = probes.Concept.from_frame(frame, name="passages")
 
@@ -59,14 +59,14 @@ def ours(task: Task) -> Callable[[], np.ndarray]:
 
 def transformers(task: Task) -> Callable[[], np.ndarray]:
     """`output_hidden_states`, of the decoder without its head. Its last entry is after the final norm."""
-    decoder, rows = task.model().get_decoder(), task.told["rows"]
+    decoder, rows = task.model().get_decoder(), task.given["rows"]
 
     def read(batch: list[int]) -> torch.Tensor:
         with torch.inference_mode():
-            told = decoder(
+            output = decoder(
                 **padded([rows[i] for i in batch], "left"), use_cache=False, output_hidden_states=True
             )
-        return torch.stack([states[:, -1] for states in told.hidden_states[1:]])
+        return torch.stack([states[:, -1] for states in output.hidden_states[1:]])
 
     return batch_by_batch(task, read)
 
@@ -74,7 +74,7 @@ def transformers(task: Task) -> Callable[[], np.ndarray]:
 def transformer_lens(task: Task) -> Callable[[], np.ndarray]:
     from probes.lineage.native import bridge
 
-    model, rows = bridge(task.model(), task.tokenizer()), task.told["rows"]
+    model, rows = bridge(task.model(), task.tokenizer()), task.given["rows"]
     names = [f"blocks.{k}.hook_resid_post" for k in range(model.cfg.n_layers)]
 
     def read(batch: list[int]) -> torch.Tensor:
@@ -95,7 +95,7 @@ def transformer_lens(task: Task) -> Callable[[], np.ndarray]:
 def nnsight(task: Task) -> Callable[[], np.ndarray]:
     from nnsight import TransformersModel
 
-    model, rows = TransformersModel(task.model(), tokenizer=task.tokenizer()), task.told["rows"]
+    model, rows = TransformersModel(task.model(), tokenizer=task.tokenizer()), task.given["rows"]
 
     def read(batch: list[int]) -> torch.Tensor:
         inputs, kept = padded([rows[i] for i in batch], "left"), []
@@ -114,7 +114,7 @@ def nnterp(task: Task) -> Callable[[], np.ndarray]:
 
     model = StandardizedTransformer(task.weights, dtype=torch.float32, device_map="cpu", dispatch=True)
     model.tokenizer.padding_side = "left"
-    texts = task.told["texts"]
+    texts = task.given["texts"]
     return batch_by_batch(task, lambda batch: get_token_activations(model, [texts[i] for i in batch]))
 
 
@@ -124,10 +124,10 @@ def steering_vectors(task: Task) -> Callable[[], np.ndarray]:
         extract_activations,
     )
 
-    model, tokenizer, texts = task.model(), task.tokenizer("right"), task.told["texts"]
-    order = [i for batch in task.told["batches"] for i in batch]
+    model, tokenizer, texts = task.model(), task.tokenizer("right"), task.given["texts"]
+    order = [i for batch in task.given["batches"] for i in batch]
     order = order[: len(order) // 2 * 2]
-    size = max(1, len(order) // 2 // len(task.told["batches"]))
+    size = max(1, len(order) // 2 // len(task.given["batches"]))
     pairs = [(texts[a], texts[b]) for a, b in zip(order[0::2], order[1::2], strict=True)]
 
     def run() -> np.ndarray:
