@@ -18,7 +18,7 @@ from sklearn.utils.validation import has_fit_parameter
 from probes.concepts.folds import grouped_folds
 from probes.errors import InputError
 from probes.probing.batched import EXACT, logistic_columns
-from probes.probing.linear_probe import LinearProbe, two_class_probabilities
+from probes.probing.linear_probe import LinearProbe, ProbabilisticProbe
 from probes.probing.solver import RowSpace, logistic_path, ridge_path
 from probes.stats.estimates import auroc
 
@@ -66,13 +66,14 @@ class MassMeanProbe(LinearProbe):
         return self
 
 
-class LDAProbe(LinearProbe):
+class LDAProbe(ProbabilisticProbe):
     """Linear discriminant analysis: the difference of class means times the inverse within-class covariance.
 
     The covariance of standardised activations is shrunk towards a multiple of the identity by the amount of
     Ledoit & Wolf (2004, doi:10.1016/S0047-259X(03)00096-4), which keeps it invertible with fewer examples
     than dimensions. Marks & Tegmark (2023, arXiv 2310.06824) call this mass-mean with covariance correction.
-    Attributes are those of `LinearProbe`.
+    Its probabilities hold if the classes are Gaussian with one covariance. Attributes are those of
+    `LinearProbe`.
 
     Parameters
     ----------
@@ -118,21 +119,6 @@ class LDAProbe(LinearProbe):
         odds = np.log((labels == 1).mean() / (labels == 0).mean())
         self._set(coef, float(odds - means.sum(0) @ weights / 2 - space.mean @ coef))
         return self
-
-    def predict_proba(self, X: ArrayLike) -> Float64[np.ndarray, "n 2"]:
-        """Probability of each class for activations `[n, d]`, if classes are Gaussian with one covariance.
-
-        Returns
-        -------
-        float array `[n, 2]`
-
-        Example
-        -------
-        >>> probe = probes.LDAProbe().fit([[0.0], [2.0], [1.0], [3.0]], [0, 1, 0, 1])
-        >>> probe.predict_proba([[1.5]])
-        array([[0.5, 0.5]])
-        """
-        return two_class_probabilities(self.decision_function(X))
 
 
 class PenalisedProbe(LinearProbe):
@@ -212,7 +198,7 @@ class PenalisedProbe(LinearProbe):
         return totals
 
 
-class LogisticProbe(PenalisedProbe):
+class LogisticProbe(PenalisedProbe, ProbabilisticProbe):
     """Logistic regression with an L2 penalty on standardised activations, solved exactly.
 
     Attributes are those of `LinearProbe`, and `C_`, the C that was used.
@@ -258,21 +244,6 @@ class LogisticProbe(PenalisedProbe):
         """
         self._fit(X, y, groups)
         return self
-
-    def predict_proba(self, X: ArrayLike) -> Float64[np.ndarray, "n 2"]:
-        """Probability of each class for activations `[n, d]`.
-
-        Returns
-        -------
-        float array `[n, 2]`
-
-        Example
-        -------
-        >>> probe = probes.LogisticProbe().fit([[0.0], [2.0], [1.0], [3.0]], [0, 1, 0, 1])
-        >>> probe.predict_proba([[1.5]])
-        array([[0.5, 0.5]])
-        """
-        return two_class_probabilities(self.decision_function(X))
 
     def _solve_labelings(
         self, rows: Float64[np.ndarray, "n r"], labelings: Int[np.ndarray, "labelling n"], strength: float

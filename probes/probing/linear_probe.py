@@ -112,13 +112,32 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         self.direction_ = coef / norm if norm > 0 else np.zeros_like(coef)
 
 
-def two_class_probabilities(decision: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 2"]:
-    """Probabilities `[n, 2]` of both classes from log odds `[n]`.
+class ProbabilisticProbe(LinearProbe):
+    """A linear probe whose decision value is the log odds of the positive class.
 
     Example
     -------
-    >>> two_class_probabilities(np.array([0.0]))
-    array([[0.5, 0.5]])
+    >>> issubclass(probes.LDAProbe, ProbabilisticProbe), issubclass(probes.MassMeanProbe, ProbabilisticProbe)
+    (True, False)
     """
-    positive = expit(decision)
-    return np.column_stack([1 - positive, positive])
+
+    def predict_proba(self, X: ArrayLike) -> Float64[np.ndarray, "n 2"]:
+        """The probability of each class, the negative one first.
+
+        Parameters
+        ----------
+        X : float array `[n, d]`
+            Activations.
+
+        Returns
+        -------
+        float array `[n, 2]`
+
+        Example
+        -------
+        >>> probe = probes.LDAProbe().fit([[0.0], [2.0], [1.0], [3.0]], [0, 1, 0, 1])
+        >>> probe.predict_proba([[1.5]])
+        array([[0.5, 0.5]])
+        """
+        positive = expit(self.decision_function(X))
+        return np.column_stack([1 - positive, positive])
