@@ -6,9 +6,10 @@ import peft
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from probes.lineage import load_lineage
+from tests.makers import random_llama
 
 SENTENCES = [
     "the cat sat on the mat",
@@ -41,20 +42,10 @@ def make_tokenizer(vocab_size=300, template=TEMPLATE, extra=()):
 
 
 def make_model(seed=0, rows=320, layers=2, width=32, tied=True):
-    """A Llama with two blocks and random weights."""
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=rows,
-        hidden_size=width,
-        intermediate_size=48,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        tie_word_embeddings=tied,
-        initializer_range=0.2,
+    """A random Llama with `rows` embeddings."""
+    return random_llama(
+        seed, vocab_size=rows, hidden_size=width, num_hidden_layers=layers, tie_word_embeddings=tied
     )
-    return LlamaForCausalLM(config).eval()
 
 
 def make_adapter(base, seed=1, **options):

@@ -46,25 +46,35 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
+def random_llama(seed: int = 0, **changes) -> LlamaForCausalLM:
+    """A Llama with random weights: 2 blocks, d_model 32, 4 heads of 8, 2 KV heads, but for `changes`."""
+    torch.manual_seed(seed)
+    config = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 128,
+        "initializer_range": 0.2,
+    }
+    return LlamaForCausalLM(LlamaConfig(**config | changes)).eval()
+
+
 def tiny_llama(
     seed: int = 0, n_layers: int = 3, vocab_size: int = 400, hidden_size: int = 32
 ) -> LlamaForCausalLM:
-    """A Llama with random weights: 3 blocks, d_model 32, 4 heads of 8, 2 KV heads, context of 128."""
-    torch.manual_seed(seed)
-    config = LlamaConfig(
+    """A random Llama for `tiny_tokenizer`, without gradients."""
+    return random_llama(
+        seed,
         vocab_size=vocab_size,
         hidden_size=hidden_size,
         intermediate_size=64,
         num_hidden_layers=n_layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=128,
-        initializer_range=0.2,
         pad_token_id=0,
         bos_token_id=None,
         eos_token_id=1,
-    )
-    return LlamaForCausalLM(config).eval().requires_grad_(False)
+    ).requires_grad_(False)
 
 
 def price_concept():
@@ -249,20 +259,15 @@ def tiny_trainable(folder, texts) -> None:
         "{% endfor %}{% if add_generation_prompt %}<bot> {% endif %}"
     )
     tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
+    model = random_llama(
         vocab_size=400,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
         max_position_embeddings=256,
+        initializer_range=0.02,
         eos_token_id=1,
         bos_token_id=None,
         pad_token_id=1,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model.save_pretrained(folder)
 
 
 def paired(n_pairs):

@@ -11,6 +11,7 @@ import torch
 import transformers as hf
 
 from probes.models import Site, expand, hooked
+from tests.makers import random_llama
 
 N_LAYERS = 3
 
@@ -177,21 +178,7 @@ class AddVector:
 
 def make_native(**changes):
     """A Llama with 3 blocks, d_model 32 and a vocabulary of 100."""
-    torch.manual_seed(0)
-    settings = {
-        "vocab_size": 100,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 64,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pad_token_id": 0,
-        "initializer_range": 0.2,
-    }
-    return hf.LlamaForCausalLM(hf.LlamaConfig(**{**settings, **changes})).eval()
+    return random_llama(**COMMON | changes)
 
 
 def vector(seed=1, width=32):
