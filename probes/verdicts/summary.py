@@ -130,7 +130,8 @@ def judge_all(
     judged = []
     for key, of_key in measured.items():
         lineage, stage, concept = key
-        rows = comparisons.filter(stage=stage, concept=concept)
+        same_lineage = pl.col("lineage").eq_missing(pl.lit(lineage, pl.String))
+        rows = comparisons.filter(same_lineage, stage=stage, concept=concept)
         comparison = Comparison.from_rows(rows) if rows.height else None
         earlier = findings.get((lineage, rows["source_stage"][0], concept), []) if rows.height else []
         judged.append(

@@ -42,6 +42,21 @@ def test_a_row_for_each_concept_and_stage_with_numbers_origin_and_survival():
     assert "not compared" not in mid["evidence"]
 
 
+def test_a_comparison_is_read_for_its_own_lineage_alone():
+    one = pl.concat([table_of("base", value=0.52, p=0.4), table_of("mid")])
+    other = one.with_columns(lineage=pl.lit("other"))
+    kept = compared("mid", "base", change_decodable=estimate(0.38))
+    lost = compared("mid", "base", frozen=estimate(0.5), kept=estimate(0.0), realigned=estimate(0.0))
+    both = pl.concat([kept, lost.with_columns(lineage=pl.lit("other"))])
+    survival = [
+        judged.survival and judged.survival.label for judged in judge_all(pl.concat([one, other]), both)
+    ]
+    assert survival[0] is survival[2] is None
+    alone = [judge_all(one, kept)[1], judge_all(other, lost.with_columns(lineage=pl.lit("other")))[1]]
+    assert [survival[1], survival[3]] == [judged.survival.label for judged in alone]
+    assert survival[1] == "persists" != survival[3]
+
+
 def test_other_criteria_give_another_verdict_from_the_same_table():
     tests = table_of("mid", value=0.75)
     assert judge_all(tests)[0].verdict.label == "internal"
