@@ -3,6 +3,7 @@
 from probes.activations.activations import Activations
 from probes.activations.context import AnyStage, RunContext, RunOptions, run_context
 from probes.activations.extract import extract, extract_many
+from probes.activations.position_check import check_positions
 from probes.activations.rendering import POSITIONS, Rendered, render
 from probes.activations.store import Store
 
@@ -14,6 +15,7 @@ __all__ = [
     "RunContext",
     "RunOptions",
     "Store",
+    "check_positions",
     "extract",
     "extract_many",
     "render",

@@ -7,6 +7,7 @@ them into a `RunContext`, which may be given wherever a stage may, so that a cal
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 
 from probes.activations.store import Store
 from probes.errors import InputError
-from probes.lineage import LoadedStage, Stage, as_loaded, check_same_tokens
+from probes.lineage import LoadedStage, Stage, as_loaded, check_same_tokens, split_markers_note
 from probes.models import BackendName, HookedModel, PackedModel, hooked
 from probes.models.base import Backend
 from probes.tables.digests import json_digest
@@ -209,6 +210,9 @@ def run_context(stage: AnyStage, **options: Unpack[RunOptions]) -> RunContext:
         return RunContext(hooked(stage), tokenizer, "model", None, backend, render, **free)
     loaded = as_loaded(stage, device=options.get("device", "auto"), dtype=options.get("dtype", "float32"))
     tokenizer = tokenizer or (loaded.reference_tokenizer if render == "shared" else loaded.tokenizer)
+    if loaded.lineage and tokenizer is loaded.reference_tokenizer and loaded.split_markers:
+        note = split_markers_note(loaded.split_markers, loaded.lineage.reference_stage)
+        warnings.warn(f"stage {loaded.name}: {note}", stacklevel=2)
     return RunContext(hooked(loaded, backend), tokenizer, loaded.name, loaded, backend, render, **free)
 
 

@@ -40,7 +40,7 @@ def extract(
     concept : a concept, the name of a packaged one, or a path.
     sites : the kind of site, one of `probes.models.KINDS`; `extract_many` takes several.
     layers : "all", the index of a block, or several; negative indices count from the end.
-    position : where in the text activations are read, one of `probes.activations.POSITIONS`.
+    position : where in the text activations are read, as `probes.activations.POSITIONS` says.
     controls : the inputs of surface baselines that are made as well: "embedding" (which costs nothing) and
         "random_init" (one more forward, once for all stages of one architecture).
     run : see `probes.activations.RunOptions`; `backend` and `store` are among them.
@@ -88,7 +88,7 @@ def extract_many(
     stage, concept, layers, controls, run : as in `extract`. By default a forward takes 512 tokens on a CPU,
         whose caches hold the activations of a block for about that many, and 2048 elsewhere (`batch_tokens`).
     sites : kinds of site, each one of `probes.models.KINDS`.
-    positions : where in the text activations are read, each one of `probes.activations.POSITIONS`.
+    positions : where in the text activations are read, each as `probes.activations.POSITIONS` says.
 
     Returns
     -------
@@ -114,7 +114,15 @@ def extract_many(
         store = None
     concept = load_concept(concept)
     wanted = {kind: expand(kind, layers, model.n_layers) for kind in sites}
-    rows = rendering.render(loaded, concept, positions, context.render, model.max_positions, context.truncate)
+    rows = rendering.render(
+        loaded,
+        concept,
+        positions,
+        context.render,
+        model.max_positions,
+        context.truncate,
+        context.tokenizer,
+    )
     identity = _identity(loaded, context.backend)
     label = f"{loaded.name} · {concept.name}" if context.progress else None
     values = read_rows(

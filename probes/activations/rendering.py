@@ -6,26 +6,29 @@ because a change of the chat template must never be mistaken for a change of rep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from probes.concepts import Concept, Example
 from probes.errors import ConceptError, InputError, TokenizerError
-from probes.lineage import LoadedStage, check_same_tokens
+from probes.lineage import LoadedStage, answer_start, check_same_tokens, encode_text, tokens_before
 
 POSITIONS = ("last", "mean", "decision", "answer", "span", "outside", "all")
 """Where in a text activations are read.
 
 - `last`: the last token.
 - `mean`: the mean of all tokens but the first, which is an attention sink in most decoders.
-- `decision`: the token before the answer, which is the last token of the prompt of a chat that ends with the
-  assistant.
-- `answer`: the mean of all tokens after the decision point, which are the last turn of a chat; in a plain
-  text the same as `mean`.
+- `decision`: the token before the words of the assistant's answer, in a chat that ends with one.
+- `answer`: the mean of all tokens from the first word of that answer on; in a plain text the same as `mean`.
 - `span`: the mean of the tokens that overlap the evidence.
 - `outside`: the mean of all tokens but the first that do not overlap the evidence, so that what is read is
   the model's state and not the words themselves.
 - `all`: every token, each a row of its own.
+
+Two more forms name one token: `token:N` is the token of that number (0 is the first, -1 the last), and
+`text:WORDS` the last token of the last place in the rendered text where WORDS stand.
 """
 
 
@@ -48,6 +51,7 @@ def render(
     render: str = "shared",
     max_positions: int | None = None,
     truncate: bool = False,
+    tokenizer: Any = None,
 ) -> list[Rendered]:
     """Render and tokenise every example of a concept.
 
@@ -55,11 +59,12 @@ def render(
     ----------
     loaded : the stage whose tokenizer, or whose lineage's tokenizer, is used.
     concept : the concept.
-    positions : where in the text activations will be read, each one of `POSITIONS`.
+    positions : where in the text activations will be read, each as `POSITIONS` says.
     render : "shared" uses the tokenizer and chat template of the whole lineage, and checks that every token
         id that is used means the same in the stage's own vocabulary. "own" uses the stage's tokenizer.
     max_positions : the context window in tokens; None for no limit.
     truncate : whether the end of a longer text is cut; otherwise it raises ConceptError.
+    tokenizer : a tokenizer that is used instead of what `render` says.
 
     Returns
     -------
@@ -79,17 +84,39 @@ def render(
     >>> rendered.reads["last"] == (len(rendered.ids) - 1,), len(rendered.reads["span"]) >= 1
     (True, True)
     """
-    unknown = [p for p in positions if p not in POSITIONS]
-    if unknown:
-        raise InputError(f"position {unknown[0]!r} is not known: expected one of {', '.join(POSITIONS)}")
     if render not in ("shared", "own"):
         raise InputError(f'render={render!r}: expected "shared" or "own"')
-    tokenizer = loaded.tokenizer if render == "own" else loaded.reference_tokenizer
+    tokenizer = tokenizer or (loaded.tokenizer if render == "own" else loaded.reference_tokenizer)
+    rendered = render_with(tokenizer, concept, positions, max_positions, truncate)
+    if loaded.tokenizer is not tokenizer:
+        check_same_tokens(loaded.name, loaded.tokenizer, tokenizer, {i for r in rendered for i in r.ids})
+    return rendered
+
+
+def render_with(
+    tokenizer: Any,
+    concept: Concept,
+    positions: Sequence[str] = ("last",),
+    max_positions: int | None = None,
+    truncate: bool = False,
+) -> list[Rendered]:
+    """`render` for a tokenizer instead of a stage.
+
+    Example
+    -------
+    >>> from probes.activations.rendering import render_with
+    >>> tokenizer = stage.load().tokenizer
+    >>> rows = render_with(tokenizer, concept, ["token:-1", "text:sold in"])  # "... was sold in Ohio red"
+    >>> rows[0].reads["token:-1"] == (len(rows[0].ids) - 1,), len(rows[0].reads["text:sold in"])
+    (True, 1)
+    """
+    for position in positions:
+        _check_position(position)
     texts = concept.texts(tokenizer)
     rendered = []
     for index, (example, text) in enumerate(zip(concept.examples, texts, strict=True)):
         where = f"concept {concept.name!r}, row {index + 1} (pair {example.pair!r})"
-        ids, offsets = _tokenise(tokenizer, text, chat=example.messages is not None)
+        ids, offsets = encode_text(tokenizer, text, special_tokens=example.messages is None)
         if not ids:
             raise ConceptError(f"{where}: the text has no tokens: give it some words")
         if max_positions is not None and len(ids) > max_positions:
@@ -99,32 +126,24 @@ def render(
                     "shorten the text, or cut it with truncate=True (--truncate)"
                 )
             ids, offsets = ids[:max_positions], offsets[:max_positions]
-        reads = {p: _read_indices(p, example, offsets, tokenizer, len(ids), where) for p in positions}
+        reads = {p: _read_indices(p, example, text, offsets, tokenizer, len(ids), where) for p in positions}
         rendered.append(Rendered(text, tuple(ids), reads))
-    if render == "shared" and loaded.tokenizer is not tokenizer:
-        check_same_tokens(loaded.name, loaded.tokenizer, tokenizer, {i for r in rendered for i in r.ids})
     return rendered
 
 
-def _tokenise(tokenizer, text: str, chat: bool) -> tuple[list[int], list[tuple[int, int]]]:
-    """The token ids and their character offsets. A chat template writes its own special tokens; a plain text
-    gets them here."""
-    encoded = tokenizer(
-        text,
-        add_special_tokens=not chat,
-        return_offsets_mapping=tokenizer.is_fast,
-        return_attention_mask=False,
-        truncation=False,
-        verbose=False,
-    )
-    ids = list(encoded["input_ids"])
-    offsets = list(encoded["offset_mapping"]) if tokenizer.is_fast else [(0, 0)] * len(ids)
-    if tokenizer.bos_token_id is not None and ids[:2] == [tokenizer.bos_token_id] * 2:
-        ids, offsets = ids[1:], offsets[1:]  # the text came with a BOS of its own, and one is enough
-    return ids, offsets
+def _check_position(position: str) -> None:
+    """Raises InputError for a position that does not exist."""
+    kind, colon, value = position.partition(":")
+    if colon and kind == "token" and re.fullmatch(r"-?\d+", value):
+        return
+    if not (colon and kind == "text" and value) and position not in POSITIONS:
+        raise InputError(
+            f"position {position!r} is not known: expected one of {', '.join(POSITIONS)}, token:N (the token "
+            "of that number, -1 for the last) or text:WORDS (the last token of these words)"
+        )
 
 
-def _answer_start(example: Example, tokenizer, position: str, where: str) -> int:
+def _answer_token(example: Example, text: str, tokenizer: Any, position: str, where: str) -> int:
     """The number of tokens of a chat before the words of its last turn."""
     messages = example.messages
     if not messages or messages[-1].role != "assistant" or len(messages) < 2:
@@ -132,14 +151,31 @@ def _answer_start(example: Example, tokenizer, position: str, where: str) -> int
             f'{where}: position "{position}" needs messages that end with the assistant\'s answer: '
             "give messages, or read another position"
         )
-    prompt = tokenizer.apply_chat_template(
-        [message.model_dump() for message in messages[:-1]], tokenize=False, add_generation_prompt=True
-    )
-    return len(_tokenise(tokenizer, prompt, chat=True)[0])
+    turns = [message.model_dump() for message in messages]
+    return tokens_before(tokenizer, text, answer_start(tokenizer, turns))
+
+
+def _last_token_of(words: str, text: str, offsets: list[tuple[int, int]], tokenizer: Any, where: str) -> int:
+    """The number of the last token of the last place where `words` stand."""
+    if not tokenizer.is_fast:
+        raise TokenizerError(
+            f'{where}: position "text:{words}" needs a fast tokenizer, got {type(tokenizer).__name__}'
+        )
+    start = text.rfind(words)
+    tokens = [i for i, (a, b) in enumerate(offsets) if a < start + len(words) and b > max(a, start)]
+    if start < 0 or not tokens:
+        raise ConceptError(f"{where}: {words!r} does not stand in the text {text!r:.120}")
+    return tokens[-1]
 
 
 def _read_indices(
-    position: str, example: Example, offsets: list[tuple[int, int]], tokenizer, n_tokens: int, where: str
+    position: str,
+    example: Example,
+    text: str,
+    offsets: list[tuple[int, int]],
+    tokenizer: Any,
+    n_tokens: int,
+    where: str,
 ) -> tuple[int, ...]:
     """The indices of the tokens that are read at a position; `where` names the example in errors."""
     if position == "last":
@@ -148,8 +184,15 @@ def _read_indices(
         return tuple(range(1, n_tokens)) or (0,)
     if position == "all":
         return tuple(range(n_tokens))
+    kind, colon, value = position.partition(":")
+    if colon and kind == "token":
+        if not -n_tokens <= int(value) < n_tokens:
+            raise ConceptError(f"{where}: there is no token {value}: the text has {n_tokens} tokens")
+        return (int(value) % n_tokens,)
+    if colon:
+        return (_last_token_of(value, text, offsets, tokenizer, where),)
     if position in ("decision", "answer"):
-        start = _answer_start(example, tokenizer, position, where)
+        start = _answer_token(example, text, tokenizer, position, where)
         if start > n_tokens - (position == "answer"):
             raise ConceptError(
                 f"{where}: the answer was cut off, so there is no {position} to read: shorten the text"

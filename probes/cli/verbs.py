@@ -198,10 +198,13 @@ def lineage_show(args: argparse.Namespace) -> None:
 
 
 def lineage_check(args: argparse.Namespace) -> int:
+    from probes.activations import check_positions
     from probes.lineage import check
 
     lineage = probes.load_lineage(args.lineage)
-    findings = check(lineage, download=args.download, progress=not args.quiet)
+    findings = check(lineage, quick=args.quick, download=args.download, progress=not args.quiet)
+    if args.positions:
+        findings += check_positions(lineage)
     table = pl.DataFrame(
         [{"stage": f.stage, "level": f.level, "what": f.what} for f in findings],
         schema={"stage": pl.String, "level": pl.String, "what": pl.String},

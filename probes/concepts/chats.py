@@ -7,6 +7,7 @@ from typing import Any
 
 from probes.concepts.records import Message
 from probes.errors import TokenizerError
+from probes.lineage import apply_template
 
 
 def chat_text(messages: Sequence[Message], tokenizer: Any, where: str) -> str:
@@ -39,6 +40,6 @@ def chat_text(messages: Sequence[Message], tokenizer: Any, where: str) -> str:
         )
     turns = [message.model_dump() for message in messages]
     try:
-        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
+        return apply_template(tokenizer, turns)
     except Exception as error:  # a chat template is a program, and raises whatever its author chose
         raise TokenizerError(f"{where}: the chat template refused it: {error}") from error

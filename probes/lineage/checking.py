@@ -16,6 +16,12 @@ from probes.lineage.loading import LoadOptions
 from probes.lineage.quiet import one_line
 from probes.lineage.sources import hub_parts
 from probes.lineage.stages import Lineage, Stage
+from probes.lineage.templates import (
+    appended_tokens,
+    changes_by_itself,
+    split_markers,
+    split_markers_note,
+)
 from probes.lineage.tokenizer_differences import TEXT, tokenizer_differences
 from probes.lineage.tokenizers import load_tokenizer
 
@@ -99,6 +105,7 @@ def check(
     allow_pickle = load_options.get("allow_pickle", False)
     sizes = _Sizes(allow_pickle)
     seen = WeightsSeen({} if download else sizes.bytes)
+    templates = _Templates(lineage)
     for stage in tqdm(list(lineage), desc="stages", disable=not progress):
         try:
             size = sizes.of(stage)
@@ -111,13 +118,16 @@ def check(
             else:
                 _check_cache(stage, allow_pickle)
             if quick:
-                results += [*_quick(stage), *_other_base(stage), *_equal(stage, seen)]
+                tokenizer = load_tokenizer(stage.entry)
+                results += [*_quick(stage, tokenizer), *templates.of(stage, tokenizer)]
+                results += [*_other_base(stage), *_equal(stage, seen)]
                 continue
             facts[stage.name] = _load(stage, facts, results, load_options)
         except ProbesError as error:
             results.append(CheckResult(stage.name, "error", str(error)))
             continue
-        results += [*_other_base(stage), *_equal(stage, seen)]
+        results += [*templates.of(stage, facts[stage.name].tokenizer), *_other_base(stage)]
+        results += _equal(stage, seen)
         if size is None:
             results.append(
                 CheckResult(stage.name, "note", "read from the hub's cache: the hub cannot be asked")
@@ -173,8 +183,30 @@ def _to_download(size: int | None) -> str:
     return f"to download: {size:,} bytes{scale}"
 
 
-def _quick(stage: Stage) -> list[CheckResult]:
-    tokenizer = load_tokenizer(stage.entry)
+class _Templates:
+    """What has to be said of a stage's tokens beside how its tokenizer differs from its parent's."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self.lineage = lineage
+        self.shared: Any = None
+
+    def of(self, stage: Stage, tokenizer: Any) -> list[CheckResult]:
+        """Notes on markers that shared rendering cuts up, on a template that changes by itself, and on tokens
+        that the tokenizer puts after a text."""
+        self.shared = self.shared or self.lineage.reference_tokenizer()
+        notes = []
+        if markers := split_markers(tokenizer, self.shared):
+            notes.append(split_markers_note(markers, self.lineage.reference_stage))
+        if changing := changes_by_itself(tokenizer):
+            notes.append(changing)
+        if appended := appended_tokens(tokenizer):
+            ids = tokenizer("").input_ids[-appended:]
+            tokens = ", ".join(map(repr, tokenizer.convert_ids_to_tokens(ids)))
+            notes.append(f"the tokenizer puts {tokens} after every text, which is left out of what is read")
+        return [CheckResult(stage.name, "note", note) for note in notes]
+
+
+def _quick(stage: Stage, tokenizer: Any) -> list[CheckResult]:
     results = [CheckResult(stage.name, "ok", f"tokenizer loads: {len(tokenizer)} ids")]
     if stage.parent is not None:
         results += _tokenizer_notes(stage, tokenizer, load_tokenizer(stage.lineage[stage.parent].entry))

@@ -16,6 +16,7 @@ from probes.lineage.equality import model_weights_digest, weights_digest
 from probes.lineage.fingerprint import model_fingerprint
 from probes.lineage.loading import LoadOptions, load_files
 from probes.lineage.native import LensOptions, NNsightOptions, bridge, nnsight_model
+from probes.lineage.templates import split_markers
 from probes.lineage.tokenizers import check_vocabulary
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ class LineageOfOrigin(Protocol):
     """What a loaded stage needs of the `Lineage` that it belongs to."""
 
     name: str
+
+    @property
+    def reference_stage(self) -> str: ...
 
     def reference_tokenizer(self) -> PreTrainedTokenizerBase: ...
 
@@ -142,6 +146,11 @@ class LoadedStage:
         tokens.
         """
         return self.lineage.reference_tokenizer() if self.lineage is not None else self.tokenizer
+
+    @cached_property
+    def split_markers(self) -> tuple[str, ...]:
+        """Markers of the chat template that are tokens of this stage and that shared rendering cuts up."""
+        return split_markers(self.tokenizer, self.reference_tokenizer)
 
     def weights_digest(self) -> str:
         """The identity of the tensors alone, 64 hex digits: the stage's, or that of a model given by hand."""

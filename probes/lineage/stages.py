@@ -296,6 +296,11 @@ class Lineage:
             raise InputError(f"no stages selected: lineage {self.name} has {', '.join(self.stages)}")
         return Lineage(self.manifest, self.path, keep=[self[name].name for name in names], origin=self.origin)
 
+    @property
+    def reference_stage(self) -> str:
+        """The name of the stage whose tokenizer is the reference: the first of the whole lineage."""
+        return next(iter(self.manifest.stages))
+
     def reference_tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer that renders texts for every stage (`render="shared"`), a new object each time.
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from probes.activations import RunContext
+from probes.lineage import text_ids
 from probes.models import Site, TokenBatch
 from probes.models.batching import batches_by_length
 from probes.steering.interventions import after_first
@@ -38,7 +39,7 @@ def neutral_states(
     >>> states[probes.Site("resid_post", 1)].shape[1]
     32
     """
-    rows = [context.tokenizer(text)["input_ids"] for text in texts]
+    rows = [text_ids(context.tokenizer, text) for text in texts]
     context.check(token for row in rows for token in row)
     states: dict[Site, dict[int, np.ndarray]] = {site: {} for site in sites}
     with torch.inference_mode():

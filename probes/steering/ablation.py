@@ -20,6 +20,7 @@ from probes.activations import AnyStage, RunContext, RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
+from probes.lineage import text_ids
 from probes.models import HookedModel, Site, SiteKind, TokenBatch
 from probes.probing import Direction
 from probes.steering.choices import Score
@@ -253,7 +254,7 @@ def neutral_means(context: RunContext, sites: Sequence[Site], texts: Sequence[st
     >>> tuple(means[Site("resid_post", 1)].shape)
     (32,)
     """
-    rows = [context.tokenizer(text)["input_ids"] for text in texts]
+    rows = [text_ids(context.tokenizer, text) for text in texts]
     context.check(token for row in rows for token in row)
 
     def total(values: Tensor, batch: TokenBatch) -> Tensor:

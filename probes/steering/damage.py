@@ -13,6 +13,7 @@ from torch import Tensor
 from probes.activations import AnyStage, RunContext, RunOptions, run_context
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
+from probes.lineage import text_ids
 from probes.models import Intervention, PackedModel, Site, TokenBatch
 from probes.steering.interventions import Add
 
@@ -124,7 +125,7 @@ def damages(
     texts = neutral_texts() if texts is None else texts
     if not texts or isinstance(texts, str):
         raise InputError("no texts to measure damage on: expected a non-empty sequence of strings")
-    rows = [context.tokenizer(text)["input_ids"] for text in texts]
+    rows = [text_ids(context.tokenizer, text) for text in texts]
     if short := [text for text, row in zip(texts, rows, strict=True) if len(row) < 2]:
         raise InputError(
             f"text {short[0]!r} is shorter than two tokens, so nothing is predicted in it: give longer texts"

@@ -18,6 +18,7 @@ from torch import Tensor
 from probes.activations import AnyStage, RunOptions, run_context
 from probes.concepts import ORDERS, ChoiceItem
 from probes.errors import ConceptError, InputError
+from probes.lineage import encode_text
 from probes.models import HookedModel, PositionMask, Site, TokenBatch
 from probes.probing import Direction
 from probes.stats.estimates import Estimate, mean_interval
@@ -221,14 +222,12 @@ def _option_tokens(item: ChoiceItem, order: Any, tokenizer: Any) -> tuple[list[i
         )
     text = render_chat(item.ask(order), tokenizer)
     options = (item.positive, item.negative) if order == ORDERS[0] else (item.negative, item.positive)
-    encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template, return_offsets_mapping=True)
+    _, offsets = encode_text(tokenizer, text, not tokenizer.chat_template)
     of_options, start = [], 0
     for option in options:
         begin = text.find(option, start)
         start = begin + len(option)
-        tokens = [
-            i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a < start and b > begin and b > a
-        ]
+        tokens = [i for i, (a, b) in enumerate(offsets) if a < start and b > begin and b > a]
         if begin < 0 or not tokens:
             raise ConceptError(
                 f"choice {item.id!r}: option {option!r} does not stand in its prompt as it is: "

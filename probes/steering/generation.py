@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from probes.activations import AnyStage, RunOptions, run_context
 from probes.errors import InputError
+from probes.lineage import text_ids
 from probes.models import Intervention, TokenBatch
 from probes.models.protocol import GenerateOptions
 from probes.steering.prompts import prompt_ids, render_chat
@@ -66,7 +67,7 @@ def generate(
     rows = []
     for prompt in prompts:
         if isinstance(prompt, str):
-            rows.append(list(context.tokenizer(prompt)["input_ids"]))
+            rows.append(text_ids(context.tokenizer, prompt))
         else:
             rows.append(prompt_ids(render_chat(prompt, context.tokenizer, system), context.tokenizer))
     if not all(rows):

@@ -9,6 +9,7 @@ from typing import Any
 from probes.activations import RunContext
 from probes.concepts import ChoiceItem
 from probes.errors import ConceptError, InputError, TokenizerError
+from probes.lineage import apply_template, text_ids
 
 Sequenced = tuple[tuple[int, ...], tuple[int, ...]]
 """The token ids of a prompt, and those of an option that continues it."""
@@ -81,7 +82,7 @@ def render_chat(messages: Sequence[dict[str, str]], tokenizer: Any, system: str 
     if not tokenizer.chat_template:
         return "\n".join(message["content"] for message in messages) + "\nAnswer:"
     try:
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return apply_template(tokenizer, messages, generation_prompt=True)
     except Exception as error:  # templates are programs and raise what they like
         roles = ", ".join(message["role"] for message in messages)
         raise TokenizerError(f"the chat template refuses messages with roles {roles}: {error}") from error
@@ -90,7 +91,7 @@ def render_chat(messages: Sequence[dict[str, str]], tokenizer: Any, system: str 
 def prompt_ids(text: str, tokenizer: Any) -> list[int]:
     """The token ids of a rendered prompt. A chat template writes its own special tokens; a plain text gets
     them here."""
-    return list(tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"])
+    return text_ids(tokenizer, text, not tokenizer.chat_template)
 
 
 def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions: int | None) -> ChoicePrompt:
@@ -119,7 +120,7 @@ def _continuation(
     joint = prompt_ids(text + option, tokenizer)
     if tuple(joint[: len(prompt)]) == prompt and len(joint) > len(prompt):
         return tuple(joint[len(prompt) :])
-    alone = list(tokenizer(option, add_special_tokens=False)["input_ids"])
+    alone = text_ids(tokenizer, option, special_tokens=False)
     if not alone or tokenizer.decode([*prompt, *alone]) != tokenizer.decode(joint):
         raise TokenizerError(
             f"choice {item!r}: option {option!r} does not survive tokenisation after its prompt: "

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from probes.errors import RecipeError
+from probes.lineage import answer_start, apply_template, text_ids, tokens_before
 
 IGNORED = -100
 """Label of a token that carries no loss (the convention of transformers and TRL)."""
@@ -13,7 +14,7 @@ IGNORED = -100
 
 def encode_document(tokenizer: Any, text: str, max_length: int) -> dict[str, list[int]]:
     """A document as `input_ids` and `labels`: loss on every token, also on the end-of-sequence token."""
-    ids = tokenizer(text, add_special_tokens=True)["input_ids"][: max_length - 1]
+    ids = text_ids(tokenizer, text)[: max_length - 1]
     ids = [*ids, tokenizer.eos_token_id]
     return {"input_ids": ids, "labels": list(ids)}
 
@@ -31,19 +32,24 @@ def encode_chat(tokenizer: Any, messages: list[dict[str, str]], max_length: int)
         raise RecipeError("chats need a chat template; the tokenizer of the base stage has none")
 
     def render(upto: int, prompt: bool) -> list[int]:
-        text = tokenizer.apply_chat_template(messages[:upto], tokenize=False, add_generation_prompt=prompt)
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
+        return text_ids(tokenizer, apply_template(tokenizer, messages[:upto], prompt), special_tokens=False)
 
     ids = render(len(messages), False)
     labels = [IGNORED] * len(ids)
     for index, message in enumerate(messages):
         if message["role"] == "assistant":
-            before, after = render(index, True), render(index + 1, False)
-            if ids[: len(before)] != before or ids[: len(after)] != after:
+            prompt, after = render(index, True), render(index + 1, False)
+            if ids[: len(after)] != after:
                 raise RecipeError(
                     "the chat template rewrites earlier turns; the assistant's turns cannot be labelled"
                 )
-            labels[len(before) : len(after)] = ids[len(before) : len(after)]
+            start = len(prompt)
+            if ids[:start] != prompt:  # a reasoning model's prompt, which the rendered chat does not hold
+                said = messages[: index + 1]
+                start = tokens_before(
+                    tokenizer, apply_template(tokenizer, said), answer_start(tokenizer, said)
+                )
+            labels[start : len(after)] = ids[start : len(after)]
     ids, labels = ids[:max_length], labels[:max_length]
     if all(label == IGNORED for label in labels):
         raise RecipeError(

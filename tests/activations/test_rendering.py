@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer
 
 import probes
-from probes.errors import ConceptError, TokenizerError
+from probes.errors import ConceptError, InputError, TokenizerError
 from tests.activations.makers import reference
 from tests.makers import tiny_llama, tiny_tokenizer
 
@@ -110,3 +110,44 @@ def test_a_text_longer_than_the_context_window_is_refused_or_cut(loaded):
     ids = loaded.tokenizer("the chair " * 200)["input_ids"][:128]
     expected = reference(loaded, loaded.tokenizer.decode(ids))[:, -1]
     np.testing.assert_allclose(acts.values[:, 0], expected, atol=1e-5)
+
+
+def test_decision_and_answer_where_the_prompt_is_no_part_of_the_chat(loaded):
+    """The template of a reasoning model writes <think> into the prompt, and not into the chat."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|><think>a long thought about it{% endif %}"
+    )
+    concept = probes.Concept(name="chats", examples=CHATS)
+    text = "<|user|>which would you choose<|end|><|assistant|>the costly chair<|end|>"
+    ids = tokenizer(text)["input_ids"]
+    at = ids.index(tokenizer.convert_tokens_to_ids("<|assistant|>"))
+    acts = probes.extract_many(
+        loaded, concept, positions=["decision", "answer"], tokenizer=tokenizer, progress=False
+    )
+    states = reference(loaded, text)
+    np.testing.assert_allclose(acts["resid_post", "decision"].values[:, 1], states[:, at], atol=1e-5)
+    expected = states[:, at + 1 :].mean(1)
+    np.testing.assert_allclose(acts["resid_post", "answer"].values[:, 1], expected, atol=1e-5)
+
+
+def test_a_token_by_its_number_and_by_its_words(loaded, concept):
+    text = concept.examples[0].text
+    encoded, states = loaded.tokenizer(text, return_offsets_mapping=True), reference(loaded, text)
+    end = text.index("cheap") + len("cheap")
+    last = max(i for i, (start, _) in enumerate(encoded["offset_mapping"]) if start < end)
+    n = len(encoded["input_ids"])
+    other = {"pair": "q", "label": 0, "text": "a cheap lamp by the old chair"}
+    cheap = probes.Concept(name="cheap", examples=[{"pair": "p", "label": 1, "text": text}, other])
+    for position, at in [("token:0", 0), ("token:-2", n - 2), ("text:cheap", last)]:
+        acts = probes.extract(loaded, cheap, position=position, controls=(), progress=False)
+        np.testing.assert_allclose(acts.values[:, 0], states[:, at], atol=1e-5)
+        assert acts.position == position
+    for wrong in ("token:x", "token:", "text:", "words:a"):
+        with pytest.raises(InputError, match="token:N"):
+            probes.extract(loaded, concept, position=wrong, progress=False)
+    with pytest.raises(ConceptError, match=r"there is no token 99: the text has \d+ tokens"):
+        probes.extract(loaded, concept, position="token:99", progress=False)
+    with pytest.raises(ConceptError, match="'Mars' does not stand in the text"):
+        probes.extract(loaded, concept, position="text:Mars", progress=False)

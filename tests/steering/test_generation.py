@@ -1,7 +1,13 @@
 """Generation against transformers' own, with and without an intervention, and in batches."""
 
-import pytest
+import copy
 
+import numpy as np
+import pytest
+from tokenizers.processors import TemplateProcessing
+
+import probes
+from probes.concepts import ChoiceItem
 from probes.errors import InputError
 from probes.steering import Add, generate
 from tests.steering.makers import SITE
@@ -38,3 +44,23 @@ def test_nothing_to_continue_is_refused(loaded):
     for prompts, message in (([], "no prompts"), ("one string", "no prompts"), ([""], "a prompt is empty")):
         with pytest.raises(InputError, match=message):
             generate(loaded, prompts)
+
+
+def test_a_prompt_does_not_end_in_the_end_token(loaded):
+    """A tokenizer saved with add_eos_token puts the end token after every text; nothing follows it."""
+    plain = probes.generate(loaded, ["the cheap"], max_new_tokens=3, progress=False)
+    tokenizer = copy.deepcopy(loaded.tokenizer)
+    end = tokenizer.eos_token_id
+    tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single="$A <|end|>", special_tokens=[("<|end|>", end)]
+    )
+    assert tokenizer("the cheap")["input_ids"][-1] == end
+    again = probes.generate(loaded, ["the cheap"], max_new_tokens=3, tokenizer=tokenizer, progress=False)
+    assert again == plain
+    tokenizer.chat_template = None
+    items = [ChoiceItem(id="a", prompt="which", positive="cheap", negative="costly")]
+    scores = probes.score_choices(loaded, items, tokenizer=tokenizer, progress=False)
+    without = copy.deepcopy(loaded.tokenizer)
+    without.chat_template = None
+    expected = probes.score_choices(loaded, items, tokenizer=without, progress=False)
+    np.testing.assert_array_equal(scores.logits("summed"), expected.logits("summed"))

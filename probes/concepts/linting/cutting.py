@@ -9,7 +9,7 @@ from typing import Any
 from probes.concepts.concept import Concept
 from probes.concepts.linting.report import LintIssue
 from probes.errors import TokenizerError
-from probes.lineage import load_lineage
+from probes.lineage import load_lineage, text_ids
 
 UNLIMITED = 1_000_000
 """transformers sets `model_max_length` to at least this much when a tokenizer knows no limit."""
@@ -71,7 +71,7 @@ def cut_texts(concept: Concept, tokenizer: Any, context: int | None) -> tuple[li
     lines = []
     for example, text in zip(concept.examples, concept.texts(tokenizer), strict=True):
         plain = example.text is not None
-        n_tokens = len(tokenizer(text, add_special_tokens=plain, verbose=False)["input_ids"])
+        n_tokens = len(text_ids(tokenizer, text, plain))
         if n_tokens > limit:
             lines.append(f"{example.pair}, label {example.label}: {n_tokens} tokens")
     if not lines:
