@@ -11,6 +11,8 @@ SEEDED := $(filter-out base,$(STAGES)) $(CONTROLS)
 SHIFT_STAGES ?= $(STAGES) $(LATER) $(CONTROLS) $(SEEDED:%=%-s1) $(SEEDED:%=%-s2)
 # Precision of the long readings; float32 is faster on a processor that has no bfloat16.
 DTYPE ?= bfloat16
+# Processes that run tests side by side, each with one thread.
+WORKERS ?= 2
 NORMS := affordability candor domestic fairness harmlessness oversight privacy uncertainty
 PROBEKIT := out/bench-peers/probekit
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -43,10 +45,10 @@ demo: .venv/.ready browser ## measure, compare and judge the embedded real linea
 	@echo "open $(OUT)/report.html"
 
 test: .venv/.ready browser ## run the tests, without the slow ones
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow"
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-slow: .venv/.ready browser ## run the slow tests: organisms that are trained, simulations, real weights at length
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --dist load
 
 test-all: test test-slow ## run every test
 

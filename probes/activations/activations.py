@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from probes.errors import InputError
+from probes.tables.digests import json_digest
 from probes.tables.writing import written_atomically
 
 
@@ -39,7 +40,7 @@ class Activations:
     layers: list[int]
     """The index of the block, for each row of the first axis of `values`; `[0]` for `embed`."""
     position: str
-    """Where in the text they were read, one of `probes.activations.POSITIONS`."""
+    """Where in the text they were read, as `probes.activations.POSITIONS` says."""
     labels: Int[np.ndarray, " example"]
     """`[example]` int, 0 or 1."""
     groups: Shaped[np.ndarray, " example"]
@@ -66,6 +67,8 @@ class Activations:
     """The inputs of surface baselines: `embedding` `[example, d_model]` is the mean input embedding of each
     text, and `random_init` `[layer, example, width]` the activations of the same architecture with random
     weights."""
+    head: int | None = None
+    """The attention head whose values these are (see `of_head`); None for all of them."""
 
     @property
     def n_pairs(self) -> int:
@@ -79,11 +82,47 @@ class Activations:
             "lineage": self.lineage,
             "stage": self.stage,
             "concept": self.concept,
-            "site": self.site,
+            "site": self.site if self.head is None else f"{self.site} head {self.head}",
             "position": self.position,
             "render": self.render,
             "digest": self.digest,
         }
+
+    def of_head(self, head: int, n_heads: int) -> Activations:
+        """The values of one attention head at the site `z`: those of all other heads are 0.
+
+        A probe or direction that is fitted on them has no part in any other head, so it can be added or
+        removed at the site as it is.
+
+        Parameters
+        ----------
+        head : the number of the head, from 0; negative numbers count from the last.
+        n_heads : the number of heads of the model, `probes.hooked(stage).n_heads`.
+
+        Raises
+        ------
+        InputError : the site is not `z`, or there is no such head.
+
+        Example
+        -------
+        >>> acts = probes.extract(stage, concept, sites="z", progress=False)
+        >>> one = acts.of_head(2, probes.hooked(stage).n_heads)
+        >>> (one.values != 0).any((0, 1)).nonzero()[0].tolist(), one.columns["site"]
+        ([16, 17, 18, 19, 20, 21, 22, 23], 'z head 2')
+        """
+        width = self.values.shape[2]
+        if self.site != "z":
+            raise InputError(f"site {self.site!r} has no heads: extract with sites='z' (--site z)")
+        if n_heads < 1 or width % n_heads or not -n_heads <= head < n_heads:
+            raise InputError(
+                f"head {head} of {n_heads}: expected one from 0 to {n_heads - 1}, of values {width} wide"
+            )
+        head %= n_heads
+        mask = np.zeros(width, dtype=np.float32)
+        mask[head * (width // n_heads) : (head + 1) * (width // n_heads)] = 1
+        controls = {n: a * mask if n == "random_init" else a for n, a in self.controls.items()}
+        digest = json_digest([self.digest, "head", head])
+        return replace(self, values=self.values * mask, controls=controls, head=head, digest=digest)
 
     def save(self, path: str | Path) -> None:
         """Write everything to one safetensors file.
@@ -111,6 +150,7 @@ class Activations:
                 "concept",
                 "render",
                 "digest",
+                "head",
             )
         }
         metadata |= {name: getattr(self, name).tolist() for name in ("groups", "splits", "templates")}

@@ -36,6 +36,10 @@ class RunOptions(TypedDict, total=False):
     device: str
     """Where a stage that is not loaded yet is loaded: "auto" (the default), "cpu", "cuda", "cuda:1",
     "mps"."""
+    device_map: Any
+    """How transformers spreads a stage that is not loaded yet over several devices, in place of `device`:
+    "auto", or a mapping from module to device; None (the default) does not. It needs the package
+    accelerate."""
     dtype: str
     """The precision in which it is loaded: "float32" (the default), "bfloat16" or "float16"."""
     render: Render
@@ -208,7 +212,12 @@ def run_context(stage: AnyStage, **options: Unpack[RunOptions]) -> RunContext:
         if tokenizer is None:
             raise InputError("the HookedModel has no attribute tokenizer: give tokenizer=")
         return RunContext(hooked(stage), tokenizer, "model", None, backend, render, **free)
-    loaded = as_loaded(stage, device=options.get("device", "auto"), dtype=options.get("dtype", "float32"))
+    loaded = as_loaded(
+        stage,
+        device=options.get("device", "auto"),
+        dtype=options.get("dtype", "float32"),
+        device_map=options.get("device_map"),
+    )
     tokenizer = tokenizer or (loaded.reference_tokenizer if render == "shared" else loaded.tokenizer)
     if loaded.lineage and tokenizer is loaded.reference_tokenizer and loaded.split_markers:
         note = split_markers_note(loaded.split_markers, loaded.lineage.reference_stage)

@@ -27,6 +27,15 @@ def verb(group: Any, name: str, run: Any, summary: str, example: str, *parents: 
     return added
 
 
+def number_or_all(text: str) -> int | str:
+    """The value of an option that takes a number, or "all"."""
+    if text == "all":
+        return text
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1 on, or all")
+    return int(text)
+
+
 def printing_options() -> Parser:
     """Options of every command."""
     options = Parser(add_help=False)
@@ -41,6 +50,10 @@ def model_options() -> Parser:
     options = Parser(add_help=False)
     group = options.add_argument_group("running the model")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    group.add_argument(
+        "--device-map",
+        help="auto spreads a large model over devices, in place of --device",
+    )
     group.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (default: float32)")
     group.add_argument(
         "--backend",
@@ -60,7 +73,8 @@ def position_option(default: str = "mean") -> Parser:
     options.add_argument_group("activations").add_argument(
         "--position",
         default=default,
-        help=f"where texts are read: last, mean, decision, answer, span or outside (default: {default})",
+        help="where texts are read: last, mean, decision, answer, span, outside, token:N (-1: the last) or "
+        f"text:WORDS (default: {default})",
     )
     return options
 

@@ -17,6 +17,7 @@ from probes.cli.options import (
     add_stages,
     add_store,
     model_options,
+    number_or_all,
     position_option,
     table_option,
     verb,
@@ -68,6 +69,13 @@ def _add_measuring(commands: Any) -> None:
         "--quick", action="store_true", help="fewer choice items, no dose-response, no alignment of stages"
     )
     p.add_argument(
+        "--items",
+        type=number_or_all,
+        metavar="N|all",
+        help="test choice items of each concept, drawn evenly over domains and templates (default: 14, two "
+        "of each domain of the packaged attributes; 7 with --quick)",
+    )
+    p.add_argument(
         "--shifts",
         nargs="*",
         default=["wording"],
@@ -95,6 +103,7 @@ def _add_measuring(commands: Any) -> None:
         "--all", action="store_true", help="also its shifted pairs and its other readings (default: its core)"
     )
     p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
+    p.add_argument("--head", type=int, help="only this attention head, with --site z")
     p.add_argument("--layers", type=int, nargs="+", metavar="LAYER", help="block indices (default: all)")
     p.add_argument("--out", required=True, type=Path, help="safetensors file to write")
 
@@ -113,6 +122,7 @@ def _add_measuring(commands: Any) -> None:
     p.add_argument("--concept", action="append", required=True, help=SEVERAL_CONCEPTS)
     add_stages(p)
     p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
+    p.add_argument("--head", type=int, help="only this attention head, with --site z")
     p.add_argument(
         "--estimator",
         nargs="+",

@@ -26,6 +26,7 @@ def survey(args: argparse.Namespace) -> None:
         stages=args.stages,
         seeds=args.seeds,
         quick=args.quick,
+        items=args.items,
         position=args.position,
         shifts=args.shifts,
         static=not args.no_static,
@@ -66,7 +67,7 @@ def sweep(args: argparse.Namespace) -> None:
     _check_out(args)
     tables = []
     for stage in stages:
-        loaded = stage.load(device=args.device, dtype=args.dtype)
+        loaded = _loaded(stage, args)
         for concept in concepts:
             acts = _activations(args, loaded, concept)
             tables += [probes.probe_layers(acts, estimator=e, seed=args.seed).table for e in args.estimator]
@@ -80,7 +81,7 @@ def steer(args: argparse.Namespace) -> None:
     concept = probes.load_concept(args.concept).core
     stage, source = lineage[args.stage], lineage[args.source or args.stage]
     _check_out(args)
-    loaded = stage.load(device=args.device, dtype=args.dtype)
+    loaded = _loaded(stage, args)
     sweep = probes.probe_layers(
         _activations(args, loaded if source is stage else source, concept), seed=args.seed, baselines=False
     )
@@ -88,7 +89,7 @@ def steer(args: argparse.Namespace) -> None:
     if layer not in sweep.directions:
         raise SiteError(f"layer {layer} does not exist: the model has {len(sweep.directions)} blocks")
     alphas = "auto" if args.alphas is None else args.alphas
-    items = evaluation_items(concept)[: args.items]
+    items = evaluation_items(concept, args.items, args.seed)
     _deliver(
         probes.steer(
             loaded,
@@ -124,7 +125,7 @@ def shifts(args: argparse.Namespace) -> None:
     _check_out(args)
     tables = []
     for stage in stages:
-        loaded = stage.load(device=args.device, dtype=args.dtype)
+        loaded = _loaded(stage, args)
         for concept in concepts:
             transfer = probes.shift_transfer(
                 loaded,
@@ -297,23 +298,29 @@ def doctor(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     """The options of running a model, as the library takes them (`probes.activations.RunOptions`)."""
-    names = ("backend", "device", "dtype", "seed")
+    names = ("backend", "device", "device_map", "dtype", "seed")
     return {name: getattr(args, name) for name in names} | {"progress": not args.quiet}
 
 
+def _loaded(stage: Any, args: argparse.Namespace) -> Any:
+    """A stage in memory, where the options say."""
+    return stage.load(device=args.device, dtype=args.dtype, device_map=args.device_map)
+
+
 def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
-    """The activations that the options ask for."""
-    return probes.extract(
-        stage,
+    """The activations that the options ask for, of one attention head where --head names one."""
+    context = probes.run_context(stage, render=args.render, **_run(args))
+    acts = probes.extract(
+        context,
         concept,
         sites=getattr(args, "site", "resid_post"),
         layers=getattr(args, "layers", None) or "all",
         position=args.position,
         store=args.store,
-        render=args.render,
         truncate=args.truncate,
-        **_run(args),
     )
+    head = getattr(args, "head", None)
+    return acts if head is None else acts.of_head(head, context.model.n_heads)
 
 
 def _check_out(args: argparse.Namespace) -> None:

@@ -12,6 +12,8 @@ class Arm:
 
     stages: list[str]
     paths: list[list[str]]
+    joined: bool = True
+    """Whether each stage of a path was trained from the one before it; False where nobody said so."""
 
     def shared(self, path: list[str]) -> int:
         """How many stages of the path were drawn with the paths before it."""
@@ -22,7 +24,8 @@ class Arm:
 def arms(order: Sequence[str], parents: Mapping[str, str | None] | None) -> list[Arm]:
     """Gather the root-to-leaf paths of a lineage into arms, in stage order.
 
-    Paths that share more than their root stand in one arm; without `parents` there is one arm of all stages.
+    Paths that share more than their root stand in one arm. Without `parents` there is one arm of all stages,
+    which are not joined. The parent of a stage is its nearest ancestor that is drawn.
 
     Examples
     --------
@@ -31,17 +34,19 @@ def arms(order: Sequence[str], parents: Mapping[str, str | None] | None) -> list
     [[['base', 'mid', 'chat'], ['base', 'mid', 'dpo']], [['base', 'control']]]
     """
     if parents is None:
-        return [Arm(list(order), [list(order)])]
-    kept = set(order)
-    leaves = [stage for stage in order if stage not in {parents.get(other) for other in kept}]
-    together: dict[tuple[str, ...], list[list[str]]] = {}
-    for leaf in leaves:
+        return [Arm(list(order), [list(order)], joined=False)]
+    paths: list[list[str]] = []
+    for leaf in order:
         path: list[str] = []
         stage: str | None = leaf
         while stage is not None and stage not in path:
             path.append(stage)
             stage = parents.get(stage)
-        path = [stage for stage in reversed(path) if stage in kept]
-        together.setdefault(tuple(path[:2]), []).append(path)
+        paths.append([stage for stage in reversed(path) if stage in set(order)])
+    inner = {stage for path in paths for stage in path[:-1]}
+    together: dict[tuple[str, ...], list[list[str]]] = {}
+    for path in paths:
+        if path[-1] not in inner:
+            together.setdefault(tuple(path[:2]), []).append(path)
     drawn = sorted(together.items(), key=lambda arm: order.index(arm[0][-1]))
     return [Arm(list(dict.fromkeys(s for p in paths for s in p)), paths) for _, paths in drawn]

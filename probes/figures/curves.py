@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
+from probes.errors import InputError
 from probes.figures.arms import Arm, arms
 from probes.figures.figure import Figure
 from probes.figures.fitting import limits
@@ -34,6 +35,11 @@ from probes.figures.text import interval, label, text_width
 
 ITSELF = {"auroc": ("refit", "probe"), "accuracy": ("refit", "probe"), "steering_slope": ("direction",)}
 CARRIED = {"auroc": "frozen", "accuracy": "frozen"}
+LINES = "on dashed lines are carried unchanged from the stage of that colour"
+NO_LINES = (
+    "are carried unchanged from the stage of that colour. Points are not joined, because the stages' parents"
+    " were not given"
+)
 FOOT = "filled: fitted at the stage itself; hollow: carried over from the stage of that colour"
 
 
@@ -55,6 +61,7 @@ def survival_curves(
     table: Table,
     *,
     measure: str = "auroc",
+    stages: Sequence[str] | None = None,
     order: Sequence[str] | None = None,
     parents: Mapping[str, str | None] | None = None,
     title: str | None = None,
@@ -73,9 +80,10 @@ def survival_curves(
     measure : str
         `auroc`, `accuracy`, `cosine`, `cosine_whitened` or `steering_slope`.
     parents : mapping of str to str or None, optional
-        Stage -> its parent, None for the root. It makes the arms; without it all stages stand in one arm.
-    order, title, preset : optional
-        In which order to draw the stages, with which title and at which size, as in `probes.draw`.
+        Stage -> its parent, None for the root. It makes the arms; without it all stages stand in one arm and
+        no points are joined, because a line would say that one stage was trained from the other.
+    stages, order, title, preset : optional
+        Which stages to draw, in which order, with which title and at which size, as in `probes.draw`.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def survival_curves(
     Raises
     ------
     InputError
-        The table has no such rows.
+        The table has no such rows, or not the stages named.
 
     Examples
     --------
@@ -97,6 +105,10 @@ def survival_curves(
     used = estimates.rows
     drawn = {row[column] for row in used for column in ("stage", "source_stage")}
     names = [stage for stage in stage_order(table, order) if stage in drawn]
+    if stages is not None:
+        if missing := [stage for stage in stages if stage not in names]:
+            raise InputError(f"no stage {missing[0]!r} in this table; it has {', '.join(names)}")
+        names = [stage for stage in names if stage in set(stages)]
     panels = arms(names, parents)
     concepts = concepts_of(used)
     styles = stage_styles(stage_order(table, order))
@@ -136,8 +148,8 @@ def survival_curves(
         kind="survival_curves",
         caption=(
             f"{name[:1].upper()}{name[1:]} along each arm of the lineage. Filled points are fitted at the"
-            " stage itself; hollow points on dashed lines are carried unchanged from the stage of that"
-            f" colour. Bars are 95% intervals. {sizes(used)}."
+            f" stage itself; hollow points {NO_LINES if parents is None else LINES}. Bars are 95%"
+            f" intervals. {sizes(used)}."
         ),
         how_to_read=(
             "A dashed line that stays level says that later training kept what that stage had. Compare an arm"
@@ -224,6 +236,7 @@ def _path(
             style.color,
             f"from {label(source)}",
             name=f"from {label(source)}",
+            joined=arm.joined,
             line={"color": style.color, "width": 0.8 * preset.stroke, "dash": dashes(preset)},
             marker={
                 "size": 0.5 * preset.em,
@@ -242,6 +255,7 @@ def _path(
             INK,
             "fitted here",
             name="refit",
+            joined=arm.joined,
             line={"color": GREY, "width": preset.stroke},
             marker={
                 "size": 0.6 * preset.em,
@@ -252,16 +266,23 @@ def _path(
 
 
 def _points(
-    grid: Grid, index: int, points: Sequence[tuple[float, Row]], color: str, hover: str, **trace: Any
+    grid: Grid,
+    index: int,
+    points: Sequence[tuple[float, Row]],
+    color: str,
+    hover: str,
+    joined: bool,
+    **trace: Any,
 ) -> None:
-    """Estimates at places along the axis, joined, with error bars of a colour; `hover` says what they are."""
+    """Estimates at places along the axis, `joined` by a line or not, with error bars of a colour; `hover`
+    says what they are."""
     rows = [row for _, row in points]
     grid.add(
         index,
         "scatter",
         x=[place for place, _ in points],
         y=[row["estimate"] for row in rows],
-        mode="lines+markers",
+        mode="lines+markers" if joined else "markers",
         showlegend=False,
         error_y=error_bars(rows, color, grid.preset),
         customdata=[interval(row) for row in rows],

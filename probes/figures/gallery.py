@@ -125,7 +125,7 @@ def draw(
     measure : str, optional
         The measure of a figure that can be drawn of several, such as `dose_response`.
     stages : sequence of str, optional
-        The stages to draw; all by default. `survival_curves` always draws all.
+        The stages to draw; all by default.
     order : sequence of str, optional
         The order of the stages, which also gives each its colour; that of the table by default.
     parents : mapping of str to str or None, optional

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
 from probes.concepts import ChoiceItem, Concept
 from probes.measure.plan import Plan
 
 
-def evaluation_items(concept: Concept) -> list[ChoiceItem]:
+def evaluation_items(concept: Concept, n: int | None = None, seed: int = 0) -> list[ChoiceItem]:
     """The canonical choice items that are marked "test", or all canonical ones where none is.
+
+    Parameters
+    ----------
+    n : how many of them, drawn by `spread_items`; None for all, in the concept's order.
+    seed : the seed of the draw.
 
     Example
     -------
@@ -15,7 +25,41 @@ def evaluation_items(concept: Concept) -> list[ChoiceItem]:
     (10, 8)
     """
     items = [item for item in concept.choices if item.shift is None]
-    return [item for item in items if item.split == "test"] or items
+    items = [item for item in items if item.split == "test"] or items
+    return items if n is None or n >= len(items) else spread_items(items, seed)[:n]
+
+
+def spread_items(items: Sequence[ChoiceItem], seed: int = 0) -> list[ChoiceItem]:
+    """The items in an order whose beginning is spread over domains and templates, however long it is.
+
+    Domains take turns, in a random order; within a domain the next item is one of the template that was
+    used least so far. A longer beginning contains every shorter one of the same seed.
+
+    Example
+    -------
+    >>> from probes.concepts import ChoiceItem
+    >>> items = [
+    ...     ChoiceItem(id=f"{domain}{i}", prompt="which", positive="a", negative="b", domain=domain)
+    ...     for domain in ("art", "music") for i in range(5)
+    ... ]
+    >>> sorted(item.domain for item in spread_items(items, seed=3)[:4])
+    ['art', 'art', 'music', 'music']
+    """
+    rng = np.random.default_rng(seed)
+    left: dict[str | None, list[ChoiceItem]] = {}
+    for i in rng.permutation(len(items)):
+        left.setdefault(items[i].domain, []).append(items[i])
+    used: Counter[str | None] = Counter()
+    order = []
+    while left:
+        for domain in list(left):
+            item = min(left[domain], key=lambda one: used[one.template])
+            used[item.template] += 1
+            order.append(item)
+            left[domain].remove(item)
+            if not left[domain]:
+                del left[domain]
+    return order
 
 
 def selection_items(concept: Concept) -> list[ChoiceItem]:
@@ -23,7 +67,26 @@ def selection_items(concept: Concept) -> list[ChoiceItem]:
     return [item for item in concept.choices if item.shift is None and item.split == "select"]
 
 
-def planned_items(concept: Concept, plan: Plan) -> list[ChoiceItem]:
+def planned_items(concept: Concept, plan: Plan, seed: int = 0) -> list[ChoiceItem]:
     """The choice items that a plan scores. The selection items come first, where it takes them."""
     first = selection_items(concept) if plan.selection_items and plan.items != 0 else []
-    return [*first, *evaluation_items(concept)[: plan.items]]
+    return [*first, *evaluation_items(concept, plan.items, seed)]
+
+
+def describe_items(concept: Concept, chosen: Sequence[ChoiceItem], seed: int) -> str:
+    """How many test items were used, of how many, and what they are spread over.
+
+    Example
+    -------
+    >>> describe_items(concept, evaluation_items(concept, 3), seed=0)
+    '3 of 8 test items, drawn with seed 0'
+    """
+    n = len(evaluation_items(concept))
+    if len(chosen) == n:
+        return f"all {n} test items"
+    kinds = {
+        "domains": {item.domain for item in chosen} - {None},
+        "templates": {item.template for item in chosen} - {None},
+    }
+    spread = " and ".join(f"{len(values)} {kind}" for kind, values in kinds.items() if values)
+    return f"{len(chosen)} of {n} test items, drawn{f' over {spread}' if spread else ''} with seed {seed}"

@@ -74,7 +74,7 @@ class Plan:
     site: str = "resid_post"
     """The kind of site, one of `probes.models.KINDS`."""
     position: str = "mean"
-    """Where texts are read, one of `probes.activations.POSITIONS`."""
+    """Where texts are read, as `probes.activations.POSITIONS` says."""
     estimator: str = "logistic"
     """The estimator of the probes: "logistic", "mass_mean", "lda" or "ridge"."""
     groups: Literal["pair", "template"] = "pair"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -23,7 +23,7 @@ from probes.measure.effects import (
     largest_harmless,
     necessity_test,
 )
-from probes.measure.items import evaluation_items, planned_items, selection_items
+from probes.measure.items import describe_items, evaluation_items, planned_items, selection_items
 from probes.measure.keeping import inputs_digest, kept_measurements
 from probes.measure.measurement import StageMeasurement, folder_name, rows_of_tests, space_of
 from probes.measure.neutral import neutral_states
@@ -119,7 +119,7 @@ def _probed(context: RunContext, concept: Concept, plan: Plan) -> _Probed:
     core = concept.core
     controls = ("embedding", "random_init") if plan.baselines else ()
     acts = extract(context, core, plan.site, position=plan.position, controls=controls)
-    items = planned_items(core, plan)
+    items = planned_items(core, plan, context.seed)
     # Probes are fitted by one thread, which leaves room for the model beside it.
     with ThreadPoolExecutor(1) as beside:
         fitting = beside.submit(
@@ -139,7 +139,7 @@ def _measured(
     digest: str,
 ) -> StageMeasurement:
     """Measure one concept, with the concepts `beside` it and the `others` as controls."""
-    acts, sweep, seed = probed.activations, probed.sweep, context.seed
+    acts, sweep, seed, core = probed.activations, probed.sweep, context.seed, probed.concept.core
     values = acts.values[acts.layers.index(sweep.best.layer)].astype(float)
     scores = sweep.best.probe.decision_function(values)
     tests: list[MeasuredTest] = []
@@ -148,7 +148,8 @@ def _measured(
         tests += decodability_tests(acts, sweep, scores, plan, seed)
         tests += _shift_tests(context, probed, tests, plan)
         effects, causal = _causal_tests(context, probed, beside, others, tests, plan)
-        tests += causal
+        used = describe_items(core, evaluation_items(core, plan.items, seed), seed)
+        tests += [replace(test, items=used if test.estimate else None) for test in causal]
         if plan.masked:
             tests.append(_masked_test(context, probed, plan))
     names = {"lineage": acts.lineage, "stage": acts.stage, "concept": acts.concept}
@@ -255,7 +256,7 @@ def _doses(context: RunContext, probed: _Probed, plan: Plan) -> list[pl.DataFram
     curve = steer(
         context,
         probed.sweep.best.direction,
-        evaluation_items(probed.concept.core)[: plan.dose_items],
+        evaluation_items(probed.concept.core, plan.dose_items, context.seed),
         alphas=(-4, -2, 2, 4),
         n_random=0,
         n_texts=3,

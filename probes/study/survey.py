@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Literal, Unpack
 
 import polars as pl
 
@@ -43,8 +43,8 @@ VERSIONS = (
 class Size:
     """How much a survey measures of each concept. Activations and probes always use every pair."""
 
-    items: int
-    """The number of test choice items that are scored, with gradients, at every stage."""
+    items: int | None
+    """The number of test choice items that are scored, with gradients, at every stage; None for all."""
     dose_items: int
     """The number of test items of the dose-response curves, at the stages that have no child; 0 makes
     none."""
@@ -55,8 +55,10 @@ class Size:
     """The number of texts on which the damage of an intervention is measured."""
 
 
-FULL = Size(items=10, dose_items=4, neutral_texts=12, damage_texts=8)
-QUICK = Size(items=8, dose_items=0, neutral_texts=0, damage_texts=4)
+FULL = Size(items=14, dose_items=4, neutral_texts=12, damage_texts=8)
+"""14 items are two of each of the seven domains of the packaged attributes, and gradients at every layer for
+them take about as long as everything else that is measured at a stage."""
+QUICK = Size(items=7, dose_items=0, neutral_texts=0, damage_texts=4)
 
 Measured = dict[str, dict[str, StageMeasurement]]
 """Concept -> stage -> its measurement."""
@@ -70,6 +72,7 @@ def survey(
     stages: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     quick: bool = False,
+    items: int | Literal["all"] | None = None,
     position: str = "mean",
     estimator: str = "logistic",
     shifts: Sequence[str] = ("wording",),
@@ -100,7 +103,11 @@ def survey(
     stages : only the stages with these names.
     seeds : only the stages that were trained with these seeds, or once.
     quick : whether to measure less: fewer choice items, no dose-response curves, no alignment of stages.
-    position : where texts are read, one of `probes.activations.POSITIONS`.
+    items : the number of test choice items of each concept, or "all". They are drawn with the run's seed so
+        that domains and templates have equal shares; `notes` in the verdicts say how many there were. By
+        default 14, two of each of the seven domains of the packaged attributes, and 7 with `quick`; more
+        items make narrower intervals and take longer.
+    position : where texts are read, as `probes.activations.POSITIONS` says.
     estimator : of the probes: "logistic", "mass_mean", "lda" or "ridge".
     shifts : the axes on which verdicts test the probes, as far as a concept has pairs on them.
     criteria : the thresholds of the verdicts. They also decide where the survey intervenes: only where a
@@ -139,6 +146,8 @@ def survey(
     for concept in loaded:
         check_splits(concept.core, run.get("seed", 0))
     size = QUICK if quick else FULL
+    if items is not None:
+        size = replace(size, items=None if items == "all" else _positive(items))
     plan = Plan(
         position=position,
         estimator=estimator,
@@ -170,6 +179,13 @@ def survey(
     }
     _write(result, clock, static)
     return result
+
+
+def _positive(items: Any) -> int:
+    """The number of items. Raises InputError for anything else."""
+    if not isinstance(items, int) or isinstance(items, bool) or items < 1:
+        raise InputError(f"items={items!r}: expected a number from 1 on, or 'all'")
+    return items
 
 
 def _narrowed(lineage: Lineage, stages: Sequence[str] | None, seeds: Sequence[int] | None) -> Lineage:

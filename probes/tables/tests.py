@@ -31,6 +31,7 @@ TESTS: dict[str, Any] = {
     "dose": pl.Float64,  # length of the intervention, in half class gaps
     "n_random": pl.Int64,  # random directions it was compared with
     "kl": pl.Float64,  # what the intervention does to neutral text: KL in nats per token
+    "items": pl.String,  # which choice items were used, in words
     "reason": pl.String,  # why the test was not made
 }
 """The columns of `tests.parquet` and of `probes.measure.StageMeasurement.tests`."""
@@ -57,6 +58,7 @@ class MeasuredTest:
     dose: float | None = None
     n_random: int | None = None
     kl: float | None = None
+    items: str | None = None
     reason: str | None = None
 
     def row(self) -> dict[str, Any]:

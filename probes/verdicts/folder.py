@@ -52,6 +52,8 @@ def judge_folder(folder: str | Path, criteria: Criteria = CRITERIA) -> pl.DataFr
             raise InputError(
                 f"{file} cannot be read ({error}): expected the folder of a survey by version 0.2 or later"
             ) from None
+        if name == "tests" and "items" not in table.columns:  # a folder of before there was this column
+            table = table.with_columns(items=pl.lit(None, pl.String))
         if missing := [column for column in schema if column not in table.columns]:
             raise InputError(f"{file}: no column {missing[0]!r}: expected {', '.join(schema)}")
         tables.append(table.select(list(schema)))

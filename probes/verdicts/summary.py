@@ -211,6 +211,8 @@ def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
     decodable = [test.estimate for test in tests if test.test == "decodable" and test.estimate]
     if decodable and decodable[0].n < FEW_PAIRS:
         yield f"{decodable[0].n} test pairs: expected at least {FEW_PAIRS} for intervals that decide anything"
+    if items := next((test.items for test in tests if test.items), None):
+        yield f"whether choices follow was measured on {items}"
     if not followed:
         yield "not compared with a parent stage: whether this stage made it is not known"
     yield "one training seed: this is about one checkpoint, not about the recipe"

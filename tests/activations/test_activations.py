@@ -1,5 +1,7 @@
 """Activations saved and read back, and what is not a file of activations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,3 +26,37 @@ def test_save_and_load(loaded, tmp_path):
     (tmp_path / "x.safetensors").write_text("nothing")
     with pytest.raises(InputError, match="not a file of activations"):
         Activations.load(tmp_path / "x.safetensors")
+
+
+def test_one_head_of_z_acts_on_that_head_alone(loaded, tmp_path):
+    """The probe's direction of a head is what a probe on the head's slice alone finds."""
+    concept = price_concept()
+    n_heads = probes.hooked(loaded).n_heads
+    acts = probes.extract(loaded, concept, sites="z", progress=False)
+    width = acts.values.shape[2] // n_heads
+    one = acts.of_head(-1, n_heads)
+    assert (one.head, one.columns["site"]) == (n_heads - 1, f"z head {n_heads - 1}")
+    np.testing.assert_array_equal(one.values[..., -width:], acts.values[..., -width:])
+    assert not one.values[..., :-width].any()
+    assert one.digest != acts.digest
+    best = probes.probe_layers(one, baselines=False).best
+    sliced = replace(acts, values=acts.values[..., -width:], controls={})
+    alone = probes.probe_layers(sliced, baselines=False)
+    assert best.layer == alone.best.layer
+    np.testing.assert_allclose(best.direction.vector[-width:], alone.best.direction.vector, atol=1e-6)
+    assert np.abs(best.direction.vector[:-width]).max() < 1e-15
+    addition = probes.Add.along(best.direction, 5.0)
+    changed = probes.score_choices(loaded, concept.choices, [addition], progress=False)
+    assert not np.allclose(
+        changed.summed, probes.score_choices(loaded, concept.choices, progress=False).summed
+    )
+    one.save(tmp_path / "head.safetensors")
+    assert probes.Activations.load(tmp_path / "head.safetensors").head == n_heads - 1
+
+
+def test_a_head_that_is_not_there_is_refused(loaded, concept):
+    acts = probes.extract(loaded, concept, sites="z", controls=(), progress=False)
+    with pytest.raises(InputError, match="head 4 of 4: expected one from 0 to 3"):
+        acts.of_head(4, 4)
+    with pytest.raises(InputError, match="has no heads: extract with sites='z'"):
+        probes.extract(loaded, concept, controls=(), progress=False).of_head(0, 4)

@@ -108,3 +108,26 @@ def test_the_command_itself(tiny_lineage_dir):
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_one_head_and_one_token_from_the_shell(run, tiny_lineage_dir, prices_dir, tmp_path):
+    common = ["--concept", prices_dir, "--quiet", "--device", "cpu"]
+    file, table = tmp_path / "head.safetensors", tmp_path / "sweep.parquet"
+    where = ["--site", "z", "--head", "1", "--position", "token:-2", "--out", file]
+    assert run("extract", tiny_lineage_dir, "mid", *where, *common)[0] == 0
+    acts = probes.Activations.load(file)
+    assert (acts.head, acts.position) == (1, "token:-2")
+    assert not acts.values[..., :8].any()
+    assert acts.values[..., 8:16].any()
+    where = ["--stages", "base", "--site", "z", "--head", "3", "--out", table]
+    assert run("sweep", tiny_lineage_dir, *where, *common)[0] == 0
+    assert set(pl.read_parquet(table)["site"]) == {"z head 3"}
+    code, _, err = run("sweep", tiny_lineage_dir, "--stages", "base", "--head", "3", *common)
+    assert code == 2
+    assert "has no heads: extract with sites='z' (--site z)" in err
+
+
+def test_lineage_check_shows_positions(run, tiny_lineage_dir):
+    code, out, _ = run("lineage", "check", tiny_lineage_dir, "--quick", "--positions", "--quiet")
+    assert code == 0
+    assert out.count("decision reads ' ', answer reads 'The blue one. <|end|> '") == 4

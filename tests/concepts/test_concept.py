@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +14,7 @@ from probes.concepts import (
 )
 from probes.errors import ConceptError, TokenizerError
 from tests.concepts.makers import GOOD, both_sides, shifted
+from tests.makers import tiny_tokenizer
 
 
 def test_digest_is_of_the_content_alone():
@@ -43,24 +43,15 @@ def test_chats_are_rendered_by_the_tokenizer():
         examples=[Example(pair="1", label=1, messages=turns), Example(pair="1", label=0, text="plain")],
     )
 
-    def render(messages, tokenize, add_generation_prompt):
-        assert (tokenize, add_generation_prompt) == (False, False)
-        return "|".join(f"{m['role']}:{m['content']}" for m in messages)
-
-    assert concept.texts(SimpleNamespace(chat_template="t", apply_chat_template=render)) == [
-        "user:hi",
-        "plain",
-    ]
-    with pytest.raises(
-        TokenizerError, match=r"row 1 is a chat and the tokenizer \(SimpleNamespace\) has no chat"
-    ):
-        concept.texts(SimpleNamespace(chat_template=None))
-
-    def refuse(*_, **__):
-        raise RuntimeError("roles must alternate")
-
-    with pytest.raises(TokenizerError, match="the chat template refused it: roles must alternate"):
-        concept.texts(SimpleNamespace(chat_template="t", apply_chat_template=refuse))
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}:{{ m.content }}{% endfor %}"
+    assert concept.texts(tokenizer) == ["user:hi", "plain"]
+    tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
+    with pytest.raises(TokenizerError, match="row 1: the chat template refused it: roles must alternate"):
+        concept.texts(tokenizer)
+    tokenizer.chat_template = None
+    with pytest.raises(TokenizerError, match=r"row 1 is a chat and the tokenizer \(\w+\) has no chat"):
+        concept.texts(tokenizer)
 
 
 def test_select_by_fields():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
+import probes
+from probes.errors import InputError
 from probes.figures import survival_curves
 from tests.makers import SURVEY_PARENTS, rows_of, traces
 
@@ -50,3 +53,25 @@ def test_survival_curves_join_a_branch_to_its_parent(table):
     first, second = traces(figure, name="from base", xaxis="x")
     assert first["y"][1] == second["y"][0] != second["y"][1]
     assert [len(first["y"]), len(second["y"])] == [3, 2]
+
+
+def test_without_parents_no_stage_is_joined_to_another(table):
+    """A line would say that one stage was trained from the other."""
+    figure = survival_curves(table, order=STAGES)
+    drawn = figure.plotly.to_dict()["data"]
+    assert {trace["mode"] for trace in drawn} == {"markers"}
+    assert "not joined" in figure.caption
+    with_parents = survival_curves(table, order=STAGES, parents=SURVEY_PARENTS)
+    assert {trace["mode"] for trace in with_parents.plotly.to_dict()["data"]} == {"lines+markers"}
+    assert "not joined" not in with_parents.caption
+
+
+def test_some_stages_only_keep_their_arm_and_join_the_nearest_ancestor(table):
+    stages = ["base", "msm_afford_aft"]
+    one = table.filter(pl.col("concept") == "affordability")
+    figure = probes.draw(one, kind="survival_curves", stages=stages, order=STAGES, parents=SURVEY_PARENTS)
+    layout = figure.plotly.to_dict()["layout"]
+    assert list(layout["xaxis"]["ticktext"]) == stages
+    assert "xaxis2" not in layout
+    with pytest.raises(InputError, match="no stage 'msm' in this table; it has base"):
+        survival_curves(table, stages=["msm"], parents=SURVEY_PARENTS)

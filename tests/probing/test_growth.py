@@ -31,17 +31,15 @@ def probe(n: int) -> None:
 
 
 @pytest.mark.parametrize("work", [permutation, interval, probe])
-def test_four_times_the_rows_take_less_than_six_times_as_long(work: Callable[[int], None]):
+def test_four_times_the_rows_take_less_than_eight_times_as_long(work: Callable[[int], None]):
     def seconds(n: int) -> float:
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            work(n)
-            times.append(time.process_time() - start)
-        return min(times)
+        start = time.process_time()
+        work(n)
+        return time.process_time() - start
 
     work(100)
-    assert seconds(32_000) < 6 * seconds(8_000)
+    small, large = zip(*[(seconds(8_000), seconds(32_000)) for _ in range(5)], strict=True)  # taking turns
+    assert min(large) < 8 * min(small)  # the square would be 16
 
 
 def test_permuted_labels_are_drawn_as_the_plain_loop_over_groups_draws_them():
