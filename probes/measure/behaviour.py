@@ -26,7 +26,7 @@ from probes.measure.formulas import formula
 from probes.stats.estimates import Estimate, mean_interval
 from probes.steering import score_choices
 from probes.steering.choices import Score, chosen
-from probes.steering.damage import damages
+from probes.steering.damage import nats_per_token
 from probes.tables.digests import json_digest
 from probes.tables.result import Result
 from probes.tables.schema import interval_columns, tidy
@@ -45,6 +45,9 @@ ITEMS: dict[str, Any] = {
     "digest": pl.String,  # identifies weights and items, so that the same answers are not measured again
 }
 """The columns of `Behaviour.items`: one row for each stage, item and score."""
+
+ITEMS_AT_ONCE = 64
+"""Items that are scored before the progress bar goes on; they share the tokens they begin with."""
 
 MANUAL = "manual"
 """The name of the neutral texts that come with the toolkit (`probes.concepts.neutral.neutral_texts`)."""
@@ -255,7 +258,7 @@ def behaviour(
     texts : name -> plain texts, whose perplexity is measured; by default the toolkit's neutral texts under
         the name "manual". An empty mapping measures none.
     stages : only the stages with these names; by default all.
-    keep : a table (.parquet) in which answers are kept and looked up. It is written after every stage, so
+    keep : a table (.parquet) in which answers are kept and looked up. It is written after every set, so
         that an interrupted call goes on where it stopped. Answers of retrained weights or changed items are
         measured again.
     run : see `probes.activations.RunOptions`.
@@ -287,23 +290,27 @@ def behaviour(
     kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ITEMS)
     options = (run.get("backend", "transformers"), run.get("dtype", "float32"))
     tables: list[pl.DataFrame] = []
-    for stage in tqdm(
-        chosen_stages, desc="behaviour", unit="stage", file=sys.stderr, disable=not run.get("progress", True)
-    ):
+    for stage in chosen_stages:
         digests = {name: _digest(stage, name, rows, options) for name, rows in {**sets, **texts}.items()}
         of_stage = kept.filter(pl.col("digest").is_in(list(digests.values())))
         missing = [name for name, digest in digests.items() if digest not in set(of_stage["digest"])]
         if missing:
             context = run_context(stage, **run)
-            new_rows = [
-                {"digest": digests[name], "set": name} | row
-                for name in missing
-                for row in (_answers(context, sets[name]) if name in sets else _nats(context, texts[name]))
-            ]
-            new = pl.DataFrame([_names(stage) | row for row in new_rows], schema=ITEMS)
-            of_stage, kept = pl.concat([of_stage, new]), pl.concat([kept, new])
-            if keep:
-                write_table(kept, keep)
+            total = sum(len(sets[name]) if name in sets else len(texts[name]) for name in missing)
+            with tqdm(
+                total=total, desc=stage.name, unit="item", file=sys.stderr, disable=not context.progress
+            ) as bar:
+                for name in missing:
+                    rows = (
+                        _answers(context, sets[name], bar)
+                        if name in sets
+                        else _nats(context, texts[name], bar)
+                    )
+                    common = _names(stage) | {"digest": digests[name], "set": name}
+                    new = pl.DataFrame([common | row for row in rows], schema=ITEMS)
+                    of_stage, kept = pl.concat([of_stage, new]), pl.concat([kept, new])
+                    if keep:
+                        write_table(kept, keep)
         names = {key: pl.lit(value, ITEMS[key]) for key, value in _names(stage).items()}
         tables.append(of_stage.with_columns(**names))
     return Behaviour(pl.concat(tables).sort("stage", "set", maintain_order=True))
@@ -341,19 +348,22 @@ def _digest(stage: Stage, name: str, rows: Sequence[Any], options: Sequence[str]
     return json_digest([stage.fingerprint(), *options, name, content])[:16]
 
 
-def _answers(context: RunContext, items: Sequence[ChoiceItem]) -> Iterator[dict[str, Any]]:
-    """The rows of a stage's answers to items."""
-    scores = score_choices(context, items)
+def _answers(context: RunContext, items: Sequence[ChoiceItem], bar: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a stage's answers to items; the progress bar goes on as they are scored."""
+    parts = []
+    for start in range(0, len(items), ITEMS_AT_ONCE):
+        parts.append(score_choices(context, items[start : start + ITEMS_AT_ONCE]))
+        bar.update(len(parts[-1].ids))
     for score in get_args(Score):
-        for item, value in zip(items, scores.logits(score), strict=True):
+        for item, value in zip(items, np.concatenate([part.logits(score) for part in parts]), strict=True):
             yield {"item": item.id, "domain": item.domain, "score": score, "value": float(value)}
 
 
-def _nats(context: RunContext, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of the mean negative log-likelihood of texts."""
-    nats = damages(context, [()], texts)[0].nats
-    for number, value in enumerate(nats):
+def _nats(context: RunContext, texts: Sequence[str], bar: Any) -> Iterator[dict[str, Any]]:
+    """The rows of the mean negative log-likelihood of texts, each over its own tokens but the first."""
+    for number, value in enumerate(nats_per_token(context, texts)):
         yield {"item": f"{number:03d}", "score": "nats", "value": float(value)}
+    bar.update(len(texts))
 
 
 def _names(stage: Stage) -> dict[str, Any]:

@@ -7,7 +7,7 @@ as in SpecInfer (Miao et al. 2023, arXiv 2305.09781).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -23,6 +23,10 @@ ROW_WIDTH = 128
 """Up to so many tokens, any sequences with a common beginning share a row. A longer row, of up to twice the
 length of its sequences, is only for those that have most of it in common, because the cost of attention grows
 with the square of a row's length."""
+
+JOINED_WIDTH = 512
+"""The width of a row in which several groups of continuations are scored together. Sharing a chat template's
+beginning among so many saves a third of the tokens; in wider rows attention costs what it saves."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +91,59 @@ def shared_rows(sequences: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ..
     return rows
 
 
+def joined_groups(groups: Sequence[Sequence[Continuation]], width: int) -> list[list[int]]:
+    """Which groups share a row of up to `width` tokens: those that begin alike, such as questions in one chat
+    template.
+
+    Returns
+    -------
+    The numbers of the groups of each row. A group that is wider by itself has a row of its own.
+
+    Example
+    -------
+    >>> groups = [[([1, 2, 3], [4, 0])], [([7, 8], [9])], [([1, 2, 3], [5, 0])]]
+    >>> joined_groups(groups, width=5)
+    [[0, 2], [1]]
+    """
+    rows: list[list[int]] = []
+    nodes: set[tuple[int, ...]] = set()
+    for i in sorted(range(len(groups)), key=lambda i: [list(map(int, prompt)) for prompt, _ in groups[i]]):
+        tokens = [tuple(map(int, sequence)) for sequence in scored_tokens(groups[i])]
+        own = {sequence[: end + 1] for sequence in tokens for end in range(len(sequence))}
+        begins = {sequence[:1] for sequence in tokens}
+        if rows and begins & nodes and len(nodes | own) <= width:
+            rows[-1].append(i)
+            nodes |= own
+        else:
+            rows.append([i])
+            nodes = own
+    return rows
+
+
 def scored_tokens(group: Sequence[Continuation]) -> list[list[int]]:
     """The tokens of each continuation that the model has to run: all but the last, which predicts nothing."""
     return [[*prompt, *option][:-1] for prompt, option in group]
 
 
 def packed_logprobs(
-    model: Any, groups: Sequence[Sequence[Continuation]], token_budget: int
+    model: Any, groups: Sequence[Sequence[Continuation]], token_budget: int, join: bool = False
 ) -> list[list[Tensor]]:
-    """`PackedModel.trie_logprobs` with each group as one packed row.
+    """`PackedModel.trie_logprobs` with each group as one packed row, or with `join` several of them.
 
     `model` has `packed_logits(ids, depth, visible, at)`. The head runs once for each token that predicts,
     however many sequences share it. Raises InputError for an empty prompt or option.
     """
     for group in groups:
         check_scorable(group)
+    if join:
+        joint = joined_groups(groups, min(token_budget, JOINED_WIDTH))
+        whole = [[one for i in numbers for one in groups[i]] for numbers in joint]
+        scored = {
+            i: part
+            for numbers, of_row in zip(joint, packed_logprobs(model, whole, token_budget), strict=True)
+            for i, part in _split(numbers, of_row, groups)
+        }
+        return [scored[i] for i in range(len(groups))]
     results: list[list[Tensor]] = [[] for _ in groups]
     tries = [Trie.of(scored_tokens(group)) for group in groups]
     for chosen in batches_by_length([len(trie.ids) for trie in tries], token_budget):
@@ -120,6 +162,15 @@ def packed_logprobs(
         for i in chosen:
             results[i] = [next(parts) for _ in tries[i].paths]
     return results
+
+
+def _split(
+    numbers: Sequence[int], of_row: Sequence[Tensor], groups: Sequence[Sequence[Continuation]]
+) -> Iterator[tuple[int, list[Tensor]]]:
+    """The results of a joined row, for each of its groups, which `numbers` names."""
+    rest = iter(of_row)
+    for i in numbers:
+        yield i, [next(rest) for _ in groups[i]]
 
 
 def packing_is_exact(model: Any, alone: Callable[..., list[list[Tensor]]]) -> bool:

@@ -71,7 +71,7 @@ class PlainPacking(ABC):
         return {site: pool(rows, batch).float() for site, rows in packed.items()}
 
     def trie_logprobs(
-        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET
+        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET, join: bool = False
     ) -> list[list[Tensor]]:
         """As `PackedModel` says, by running every continuation of a group as a row of its own."""
         return logprobs_of_each(self.logits, groups, token_budget)
@@ -147,7 +147,7 @@ class PlainModel(PlainPacking):
         return self.inner.choice_logprobs(prompts, options)
 
     def trie_logprobs(
-        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET
+        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET, join: bool = False
     ) -> list[list[Tensor]]:
         """As `PackedModel` says; the budget is the wrapped model's own affair."""
         return [self._group_logprobs(group) for group in groups]

@@ -162,13 +162,15 @@ class PackedModel(HookedModel, Protocol):
         ...
 
     def trie_logprobs(
-        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET
+        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET, join: bool = False
     ) -> list[list[Tensor]]:
         """The log-probability of each token of each option after its prompt: `result[g][j]` is
         `[len(option)]` for continuation j of group g, in float32 and differentiable.
 
         A group is what shares a beginning, for example both orders and both options of one choice; where it
-        `can_pack`, the shared tokens run once. Raises InputError for an empty prompt or option.
+        `can_pack`, the shared tokens run once. With `join` groups that begin alike share tokens as well;
+        without it no activation belongs to two groups, which gradients need. Raises InputError for an empty
+        prompt or option.
         """
         ...
 

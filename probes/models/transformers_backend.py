@@ -78,16 +78,16 @@ class TransformersBackend(Backend):
         return self._logits_at(at, lambda: self.model(**self._inputs(batch)))
 
     def trie_logprobs(
-        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET
+        self, groups: Sequence[Sequence[Continuation]], token_budget: int = TOKEN_BUDGET, join: bool = False
     ) -> list[list[Tensor]]:
         """As `PackedModel` says. Each group runs as one packed row, its shared beginnings once, where that is
         exact: with eager or sdpa attention, every sequence within the narrowest attention window, and no
         intervention whose positions depend on the row. The other groups run the plain way."""
         with self._lock:
-            return self._packed_or_alone(groups, token_budget)
+            return self._packed_or_alone(groups, token_budget, join)
 
     def _packed_or_alone(
-        self, groups: Sequence[Sequence[Continuation]], token_budget: int
+        self, groups: Sequence[Sequence[Continuation]], token_budget: int, join: bool
     ) -> list[list[Tensor]]:
         whole = all(intervention.positions == "all" for intervention in self._active)
         longest = [max((len(p) + len(o) for p, o in group), default=0) for group in groups]
@@ -95,7 +95,7 @@ class TransformersBackend(Backend):
         alone = [i for i in range(len(groups)) if i not in set(packed)]
         results: dict[int, list[Tensor]] = {}
         results.update(
-            zip(packed, packed_logprobs(self, [groups[i] for i in packed], token_budget), strict=True)
+            zip(packed, packed_logprobs(self, [groups[i] for i in packed], token_budget, join), strict=True)
         )
         results.update(
             zip(alone, super().trie_logprobs([groups[i] for i in alone], token_budget), strict=True)

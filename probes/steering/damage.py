@@ -70,7 +70,42 @@ def perplexity(
     >>> perplexity(stage, ["the plain chair was sold", "a book for the table"], progress=False) > 1
     True
     """
-    return float(np.exp(damages(run_context(stage, **run), [interventions], texts)[0].nats.mean()))
+    context = run_context(stage, **run)
+    with context.model.intervene(*interventions):
+        return float(np.exp(nats_per_token(context, neutral_texts() if texts is None else texts).mean()))
+
+
+def nats_per_token(context: RunContext, texts: Sequence[str]) -> np.ndarray:
+    """The mean negative log-likelihood of each text's tokens but the first, `[text]`, in nats.
+
+    Raises
+    ------
+    InputError : there are no texts, or one is shorter than two tokens.
+
+    Example
+    -------
+    >>> from probes.steering.damage import nats_per_token
+    >>> nats_per_token(probes.run_context(stage), ["the plain chair was sold", "a book"]).shape
+    (2,)
+    """
+    rows = _rows(context, texts)
+    groups = [[(ids[:1], ids[1:])] for ids in rows]
+    with torch.inference_mode():
+        scored = context.model.trie_logprobs(groups, context.tokens(512))
+    return np.array([-float(group[0].mean()) for group in scored])
+
+
+def _rows(context: RunContext, texts: Sequence[str]) -> list[list[int]]:
+    """The token ids of texts. Raises InputError as `damage` does."""
+    if not texts or isinstance(texts, str):
+        raise InputError("no texts to measure damage on: expected a non-empty sequence of strings")
+    rows = [text_ids(context.tokenizer, text) for text in texts]
+    if short := [text for text, row in zip(texts, rows, strict=True) if len(row) < 2]:
+        raise InputError(
+            f"text {short[0]!r} is shorter than two tokens, so nothing is predicted in it: give longer texts"
+        )
+    context.check(token for row in rows for token in row)
+    return rows
 
 
 def damage(
@@ -123,14 +158,7 @@ def damages(
     As `damage` does.
     """
     texts = neutral_texts() if texts is None else texts
-    if not texts or isinstance(texts, str):
-        raise InputError("no texts to measure damage on: expected a non-empty sequence of strings")
-    rows = [text_ids(context.tokenizer, text) for text in texts]
-    if short := [text for text, row in zip(texts, rows, strict=True) if len(row) < 2]:
-        raise InputError(
-            f"text {short[0]!r} is shorter than two tokens, so nothing is predicted in it: give longer texts"
-        )
-    context.check(token for row in rows for token in row)
+    rows = _rows(context, texts)
     nats_intact: list[float] = []
     kl: list[list[float]] = [[] for _ in variants]
     nats: list[list[float]] = [[] for _ in variants]

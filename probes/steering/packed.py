@@ -16,13 +16,13 @@ VECTORS_AT_ONCE = 16
 
 
 def option_logprobs(
-    model: PackedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int
+    model: PackedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int, join: bool = False
 ) -> list[list[Tensor]]:
     """The log-probabilities of each option's tokens; `result[prompt][sequence]` is `[len(option)]`.
 
-    They can be differentiated.
+    They can be differentiated; with `join`, where items share tokens, only as a whole.
     """
-    return model.trie_logprobs([p.sequences for p in prompts], batch_tokens)
+    return model.trie_logprobs([p.sequences for p in prompts], batch_tokens, join)
 
 
 def order_logits(logprobs: Sequence[Sequence[Tensor]]) -> Tensor:
@@ -68,7 +68,7 @@ def order_logits(logprobs: Sequence[Sequence[Tensor]]) -> Tensor:
 def score_prompts(model: PackedModel, prompts: Sequence[ChoicePrompt], batch_tokens: int) -> Tensor:
     """`order_logits` of prompts under the interventions that are on, without gradients, on the CPU."""
     with torch.inference_mode():
-        return order_logits(option_logprobs(model, prompts, batch_tokens)).double().cpu()
+        return order_logits(option_logprobs(model, prompts, batch_tokens, join=True)).double().cpu()
 
 
 def score_additions(

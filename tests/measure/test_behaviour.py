@@ -1,6 +1,7 @@
 """Behaviour over item sets: answers equal score_choices, contrasts equal plain means, seeds are paired."""
 
 import json
+import sys
 
 import numpy as np
 import polars as pl
@@ -174,3 +175,28 @@ def test_the_command_prints_contrasts_and_keeps_answers(tiny_lineage_dir, tmp_pa
     assert {"plain", "manual", "prices"} <= {row["concept"] for row in rows}
     assert (out / "items.parquet").exists()
     assert pl.read_parquet(out / "behaviour.parquet").height == len(rows)
+
+
+def test_progress_goes_by_item_and_an_interrupted_stage_keeps_its_finished_sets(
+    lineage, tmp_path, monkeypatch, capsys
+):
+    items = price_concept().choices
+    sets, keep = {"first": items, "second": items[:4]}, tmp_path / "kept.parquet"
+    asked = []
+    module = sys.modules["probes.measure.behaviour"]  # its name is that of the function, too
+    scoring = module.score_choices
+
+    def stopping(context, some):
+        asked.append(len(some))
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return scoring(context, some)
+
+    monkeypatch.setattr(module, "score_choices", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        probes.behaviour(lineage, sets, {}, stages=["mid"], keep=keep)
+    assert "mid: " in (err := capsys.readouterr().err)
+    assert "10/14" in err
+    assert set(pl.read_parquet(keep)["set"]) == {"first"}
+    probes.behaviour(lineage, sets, {}, stages=["mid"], keep=keep, progress=False)
+    assert asked == [10, 4, 4]

@@ -87,3 +87,24 @@ def test_packing_runs_shared_tokens_once(native, model):
     model.choice_logprobs([[1, 5, 6, 7, 8]], [[[9, 10], [11, 12], [13]]])
     handle.remove()
     assert shapes == [(1, 7)]  # 5 prompt tokens and the first token of the two longer options
+
+
+def test_groups_that_begin_alike_are_scored_together(native, model):
+    """The same scores, from fewer tokens; a group wider than the budget and one alone keep their rows."""
+    system = [1, 40, 41, 42, 43, 44]
+    groups = [[([*system, i, i + 1], [7, 8]), ([*system, i], [9])] for i in range(2, 12)]
+    groups += [[([3, 4, 5], [6])], [([*system, *range(10, 40)], [7])]]
+    apart = model.trie_logprobs(groups)
+    counts = []
+    handle = native.model.register_forward_pre_hook(
+        lambda _m, _a, kwargs: counts.append(kwargs["input_ids"].shape), with_kwargs=True
+    )
+    together = model.trie_logprobs(groups, token_budget=64, join=True)
+    handle.remove()
+    for one, other in zip(apart, together, strict=True):
+        for some, same in zip(one, other, strict=True):
+            torch.testing.assert_close(some, same, atol=1e-5, rtol=0)
+    # Shared begins of 6 tokens, 3 tokens an item of the ten, 2 of the group alone, 30 more of the wide one.
+    assert (
+        sum(rows * width for rows, width in counts) < sum(len(p) + len(o) for g in groups for p, o in g) / 2
+    )
