@@ -297,7 +297,9 @@ def _add_lineages(commands: Any) -> None:
     p.add_argument(
         "--download", action="store_true", help="also download and load what is not in the hub's cache"
     )
-    p.add_argument("--quick", action="store_true", help="load tokenizers only, and no weights")
+    p.add_argument(
+        "--quick", action="store_true", help="read no weights: only configs, headers and tokenizers"
+    )
     p.add_argument(
         "--positions",
         action="store_true",

@@ -32,7 +32,7 @@ def explain_failure(
     model : the model it was to be loaded into.
     who, folder, target : the adapter's stage and folder, and the stage it goes onto, for the message.
     """
-    if reason := _other_layers(header, model, target) or _no_prefix(header):
+    if reason := misfit(header, model, target):
         return CheckpointError(f"{who}: {reason} ({folder})")
     if isinstance(error, KeyError):
         return CheckpointError(
@@ -64,7 +64,7 @@ def check_complete(
     """
     missing = [text for text in warnings if "missing adapter keys" in text]
     if unplaced:
-        if reason := _other_layers(header, model, target) or _no_prefix(header):
+        if reason := misfit(header, model, target):
             raise CheckpointError(f"{who}: {reason} ({folder})")
         key = _saved_key(unplaced[0], header)
         more = f" and {len(unplaced) - 1} more tensors" if len(unplaced) > 1 else ""
@@ -81,6 +81,11 @@ def check_complete(
             f"{who}: the adapter in {folder} has no weights for {layer}, which its config adapts in "
             f"{target}: it was made for a model with other layers, or its file is not complete"
         )
+
+
+def misfit(header: Shapes, model: Any, target: str) -> str | None:
+    """Why an adapter was made for another model, by the shapes of its tensors; None where it was not."""
+    return _other_layers(header, model, target) or _no_prefix(header)
 
 
 def _saved_key(key: str, header: Shapes) -> str:

@@ -54,7 +54,7 @@ def merge_adapter(model: Any, folder: Path, who: str, onto: str, *, allow_pickle
     files = check_weight_files(folder, "adapter_model", who, allow_pickle=allow_pickle)
     header = {name: tuple(row["shape"]) for file in files for name, row in read_header(file, who).items()}
     config = adapter_config(folder, who)
-    _check_kind(config, who)
+    check_kind(config, who)
     for file in files:
         _check_values(file, who)
     target = f"stage {onto} ({type(model).__name__})"
@@ -130,7 +130,8 @@ def _kind(config: Any) -> str:
     return str(getattr(config.peft_type, "value", config.peft_type))
 
 
-def _check_kind(config: Any, who: str) -> None:
+def check_kind(config: Any, who: str) -> None:
+    """Raise CheckpointError for an adapter of a kind that has no equal as weights."""
     if config.is_prompt_learning or config.is_adaption_prompt:
         raise CheckpointError(
             f"{who}: {_kind(config)} adapters change the prompt and cannot be merged into weights; "

@@ -14,6 +14,7 @@ from probes.lineage.equality import WeightsSeen
 from probes.lineage.hub import HubPart, download_bytes, hub_folder
 from probes.lineage.loading import LoadOptions
 from probes.lineage.quiet import one_line
+from probes.lineage.skeleton import model_skeleton
 from probes.lineage.sources import hub_parts
 from probes.lineage.stages import Lineage, Stage
 from probes.lineage.templates import (
@@ -78,7 +79,8 @@ def check(
     Parameters
     ----------
     lineage : the lineage, or a subset of it.
-    quick : load tokenizers only.
+    quick : read no weights: tokenizers are loaded, and configs, the headers of weight files and adapters are
+        compared with each other.
     download : also download what the hub's cache lacks. Without it, only the size is reported for a stage
         that would have to be downloaded; files that several stages share count at the first of them.
     progress : draw a progress bar on stderr.
@@ -106,6 +108,7 @@ def check(
     sizes = _Sizes(allow_pickle)
     seen = WeightsSeen({} if download else sizes.bytes)
     templates = _Templates(lineage)
+    shapes: dict[str, dict[str, int]] = {}  # of the stages whose files fit, for `quick`
     for stage in tqdm(list(lineage), desc="stages", disable=not progress):
         try:
             size = sizes.of(stage)
@@ -119,7 +122,7 @@ def check(
                 _check_cache(stage, allow_pickle)
             if quick:
                 tokenizer = load_tokenizer(stage.entry)
-                results += [*_quick(stage, tokenizer), *templates.of(stage, tokenizer)]
+                results += [*_quick(stage, tokenizer, shapes, load_options), *templates.of(stage, tokenizer)]
                 results += [*_other_base(stage), *_equal(stage, seen)]
                 continue
             facts[stage.name] = _load(stage, facts, results, load_options)
@@ -206,8 +209,22 @@ class _Templates:
         return [CheckResult(stage.name, "note", note) for note in notes]
 
 
-def _quick(stage: Stage, tokenizer: Any) -> list[CheckResult]:
-    results = [CheckResult(stage.name, "ok", f"tokenizer loads: {len(tokenizer)} ids")]
+def _quick(
+    stage: Stage, tokenizer: Any, shapes: dict[str, dict[str, int]], options: LoadOptions
+) -> list[CheckResult]:
+    """What files tell without the weights; the stage's shape goes into `shapes`."""
+    model = model_skeleton(
+        stage.entry,
+        allow_pickle=options.get("allow_pickle", False),
+        trust_remote_code=options.get("trust_remote_code", False),
+    )
+    shapes[stage.name] = own = _shape(model)
+    results = [
+        CheckResult(stage.name, "ok", f"files fit: {_described(model, own)}; no weights were read"),
+        CheckResult(stage.name, "ok", f"tokenizer loads: {len(tokenizer)} ids"),
+    ]
+    if stage.parent in shapes:
+        results += _other_shape(stage, own, shapes[stage.parent])
     if stage.parent is not None:
         results += _tokenizer_notes(stage, tokenizer, load_tokenizer(stage.lineage[stage.parent].entry))
     return results
@@ -237,14 +254,8 @@ def _load(stage: Stage, facts: dict[str, _Facts], results: list[CheckResult], op
             logits = model(ids.to(input_device(model)), use_cache=False).logits[0].float().cpu()
     except Exception as error:  # whatever the model's own code runs into
         raise CheckpointError(f"a forward of a short text fails: {one_line(error)}") from error
-    config = model.config.get_text_config()
-    shape = {
-        "hidden size": config.hidden_size,
-        "layers": config.num_hidden_layers,
-        "embedding rows": model.get_input_embeddings().weight.shape[0],
-    }
-    what = ", ".join(f"{value} {key}" for key, value in shape.items())
-    results.append(CheckResult(stage.name, "ok", f"loads: {type(model).__name__}, {what}"))
+    shape = _shape(model)
+    results.append(CheckResult(stage.name, "ok", f"loads: {_described(model, shape)}"))
     if names := loaded.ignored_weights:
         what = f"{len(names)} tensors of the checkpoint have no place (first {names[0]})"
         results.append(CheckResult(stage.name, "note", what))
@@ -254,13 +265,31 @@ def _load(stage: Stage, facts: dict[str, _Facts], results: list[CheckResult], op
     return _Facts(shape, loaded.tokenizer, logits, ids)
 
 
-def _against_parent(stage: Stage, own: _Facts, parents: _Facts) -> list[CheckResult]:
+def _shape(model: Any) -> dict[str, int]:
+    config = model.config.get_text_config()
+    return {
+        "hidden size": config.hidden_size,
+        "layers": config.num_hidden_layers,
+        "embedding rows": model.get_input_embeddings().weight.shape[0],
+    }
+
+
+def _described(model: Any, shape: dict[str, int]) -> str:
+    return ", ".join([type(model).__name__, *(f"{value} {key}" for key, value in shape.items())])
+
+
+def _other_shape(stage: Stage, own: dict[str, int], parents: dict[str, int]) -> list[CheckResult]:
     results = []
-    for key, value in own.shape.items():
-        if value != parents.shape[key]:
+    for key, value in own.items():
+        if value != parents[key]:
             level = "note" if key == "embedding rows" else "error"
-            what = f"{value} {key}, its parent {stage.parent} has {parents.shape[key]}"
+            what = f"{value} {key}, its parent {stage.parent} has {parents[key]}"
             results.append(CheckResult(stage.name, level, what))
+    return results
+
+
+def _against_parent(stage: Stage, own: _Facts, parents: _Facts) -> list[CheckResult]:
+    results = _other_shape(stage, own.shape, parents.shape)
     notes = _tokenizer_notes(stage, own.tokenizer, parents.tokenizer)
     same = CheckResult(stage.name, "ok", f"tokenizer and chat template as {stage.parent}")
     return [*results, *(notes or [same])]

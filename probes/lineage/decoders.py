@@ -41,7 +41,7 @@ def decoder_blocks(model: Any) -> list[nn.Module]:
     """
     import torch
 
-    blocks = _find_blocks(model)
+    blocks = find_blocks(model)
     name, width = type(model).__name__, model.config.get_text_config(decoder=True).hidden_size
     ids = torch.arange(3, device=input_device(model))[None] % model.get_input_embeddings().weight.shape[0]
     other = ids.clone()
@@ -92,7 +92,7 @@ def input_device(model: Any) -> torch.device:
     return device
 
 
-def _find_blocks(model: Any) -> list[nn.Module]:
+def find_blocks(model: Any) -> list[nn.Module]:
     """The list of blocks that is nearest to the top and outside any vision or audio tower."""
     from torch import nn
     from transformers import PreTrainedModel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
@@ -67,10 +68,10 @@ def load_files(
     folder = weights_folder(base, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
     adapter_folders = [adapter_folder(adapter, allow_pickle=allow_pickle) for adapter in adapters]
     who = f"stage {base.name}"
-    config = _read_config(folder, who)
+    config = read_config(folder, who)
     if not trust_remote_code:
         check_remote_code(config, who, folder)
-    kind = _model_class(config, who, folder)
+    kind = model_class(config, who, folder)
     files = check_weight_files(folder, "model", who, allow_pickle=allow_pickle)
     fingerprint = files_fingerprint(entry)
     tokenizer = load_tokenizer(entry, trust_remote_code=trust_remote_code)
@@ -140,7 +141,7 @@ def pick_dtype(dtype: str | torch.dtype) -> torch.dtype:
     return precision
 
 
-def _model_class(config: dict[str, Any], who: str, folder: Path) -> Any:
+def model_class(config: dict[str, Any], who: str, folder: Path) -> Any:
     """The class of transformers that loads a folder: of a decoder, or of a decoder with images around it.
 
     Raises CheckpointError for encoders and encoder-decoders, before their weights are read.
@@ -175,13 +176,7 @@ def _load_weights(kind: Any, folder: Path, who: str, **options: Any) -> tuple[An
     model, report = loaded
     mismatched = sorted(report["mismatched_keys"])
     if mismatched:
-        key, given, expected = mismatched[0]
-        more = f" (and {len(mismatched) - 1} more tensors)" if len(mismatched) > 1 else ""
-        raise CheckpointError(
-            f"{who}: {folder} cannot be loaded: {key} is {list(given)} in the weights, but "
-            f"{type(model).__name__} expects {list(expected)} by config.json{more}: weights and config.json "
-            "belong to different models"
-        )
+        raise mismatch(mismatched, type(model).__name__, who, folder)
     missing = sorted(report["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -193,7 +188,23 @@ def _load_weights(kind: Any, folder: Path, who: str, **options: Any) -> tuple[An
     return model, tuple(sorted(report["unexpected_keys"]))
 
 
-def _read_config(folder: Path, who: str) -> dict[str, Any]:
+def mismatch(
+    tensors: Sequence[tuple[str, Sequence[int], Sequence[int]]], model: str, who: str, folder: Path
+) -> CheckpointError:
+    """The error for weights that do not have the shapes that their config makes.
+
+    `tensors` are (name, shape in the weights, shape in the model) of each that differs.
+    """
+    key, given, expected = tensors[0]
+    more = f" (and {len(tensors) - 1} more tensors)" if len(tensors) > 1 else ""
+    return CheckpointError(
+        f"{who}: {folder} cannot be loaded: {key} is {list(given)} in the weights, but {model} expects "
+        f"{list(expected)} by config.json{more}: weights and config.json belong to different models"
+    )
+
+
+def read_config(folder: Path, who: str) -> dict[str, Any]:
+    """The `config.json` of a model's folder. Raises CheckpointError if there is none or it is not JSON."""
     file = folder / "config.json"
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")))

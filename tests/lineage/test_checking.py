@@ -1,5 +1,9 @@
 """`check` of a sound lineage and of one with every kind of mistake."""
 
+import json
+
+from transformers import BartConfig, BartForConditionalGeneration, MambaConfig, MambaForCausalLM
+
 from probes.lineage import check
 from tests.checkpoint_makers import (
     OTHER_TEMPLATE,
@@ -58,6 +62,38 @@ def test_check_reports_what_is_wrong(folder):
     column = TEMPLATE.index("<end>") + 2
     assert any(f"chat template differs (first at line 1, column {column}: " in what for what in lines)
     quick = check(lineage, quick=True)
-    assert set(dict(levels(quick, "error"))) == {"gone", "far"}
+    assert set(dict(levels(quick, "error"))) == {"deeper", "gone", "far"}  # an idle adapter takes a forward
+    assert dict(levels(quick, "error"))["deeper"] == "3 layers, its parent base has 2"
     assert ("idle", "tokenizer loads: 300 ids") in levels(quick, "ok")
     assert any("20 tokens differ" in what for _, what in levels(quick, "note"))
+
+
+def test_a_quick_check_finds_misfits_without_reading_weights(folder):
+    """What loading refuses, by configs and headers alone."""
+    make_adapter(make_model(rows=320)).save_pretrained(folder / "fits")
+    make_adapter(make_model(width=64)).save_pretrained(folder / "wide")
+    mamba = MambaConfig(vocab_size=320, hidden_size=32, state_size=4, num_hidden_layers=2)
+    MambaForCausalLM(mamba).save_pretrained(folder / "mamba")
+    bart = BartConfig(vocab_size=320, d_model=32, encoder_layers=1, decoder_layers=1)
+    BartForConditionalGeneration(bart).save_pretrained(folder / "bart")
+    make_model().save_pretrained(folder / "mixed")
+    config = json.loads((folder / "mixed" / "config.json").read_text())
+    (folder / "mixed" / "config.json").write_text(json.dumps(config | {"intermediate_size": 24}))
+    for name in ("mamba", "bart", "mixed"):
+        make_tokenizer(300, TEMPLATE).save_pretrained(folder / name)
+    lineage = lineage_of(
+        folder,
+        base=of_folder(),
+        fits=of_adapter("fits"),
+        wide=of_adapter("wide"),
+        mamba=of_folder("mamba", 'parent = "base"'),
+        bart=of_folder("bart", 'parent = "base"'),
+        mixed=of_folder("mixed", 'parent = "base"'),
+    )
+    quick, full = (dict(levels(check(lineage, quick=q, device="cpu"), "error")) for q in (True, False))
+    assert set(quick) == set(full) == {"wide", "mamba", "bart", "mixed"}
+    assert "has output width 64, stage base (LlamaForCausalLM) has 32" in quick["wide"]
+    assert "has no attention heads" in quick["mamba"]
+    assert "which is an encoder-decoder" in quick["bart"]
+    assert "weights and config.json belong to different models" in quick["mixed"]
+    assert quick == full
