@@ -1,4 +1,4 @@
-"""Rows out of files: JSONL, CSV, JSON lists, Parquet, and saved Hugging Face datasets."""
+"""Rows out of files: JSONL, CSV, TSV, JSON lists, Parquet, and saved Hugging Face datasets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import polars as pl
 
 from probes.errors import ConceptError
 
-SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 SAVED = "state.json"
 """The file in which `datasets.Dataset.save_to_disk` names the Arrow files of one split."""
 SAVED_SPLITS = "dataset_dict.json"
@@ -62,10 +63,12 @@ def is_saved_dataset(path: Path) -> bool:
 
 
 def file_rows(path: Path) -> list[dict[str, Any]]:
-    r"""One dict for each row of a CSV, a JSON list, a JSONL or Parquet file, or a saved Hugging Face dataset.
+    r"""One dict for each row of a CSV or TSV, a JSON list, a JSONL or Parquet file, or a saved Hugging Face
+    dataset.
 
-    Cells of a CSV stay text even where they look like numbers, except in the column `label`. Raises
-    ConceptError, with the file, when it cannot be read, is of another kind, or is a folder of several splits.
+    Cells of a CSV or TSV stay text even where they look like numbers, except in the column `label`, and blank
+    lines are left out. Raises ConceptError, with the file, when it cannot be read, is of another kind, or is
+    a folder of several splits.
 
     Example
     -------
@@ -84,29 +87,32 @@ def file_rows(path: Path) -> list[dict[str, Any]]:
     if suffix == ".json":
         return _json_rows(path)
     try:
-        if suffix == ".csv":
+        if separator := _SEPARATORS.get(suffix):
             content = read_text(path)
-            _check_columns(content, path)
-            rows = pl.read_csv(io.StringIO(content), infer_schema=False).to_dicts()
+            _check_columns(content, path, separator)
+            table = pl.read_csv(io.StringIO(content), infer_schema=False, separator=separator)
+            rows = [row for row in table.to_dicts() if any(cell is not None for cell in row.values())]
             return [row | {"label": _number(row["label"])} if "label" in row else row for row in rows]
         return pl.read_parquet(path).to_dicts()
     except (pl.exceptions.PolarsError, OSError) as error:
-        kind = "CSV" if suffix == ".csv" else "Parquet"
+        kind = suffix.removeprefix(".").upper() if suffix in _SEPARATORS else "Parquet"
         raise ConceptError(f"{path}: not a {kind} table: {str(error).partition(chr(10))[0]}") from None
 
 
-def _check_columns(content: str, path: Path) -> None:
-    """Refuse a CSV in which two columns have one name, or whose columns are not separated by commas."""
-    columns = next(csv.reader(io.StringIO(content)), [])
+def _check_columns(content: str, path: Path, separator: str) -> None:
+    """Refuse a table in which two columns have one name, or whose columns are separated by something else."""
+    columns = next(csv.reader(io.StringIO(content), delimiter=separator), [])
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
         raise ConceptError(
             f"{path}: two columns are named {repeated[0]!r}: expected a name for each; rename one"
         )
-    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+    names = {",": "commas", ";": "semicolons", "\t": "tabs"}
+    expected = names.pop(separator)
+    for mark, name in names.items():
         if len(columns) == 1 and mark in columns[0]:
             raise ConceptError(
-                f"{path}: columns are separated by {name}: expected commas; save it with commas"
+                f"{path}: columns are separated by {name}: expected {expected}; save it with {expected}"
             )
 
 

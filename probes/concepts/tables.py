@@ -41,8 +41,8 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
     Parameters
     ----------
     table : table
-        A polars or pandas frame, a Hugging Face dataset, anything with `to_pandas`, an iterable of mappings,
-        or a dict of columns (lists or arrays of one length).
+        A polars frame (a lazy one is collected) or a pandas frame, a Hugging Face dataset, anything with
+        `to_pandas`, an iterable of mappings, or a dict of columns (lists or arrays of one length).
 
     Raises
     ------
@@ -55,6 +55,8 @@ def table_rows(table: Any) -> list[dict[str, Any]]:
     >>> table_rows(pl.DataFrame({"text": ["a", "b"], "label": [1, None]}))
     [{'text': 'a', 'label': 1}, {'text': 'b', 'label': None}]
     """
+    if isinstance(table, pl.LazyFrame):
+        table = table.collect()
     if isinstance(table, pl.DataFrame):
         return table.to_dicts()
     if isinstance(table, Mapping):

@@ -59,6 +59,7 @@ def test_files_that_are_accepted(tmp_path, name, content):
         ("a.csv", "text,text,label\na,b,1\n", "two columns are named 'text'"),
         ("a.csv", "text;label\na hat;1\n", "columns are separated by semicolons: expected commas"),
         ("a.csv", "text\tlabel\na hat\t1\n", "columns are separated by tabs: expected commas"),
+        ("a.tsv", "text,label\na hat,1\n", "columns are separated by commas: expected tabs"),
         ("a.csv", "text,lable\na hat,1\n", "is 'lable' meant to be 'label'?"),
         ("a.csv", "Text,label\na hat,1\n", "is 'Text' meant to be 'text'?"),
         ("a.csv", "text, label\na hat,1\n", "is ' label' meant to be 'label'?"),

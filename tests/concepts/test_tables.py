@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+import probes
 from probes.concepts import (
     Concept,
     load_concept,
@@ -67,3 +68,21 @@ def test_table_with_pairs_and_refusals():
         Concept.from_frame({"train": frame, "test": frame})
     with pytest.raises(ConceptError, match="row 1 is a int: expected a polars or pandas frame"):
         Concept.from_frame(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv", "text\tlabel\na hat, cheap\t1\na hat, costly\t0\n"),
+        ("a.csv", 'text,label\n"a hat, cheap",1\n\n,\n"a hat, costly",0\n\n'),
+    ],
+)
+def test_tabs_and_blank_lines_are_read(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    concept = probes.load_concept(tmp_path / name)
+    assert [(e.text, e.label) for e in concept.examples] == [("a hat, cheap", 1), ("a hat, costly", 0)]
+
+
+def test_a_lazy_frame_is_collected():
+    frame = pl.DataFrame({"text": ["a hat", "a cap"], "label": [1, 0]})
+    assert probes.Concept.from_frame(frame.lazy()).digest == probes.Concept.from_frame(frame).digest
