@@ -28,7 +28,7 @@ COLUMNS = {
     "surface": "Best surface baseline",
     "gap": "Gap to the best baseline",
     "choice": "Uses: choice rate",
-    "slope": "Uses: steering slope, nats per sd (random directions)",
+    "slope": "Uses: steering slope, nats per sd, at one layer for all stages (random directions)",
     "frozen": "Keeps: AUROC of the parent's probe",
     "cosine": "Keeps: cosine with the parent (noise floor)",
 }
@@ -104,12 +104,13 @@ def glance(
     baselines = at_layer("auroc", SURFACE)
     gaps = at_layer("beyond_surface", ["finding"]) or at_layer("auroc_gap", ["probe_minus_best_surface"])
     choices = at_layer("choice_rate", ["summed", "per_token"])
-    slopes = _slopes(table, chosen)
     frozen = at_layer("auroc", ["frozen"])
     cosines = at_layer("cosine", ["direction", "noise_floor"])
     glances = []
     for concept in concepts_of(table.filter(pl.col("concept").is_not_null()).to_dicts()):
-        for stage in stage_order(table.filter(pl.col("concept") == concept), order):
+        stages = stage_order(table.filter(pl.col("concept") == concept), order)
+        slopes = _slopes(table, concept, stages, chosen)
+        for stage in stages:
             parent = (parents or {}).get(stage)
             here = (stage, stage, concept)
             surface = [row for key, row in baselines.items() if key[1:] == here]
@@ -120,7 +121,7 @@ def glance(
                 "surface": f"{interval(best)} ({BASELINES[best['variant']]})" if best else "–",
                 "gap": _cell(gaps.get(("finding", *here)) or gaps.get(("probe_minus_best_surface", *here))),
                 "choice": _cell(choice),
-                "slope": _beside(slopes.get(("direction", *here)), slopes.get(("random_direction", *here))),
+                "slope": _slope(slopes.get(("direction", stage)), slopes.get(("random_direction", stage))),
                 "frozen": _cell(frozen.get(("frozen", parent, stage, concept))),
                 "cosine": _beside(
                     cosines.get(("direction", parent, stage, concept)), cosines.get(("noise_floor", *here))
@@ -130,18 +131,32 @@ def glance(
     return glances
 
 
-def _slopes(table: pl.DataFrame, chosen: Mapping[tuple, Row]) -> dict[tuple, Row]:
-    """The slopes of a stage's own direction and of random ones, at the layer chosen for that stage."""
-    rows = [row for row in pick(table, "steering_slope", ["direction", "random_direction"]) if own(row)]
-    by_layer = keyed(
-        one_setting(rows, ["stage", "concept", "variant"], chosen), ["variant", "stage", "concept"]
-    )
+def _slopes(
+    table: pl.DataFrame, concept: str, stages: Sequence[str], chosen: Mapping[tuple, Row]
+) -> dict[tuple, Row]:
+    """(variant, stage) -> the slope of a stage's own direction, or of random ones, at one layer for all.
+
+    It is the layer that was chosen at the first stage, because layers differ more in their slopes than stages
+    do. A stage without a slope there has the one that it was measured at.
+    """
+    of_concept = table.filter(pl.col("concept") == concept)
+    rows = [row for row in pick(of_concept, "steering_slope", ["direction", "random_direction"]) if own(row)]
+    by_layer = keyed(one_setting(rows, ["stage", "concept", "variant"], chosen), ["variant", "stage"])
+    first = next((chosen[stage, concept]["layer"] for stage in stages if (stage, concept) in chosen), None)
     return {
-        (variant, stage, stage, concept): row
-        for (variant, stage, concept), group in by_layer.items()
+        key: row
+        for key, group in by_layer.items()
         for row in group
-        if len(group) == 1 or ((stage, concept) in chosen and row["layer"] == chosen[stage, concept]["layer"])
+        if len(group) == 1 or row["layer"] == first
     }
+
+
+def _slope(row: Row | None, reference: Row | None) -> str:
+    """A slope with its layer, and the range of random directions that it has to be compared with."""
+    if row is None:
+        return "–"
+    span = _beside(row, reference).removeprefix(interval(row))
+    return f"{interval(row)} (layer {row['layer']}){span}"
 
 
 def _cell(row: Row | None) -> str:

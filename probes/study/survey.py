@@ -104,7 +104,7 @@ def survey(
     seeds : only the stages that were trained with these seeds, or once.
     quick : whether to measure less: fewer choice items, no dose-response curves, no alignment of stages.
     items : the number of test choice items of each concept, or "all". They are drawn with the run's seed so
-        that domains and templates have equal shares; `notes` in the verdicts say how many there were. By
+        that domains and templates have equal shares; `evidence` in the verdicts says which were used. By
         default 14, two of each of the seven domains of the packaged attributes, and 7 with `quick`; more
         items make narrower intervals and take longer.
     position : where texts are read, as `probes.activations.POSITIONS` says.

@@ -32,13 +32,17 @@ def test_glance_numbers_are_the_tables_own(table):
             ),
             key=lambda line: line["estimate"],
         )
-        slope = row(measure="steering_slope", variant="direction", source_stage=None, layer=layer, **at)
-        chance = row(measure="steering_slope", variant="random_direction", layer=layer, **at)
+        first = row(measure="auroc", variant="probe", selected=True, concept=concept, stage=STAGES[0])[
+            "layer"
+        ]
+        slope = row(measure="steering_slope", variant="direction", source_stage=None, layer=first, **at)
+        chance = row(measure="steering_slope", variant="random_direction", layer=first, **at)
+        span = f"({number(chance['ci_low'])} to {number(chance['ci_high'])})"
         assert cells["decodable"] == f"{shown(probe)} (layer {layer})"
         assert cells["surface"].startswith(shown(surface))
         assert cells["gap"] == shown(row(measure="auroc_gap", **at))
         assert cells["choice"] == shown(row(measure="choice_rate", variant="summed", alpha=None, **at))
-        assert cells["slope"] == f"{shown(slope)} ({number(chance['ci_low'])} to {number(chance['ci_high'])})"
+        assert cells["slope"] == f"{shown(slope)} (layer {first}) {span}"  # one layer for all stages
         if SURVEY_PARENTS[stage] is None:
             assert cells["frozen"] == cells["cosine"] == "–"
         else:
