@@ -62,7 +62,10 @@ def model_options() -> Parser:
         help="the library that hooks the model (default: transformers, the fastest)",
     )
     group.add_argument(
-        "--seed", type=int, default=0, help="seed of resampling and of random controls (default: 0)"
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of splits that a concept does not mark, of items, resampling and controls (default: 0)",
     )
     return options
 
