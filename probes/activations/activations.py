@@ -92,7 +92,7 @@ class Activations:
         """The values of one attention head at the site `z`: those of all other heads are 0.
 
         A probe or direction that is fitted on them has no part in any other head, so it can be added or
-        removed at the site as it is.
+        removed at the site as it is. Random directions that it is compared with are drawn over all heads.
 
         Parameters
         ----------

@@ -219,7 +219,8 @@ def run_context(stage: AnyStage, **options: Unpack[RunOptions]) -> RunContext:
         device_map=options.get("device_map"),
     )
     tokenizer = tokenizer or (loaded.reference_tokenizer if render == "shared" else loaded.tokenizer)
-    if loaded.lineage and tokenizer is loaded.reference_tokenizer and loaded.split_markers:
+    shared = render == "shared" and options.get("tokenizer") is None
+    if shared and loaded.lineage and loaded.split_markers:
         note = split_markers_note(loaded.split_markers, loaded.lineage.reference_stage)
         warnings.warn(f"stage {loaded.name}: {note}", stacklevel=2)
     return RunContext(hooked(loaded, backend), tokenizer, loaded.name, loaded, backend, render, **free)

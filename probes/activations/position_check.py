@@ -7,7 +7,7 @@ from typing import Any
 from probes.activations.rendering import render_with
 from probes.concepts import Concept, Example, Message
 from probes.errors import ProbesError, TokenizerError
-from probes.lineage import CheckResult, Lineage, check_same_tokens, load_tokenizer
+from probes.lineage import CheckResult, Lineage, check_same_tokens, load_tokenizer, not_here
 
 _ANSWER = "The blue one."
 _MESSAGES = (
@@ -23,11 +23,16 @@ _PLAIN = Concept(
 _SHOWN = ("decision", "answer", "last")
 
 
-def check_positions(lineage: Lineage) -> list[CheckResult]:
+def check_positions(lineage: Lineage, *, download: bool = False) -> list[CheckResult]:
     """Show the text of the tokens that the positions `decision`, `answer` and `last` read, one line a stage.
 
     Every stage renders one short chat with the lineage's shared chat template and with its own; the line says
     it once where both read the same text. Only tokenizers are loaded.
+
+    Parameters
+    ----------
+    lineage : the lineage, or a subset of it.
+    download : also download what the hub's cache lacks. Without it, such stages are left out.
 
     Returns
     -------
@@ -40,10 +45,14 @@ def check_positions(lineage: Lineage) -> list[CheckResult]:
     >>> print(check_positions(lineage.subset(["base"]))[0])
     ok     base: decision reads ' ', answer reads 'The blue one. <|end|> ', last reads ' '
     """
-    shared = lineage.reference_tokenizer()
     results = []
+    lacking = set() if download else not_here(lineage.origin)
+    shared = None
     for stage in lineage:
+        if lacking and (stage.name in lacking or lineage.reference_stage in lacking):
+            continue
         try:
+            shared = shared or lineage.reference_tokenizer()
             own = load_tokenizer(stage.entry)
             rendered_shared, rendered_own = _line(shared), _line(own)
             check_same_tokens(

@@ -152,7 +152,10 @@ def _answer_token(example: Example, text: str, tokenizer: Any, position: str, wh
             "give messages, or read another position"
         )
     turns = [message.model_dump() for message in messages]
-    return tokens_before(tokenizer, text, answer_start(tokenizer, turns))
+    try:
+        return tokens_before(tokenizer, text, answer_start(tokenizer, turns))
+    except Exception as error:  # a chat template is a program, and raises whatever its author chose
+        raise TokenizerError(f"{where}: {error}") from error
 
 
 def _last_token_of(words: str, text: str, offsets: list[tuple[int, int]], tokenizer: Any, where: str) -> int:
@@ -163,8 +166,10 @@ def _last_token_of(words: str, text: str, offsets: list[tuple[int, int]], tokeni
         )
     start = text.rfind(words)
     tokens = [i for i, (a, b) in enumerate(offsets) if a < start + len(words) and b > max(a, start)]
-    if start < 0 or not tokens:
+    if start < 0:
         raise ConceptError(f"{where}: {words!r} does not stand in the text {text!r:.120}")
+    if not tokens or offsets[-1][1] < start + len(words.rstrip()):
+        raise ConceptError(f"{where}: {words!r} was cut off, so it cannot be read: shorten the text")
     return tokens[-1]
 
 

@@ -155,7 +155,11 @@ def _add_measuring(commands: Any) -> None:
         metavar="ALPHA",
         help="doses in natural units (default: -4 -2 -1 1 2 4)",
     )
-    p.add_argument("--items", type=int, help="number of choice items (default: all test items)")
+    p.add_argument(
+        "--items",
+        type=int,
+        help="number of choice items, drawn over domains and templates (default: all test items)",
+    )
     p.add_argument("--random", type=int, default=20, help="number of random directions (default: 20)")
 
     p = verb(
@@ -297,9 +301,7 @@ def _add_lineages(commands: Any) -> None:
     p.add_argument(
         "--download", action="store_true", help="also download and load what is not in the hub's cache"
     )
-    p.add_argument(
-        "--quick", action="store_true", help="read no weights: only configs, headers and tokenizers"
-    )
+    p.add_argument("--quick", action="store_true", help="load no model: only configs, headers and tokenizers")
     p.add_argument(
         "--positions",
         action="store_true",

@@ -205,7 +205,7 @@ def lineage_check(args: argparse.Namespace) -> int:
     lineage = probes.load_lineage(args.lineage)
     findings = check(lineage, quick=args.quick, download=args.download, progress=not args.quiet)
     if args.positions:
-        findings += check_positions(lineage)
+        findings += check_positions(lineage, download=args.download)
     table = pl.DataFrame(
         [{"stage": f.stage, "level": f.level, "what": f.what} for f in findings],
         schema={"stage": pl.String, "level": pl.String, "what": pl.String},

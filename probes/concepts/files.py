@@ -66,9 +66,9 @@ def file_rows(path: Path) -> list[dict[str, Any]]:
     r"""One dict for each row of a CSV or TSV, a JSON list, a JSONL or Parquet file, or a saved Hugging Face
     dataset.
 
-    Cells of a CSV or TSV stay text even where they look like numbers, except in the column `label`, and blank
-    lines are left out. Raises ConceptError, with the file, when it cannot be read, is of another kind, or is
-    a folder of several splits.
+    Cells of a CSV or TSV stay text even where they look like numbers, except in the column `label`. Blank
+    lines, and rows without any value, are left out and not counted. Raises ConceptError, with the file, when
+    it cannot be read, is of another kind, or is a folder of several splits.
 
     Example
     -------

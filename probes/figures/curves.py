@@ -101,17 +101,21 @@ def survival_curves(
     [('from base', [0.93, 0.9]), ('refit', [0.93, 0.94])]
     """
     table = table_of(table)
+    whole = table
+    if stages is not None:
+        every = stage_order(table, order)
+        if missing := [stage for stage in stages if stage not in every]:
+            raise InputError(f"no stage {missing[0]!r} in this table; it has {', '.join(every)}")
+        kept = list(stages)
+        source = pl.col("source_stage")
+        table = table.filter(pl.col("stage").is_in(kept), source.is_null() | source.is_in(kept))
     estimates = _estimates(table, measure)
     used = estimates.rows
     drawn = {row[column] for row in used for column in ("stage", "source_stage")}
     names = [stage for stage in stage_order(table, order) if stage in drawn]
-    if stages is not None:
-        if missing := [stage for stage in stages if stage not in names]:
-            raise InputError(f"no stage {missing[0]!r} in this table; it has {', '.join(names)}")
-        names = [stage for stage in names if stage in set(stages)]
     panels = arms(names, parents)
     concepts = concepts_of(used)
-    styles = stage_styles(stage_order(table, order))
+    styles = stage_styles(stage_order(whole, order))  # a stage has its colour whatever is drawn
     name = axis_title(measure)
 
     def paint(preset: Preset) -> go.Figure:
@@ -152,8 +156,9 @@ def survival_curves(
             f" intervals. {sizes(used)}."
         ),
         how_to_read=(
-            "A dashed line that stays level says that later training kept what that stage had. Compare an arm"
-            " with the arm beside it that lacks the stage in question."
+            f"{'Dashed lines that stay' if parents is not None else 'Hollow points of one colour that stay'}"
+            " level say that later training kept what that stage had. Compare an arm with the arm beside it"
+            " that lacks the stage in question."
         ),
         caveat=(
             "Frozen probes can stay level while fresh ones move, and both can stay level while behaviour goes"

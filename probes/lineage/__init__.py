@@ -1,7 +1,7 @@
 """Checkpoints and how they descend from each other: read a `lineage.toml`, load and identify its stages."""
 
 from probes.lineage.cache import cache_folder
-from probes.lineage.checking import CheckResult, check
+from probes.lineage.checking import CheckResult, check, not_here
 from probes.lineage.equality import equal_weights
 from probes.lineage.loaded import LoadedStage
 from probes.lineage.loading import LoadOptions
@@ -11,6 +11,7 @@ from probes.lineage.templates import (
     appended_tokens,
     apply_template,
     encode_text,
+    pinned_template,
     split_markers_note,
     text_ids,
     tokens_before,
@@ -34,6 +35,8 @@ __all__ = [
     "equal_weights",
     "load_lineage",
     "load_tokenizer",
+    "not_here",
+    "pinned_template",
     "split_markers_note",
     "text_ids",
     "tokens_before",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Unpack
 
 from tqdm import tqdm
@@ -79,8 +81,9 @@ def check(
     Parameters
     ----------
     lineage : the lineage, or a subset of it.
-    quick : read no weights: tokenizers are loaded, and configs, the headers of weight files and adapters are
-        compared with each other.
+    quick : load no model: tokenizers are loaded, and configs, the headers of weight files and adapters are
+        compared with each other. Of the weights a sample is read, and more only where it is the same at two
+        stages. Whether a model is causal and finite is then not known.
     download : also download what the hub's cache lacks. Without it, only the size is reported for a stage
         that would have to be downloaded; files that several stages share count at the first of them.
     progress : draw a progress bar on stderr.
@@ -107,7 +110,7 @@ def check(
     allow_pickle = load_options.get("allow_pickle", False)
     sizes = _Sizes(allow_pickle)
     seen = WeightsSeen({} if download else sizes.bytes)
-    templates = _Templates(lineage)
+    templates = _Templates(lineage, download, allow_pickle)
     shapes: dict[str, dict[str, int]] = {}  # of the stages whose files fit, for `quick`
     for stage in tqdm(list(lineage), desc="stages", disable=not progress):
         try:
@@ -122,8 +125,8 @@ def check(
                 _check_cache(stage, allow_pickle)
             if quick:
                 tokenizer = load_tokenizer(stage.entry)
-                results += [*_quick(stage, tokenizer, shapes, load_options), *templates.of(stage, tokenizer)]
-                results += [*_other_base(stage), *_equal(stage, seen)]
+                results += _quick(stage, tokenizer, shapes, load_options)
+                results += [*templates.of(stage, tokenizer), *_other_base(stage), *_equal(stage, seen)]
                 continue
             facts[stage.name] = _load(stage, facts, results, load_options)
         except ProbesError as error:
@@ -189,16 +192,16 @@ def _to_download(size: int | None) -> str:
 class _Templates:
     """What has to be said of a stage's tokens beside how its tokenizer differs from its parent's."""
 
-    def __init__(self, lineage: Lineage) -> None:
+    def __init__(self, lineage: Lineage, download: bool, allow_pickle: bool) -> None:
         self.lineage = lineage
-        self.shared: Any = None
+        self.download = download
+        self.allow_pickle = allow_pickle
 
     def of(self, stage: Stage, tokenizer: Any) -> list[CheckResult]:
         """Notes on markers that shared rendering cuts up, on a template that changes by itself, and on tokens
         that the tokenizer puts after a text."""
-        self.shared = self.shared or self.lineage.reference_tokenizer()
         notes = []
-        if markers := split_markers(tokenizer, self.shared):
+        if self.shared is not None and (markers := split_markers(tokenizer, self.shared)):
             notes.append(split_markers_note(markers, self.lineage.reference_stage))
         if changing := changes_by_itself(tokenizer):
             notes.append(changing)
@@ -207,6 +210,29 @@ class _Templates:
             tokens = ", ".join(map(repr, tokenizer.convert_ids_to_tokens(ids)))
             notes.append(f"the tokenizer puts {tokens} after every text, which is left out of what is read")
         return [CheckResult(stage.name, "note", note) for note in notes]
+
+    @cached_property
+    def shared(self) -> Any:
+        """The tokenizer of the whole lineage; None where it cannot be read, or would have to be downloaded
+        and nothing is to be."""
+        with suppress(ProbesError):  # reported at the stage whose tokenizer it is
+            if self.download or not not_here(self.lineage.origin, self.allow_pickle):
+                return self.lineage.reference_tokenizer()
+        return None
+
+
+def not_here(lineage: Lineage, allow_pickle: bool = False) -> set[str]:
+    """The names of the stages of which something would have to be downloaded.
+
+    Example
+    -------
+    >>> not_here(lineage)
+    set()
+    """
+    sizes = _Sizes(allow_pickle)
+    for stage in lineage:
+        sizes.of(stage)
+    return {stage.name for stage in lineage if sizes.lacking(stage)}
 
 
 def _quick(
@@ -220,7 +246,9 @@ def _quick(
     )
     shapes[stage.name] = own = _shape(model)
     results = [
-        CheckResult(stage.name, "ok", f"files fit: {_described(model, own)}; no weights were read"),
+        CheckResult(
+            stage.name, "ok", f"the shapes in its files fit: {_described(model, own)}; it was not loaded"
+        ),
         CheckResult(stage.name, "ok", f"tokenizer loads: {len(tokenizer)} ids"),
     ]
     if stage.parent in shapes:

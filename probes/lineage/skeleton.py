@@ -19,8 +19,9 @@ def model_skeleton(entry: Entry, *, allow_pickle: bool = False, trust_remote_cod
     """The model of a stage without values (on the device "meta"), after checking that its files fit.
 
     The config has to be that of a decoder with attention, the tensors in the weight files have to have the
-    shapes that it makes, and adapters the layers and widths of the model. What only running the model can
-    tell, such as whether it is causal, is not checked, nor are the values.
+    shapes that it makes (where it makes a tensor of that name, and the weights are not quantised), and
+    adapters the layers and widths of the model. Whether tensors are missing, what the values are, and what
+    only running the model can tell, such as whether it is causal, is not checked.
 
     Raises
     ------
@@ -56,9 +57,12 @@ def model_skeleton(entry: Entry, *, allow_pickle: bool = False, trust_remote_cod
     expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     files = check_weight_files(folder, "model", who, allow_pickle=allow_pickle)
     given = {name: row["shape"] for file in files for name, row in read_header(file, who).items()}
-    differing = [
-        (n, given[n], expected[n]) for n in sorted(given) if n in expected and given[n] != expected[n]
-    ]
+    quantised = "quantization_config" in config
+    differing = (
+        []
+        if quantised
+        else [(n, given[n], expected[n]) for n in sorted(given) if n in expected and given[n] != expected[n]]
+    )
     if differing:
         raise mismatch(differing, type(model).__name__, who, folder)
     for adapter in adapters:

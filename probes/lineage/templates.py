@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,12 @@ It is the day that the templates of Llama 3.2 write where they are told none.
 """
 
 _MARK = "\ue000"  # private use: no answer begins with it
+_DATED = re.compile(r"strftime_now|date_string")
+_CHATS = (
+    [{"role": "user", "content": "Which one?"}],
+    [{"role": "user", "content": "Which one?"}, {"role": "assistant", "content": "The blue one."}],
+    [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which one?"}],
+)
 
 
 def apply_template(
@@ -43,16 +50,31 @@ def apply_template(
     >>> apply_template(stage.load().tokenizer, [{"role": "user", "content": "a hat"}])
     '<|user|> a hat <|end|> '
     """
-    template = tokenizer.get_chat_template()
-    if "strftime_now" in template:
-        template = _pinned_clock() + template
     return tokenizer.apply_chat_template(
         [dict(message) for message in messages],
-        chat_template=template,
+        chat_template=pinned_template(tokenizer),
         tokenize=False,
         add_generation_prompt=generation_prompt,
-        date_string=PINNED_DATE.strftime("%d %b %Y"),
     )
+
+
+def pinned_template(tokenizer: Any) -> str:
+    """The tokenizer's chat template with the date in it set to `PINNED_DATE`.
+
+    Raises TokenizerError where the tokenizer has several templates and none of them is the default.
+
+    Example
+    -------
+    >>> from probes.lineage.templates import pinned_template
+    >>> tokenizer = stage.load().tokenizer
+    >>> pinned_template(tokenizer) == tokenizer.chat_template  # it writes no date
+    True
+    """
+    try:
+        template = tokenizer.get_chat_template()
+    except ValueError as error:
+        raise TokenizerError(f"the tokenizer has no chat template that is the default: {error}") from None
+    return (_pinned_clock() if _DATED.search(template) else "") + template
 
 
 def answer_start(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> int:
@@ -182,11 +204,22 @@ def split_markers(tokenizer: Any, reference: Any) -> tuple[str, ...]:
     """
     if not reference.chat_template:
         return ()
-    template, known = reference.get_chat_template(), reference.get_added_vocab()
+    written, known = _written(reference), reference.get_added_vocab()
     markers = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
-    missing = sorted(marker for marker in markers if marker in template and marker not in known)
+    missing = sorted(marker for marker in markers if marker in written and marker not in known)
     vocabulary = reference.get_vocab() if missing else {}
     return tuple(marker for marker in missing if marker not in vocabulary)
+
+
+def _written(tokenizer: Any) -> str:
+    """What the chat template writes around some short chats, with and without a generation prompt; the
+    template itself where it refuses all of them."""
+    texts = []
+    for chat in _CHATS:
+        for prompt in (False, True):
+            with suppress(Exception):  # a template refuses what it likes, such as a system message
+                texts.append(apply_template(tokenizer, chat, prompt))
+    return "\n".join(texts) or pinned_template(tokenizer)
 
 
 def split_markers_note(markers: Sequence[str], root: str) -> str:
@@ -200,11 +233,25 @@ def split_markers_note(markers: Sequence[str], root: str) -> str:
 
 
 def _pinned_clock() -> str:
-    """Jinja that stands before a template and replaces `strftime_now`, which transformers defines, by one of
-    `PINNED_DATE`. Transformers hands no functions to a template."""
-    directives = [f"%-{x}" for x in "dmHIMSjy"] + [f"%{x}" for x in "aAwdbBmyYHIpMSfjUWcxX%"]
-    fill = "".join(f"|replace({d!r}, {PINNED_DATE.strftime(d)!r})" for d in directives)
-    return f"{{% macro strftime_now(format) %}}{{{{ format{fill} }}}}{{% endmacro %}}\n"
+    """Jinja that stands before a template and tells it `PINNED_DATE`: as `date_string`, and by a
+    `strftime_now` in place of that of transformers, which hands no functions to a template."""
+    filters = "|replace('%%', '\x00')"
+    for directive in [f"%-{x}" for x in "dmHIMSjy"] + [
+        f"%{x}" for x in "aAwdebBhmyYCGgVuUWHIkljpPMSfzZcxXDFTRs"
+    ]:
+        filters += f"|replace({directive!r}, {_on_the_day(directive)!r})"
+    filters += "|replace('\x00', '%')"
+    day = PINNED_DATE.strftime("%d %b %Y")
+    return (
+        f"{{% macro strftime_now(format) %}}{{{{ format{filters} }}}}{{% endmacro %}}"
+        f"{{% if date_string is not defined %}}{{% set date_string = {day!r} %}}{{% endif %}}\n"
+    )
+
+
+def _on_the_day(directive: str) -> str:
+    """What a directive of `strftime` writes on `PINNED_DATE`; nothing for one that this platform lacks."""
+    text = PINNED_DATE.strftime(directive)
+    return "" if text == directive else text
 
 
 def changes_by_itself(tokenizer: Any) -> str | None:
@@ -225,9 +272,9 @@ def changes_by_itself(tokenizer: Any) -> str | None:
     """
     if not tokenizer.chat_template:
         return None
-    chat = [{"role": "user", "content": "Which one?"}]
     try:
-        texts = {apply_template(tokenizer, chat) for _ in range(8)}
+        texts = {apply_template(tokenizer, _CHATS[0]) for _ in range(8)}
+        dated = tokenizer.apply_chat_template(_CHATS[0], tokenize=False, date_string="1 Jan 1970")
     except Exception:  # a template refuses what it likes; texts that it refuses are told of where they are
         return None
     if len(texts) > 1:
@@ -235,7 +282,7 @@ def changes_by_itself(tokenizer: Any) -> str | None:
             "the chat template makes another text of the same chat each time (it uses chance), so results "
             "cannot be repeated: take the chance out of it"
         )
-    if re.search(r"strftime_now|date_string", tokenizer.get_chat_template()):
+    if dated not in texts and _DATED.search(pinned_template(tokenizer)):
         day = PINNED_DATE.strftime("%d %b %Y")
         return f"the chat template writes the date; every chat is rendered as on {day}"
     return None

@@ -284,6 +284,8 @@ def behaviour(
     texts = {MANUAL: neutral_texts()} if texts is None else texts
     if not sets and not texts:
         raise InputError("neither sets of items nor texts were given: expected at least one of them")
+    if empty := next((name for name, items in {**sets, **texts}.items() if not items), None):
+        raise InputError(f"{empty}: holds nothing to ask: expected at least one item or text")
     if both := set(sets) & set(texts):
         raise InputError(f"{', '.join(sorted(both))}: names both items and texts: give them different names")
     chosen_stages = [lineage[name] for name in stages] if stages is not None else list(lineage)

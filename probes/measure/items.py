@@ -25,7 +25,8 @@ def evaluation_items(concept: Concept, n: int | None = None, seed: int = 0) -> l
     (10, 8)
     """
     items = [item for item in concept.choices if item.shift is None]
-    items = [item for item in items if item.split == "test"] or items
+    tested = [item for item in items if item.split == "test"]
+    items = tested or [item for item in items if item.split != "select"] or items
     return items if n is None or n >= len(items) else spread_items(items, seed)[:n]
 
 

@@ -253,10 +253,11 @@ def _doses(context: RunContext, probed: _Probed, plan: Plan) -> list[pl.DataFram
     """The dose-response curve, without the slopes at a dose of 0, which were taken from more items before."""
     if not plan.dose_items or probed.gradients is None:
         return []
+    n = plan.dose_items if plan.items is None else min(plan.dose_items, plan.items)
     curve = steer(
         context,
         probed.sweep.best.direction,
-        evaluation_items(probed.concept.core, plan.dose_items, context.seed),
+        evaluation_items(probed.concept.core, n, context.seed),
         alphas=(-4, -2, 2, 4),
         n_random=0,
         n_texts=3,

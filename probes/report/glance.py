@@ -28,7 +28,7 @@ COLUMNS = {
     "surface": "Best surface baseline",
     "gap": "Gap to the best baseline",
     "choice": "Uses: choice rate",
-    "slope": "Uses: steering slope, nats per sd, at one layer for all stages (random directions)",
+    "slope": "Uses: steering slope, nats per sd, at the first stage's layer (random directions)",
     "frozen": "Keeps: AUROC of the parent's probe",
     "cosine": "Keeps: cosine with the parent (noise floor)",
 }
@@ -137,7 +137,7 @@ def _slopes(
     """(variant, stage) -> the slope of a stage's own direction, or of random ones, at one layer for all.
 
     It is the layer that was chosen at the first stage, because layers differ more in their slopes than stages
-    do. A stage without a slope there has the one that it was measured at.
+    do. A stage with a slope at one other layer alone shows that one; each cell names its layer.
     """
     of_concept = table.filter(pl.col("concept") == concept)
     rows = [row for row in pick(of_concept, "steering_slope", ["direction", "random_direction"]) if own(row)]
@@ -155,7 +155,8 @@ def _slope(row: Row | None, reference: Row | None) -> str:
     """A slope with its layer, and the range of random directions that it has to be compared with."""
     if row is None:
         return "–"
-    span = _beside(row, reference).removeprefix(interval(row))
+    alike = reference is not None and reference["layer"] == row["layer"]
+    span = _beside(row, reference if alike else None).removeprefix(interval(row))
     return f"{interval(row)} (layer {row['layer']}){span}"
 
 

@@ -20,7 +20,7 @@ SCHEMA: dict[str, Any] = {
     "measure": pl.String,  # auroc | accuracy | cosine | cosine_whitened | steering_slope | choice_rate | ...
     "variant": pl.String,  # what was measured: probe | shuffled_labels | word_ngrams | frozen | ...
     "estimator": pl.String,  # logistic | mass_mean | lda | ridge | null
-    "site": pl.String,  # embed | resid_pre | resid_mid | resid_post | attn_out | mlp_out | z
+    "site": pl.String,  # embed | resid_pre | resid_mid | resid_post | attn_out | mlp_out | z | z head N
     "layer": pl.Int64,  # block index, 0 = first; null where there is no layer
     "position": pl.String,  # last | mean | decision | span | null
     "render": pl.String,  # shared: the same token ids at every stage; own: the stage's own chat template

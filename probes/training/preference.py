@@ -5,9 +5,11 @@ The reference policy is the parent stage: TRL keeps a frozen copy of the adapter
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
+from probes.lineage import pinned_template
 from probes.training.recipe import StageRecipe
 from probes.training.trainer import OnStep, arguments, run
 
@@ -55,8 +57,10 @@ def optimise_preferences(
         beta=settings.beta,
         max_length=settings.max_length,
     )
+    renderer = copy.deepcopy(tokenizer)
+    renderer.chat_template = pinned_template(tokenizer)
     trainer = DPOTrainer(
-        model=model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+        model=model, args=config, train_dataset=Dataset.from_list(rows), processing_class=renderer
     )
     facts = run(trainer, folder, on_step)
     model.delete_adapter("ref")

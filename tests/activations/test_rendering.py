@@ -151,3 +151,11 @@ def test_a_token_by_its_number_and_by_its_words(loaded, concept):
         probes.extract(loaded, concept, position="token:99", progress=False)
     with pytest.raises(ConceptError, match="'Mars' does not stand in the text"):
         probes.extract(loaded, concept, position="text:Mars", progress=False)
+
+
+def test_words_that_were_cut_off_are_not_read(loaded):
+    text = "the chair " * 60 + "a lamp"
+    examples = [{"pair": "p", "label": label, "text": text} for label in (0, 1)]
+    concept = probes.Concept(name="long", examples=examples)
+    with pytest.raises(ConceptError, match="'a lamp' was cut off"):
+        probes.extract(loaded, concept, position="text:a lamp", truncate=True, progress=False)

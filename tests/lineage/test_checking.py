@@ -68,7 +68,7 @@ def test_check_reports_what_is_wrong(folder):
     assert any("20 tokens differ" in what for _, what in levels(quick, "note"))
 
 
-def test_a_quick_check_finds_misfits_without_reading_weights(folder):
+def test_a_quick_check_finds_misfits_without_loading_a_model(folder):
     """What loading refuses, by configs and headers alone."""
     make_adapter(make_model(rows=320)).save_pretrained(folder / "fits")
     make_adapter(make_model(width=64)).save_pretrained(folder / "wide")

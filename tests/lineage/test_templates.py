@@ -5,6 +5,8 @@ import re
 import pytest
 from tokenizers.processors import TemplateProcessing
 
+import probes
+from probes.activations import check_positions
 from probes.errors import TokenizerError
 from probes.lineage import check
 from probes.lineage.templates import (
@@ -47,9 +49,7 @@ def with_template(template):
 
 
 @pytest.mark.parametrize("template", THINKING.values(), ids=THINKING)
-@pytest.mark.parametrize(
-    "answer", ["the cheap lamp", " which chair ", "<think>so</think>the lamp", "é1 lamp"]
-)
+@pytest.mark.parametrize("answer", ANSWERS)
 def test_the_answer_is_found_in_the_rendered_chat(template, answer):
     tokenizer = with_template(template)
     chat = [CHAT[0], {"role": "assistant", "content": answer}]
@@ -93,6 +93,7 @@ def test_a_template_that_does_not_write_the_answer_is_refused():
             "{{ date_string }} {{ messages[0].content }}",
             "26 Jul 2024 which chair",
         ),
+        ("{{ strftime_now('%F %T %%d %e') }}", "2024-07-26 00:00:00 %d 26"),
         ("\n  {%- if strftime_now is defined %}{{ strftime_now('%A %%') }}{% endif %}", "Friday %"),
     ],
 )
@@ -100,6 +101,25 @@ def test_every_day_is_the_same_day_to_a_template(template, text):
     tokenizer = with_template(template)
     assert apply_template(tokenizer, CHAT) == text
     assert "as on 26 Jul 2024" in changes_by_itself(tokenizer)
+
+
+def test_a_date_that_is_only_mentioned_is_not_written():
+    tokenizer = with_template("{% if tools %}{{ strftime_now('%Y') }}{% endif %}{{ messages[0].content }}")
+    assert changes_by_itself(tokenizer) is None
+
+
+def test_markers_are_those_that_are_written_not_those_that_are_mentioned():
+    later, reference = tiny_tokenizer(), tiny_tokenizer()
+    later.add_tokens(["<|tool|>", "<@user>"], special_tokens=True)
+    reference.chat_template = (
+        "{% if tools %}<|tool|>{% endif %}{% for m in messages %}<@{{ m.role }}>{{ m.content }}{% endfor %}"
+    )
+    assert split_markers(later, reference) == ("<@user>",)
+
+
+def test_several_templates_without_a_default_are_refused():
+    with pytest.raises(TokenizerError, match="no chat template that is the default"):
+        apply_template(with_template({"tool_use": "a", "rag": "b"}), CHAT)
 
 
 def test_a_template_of_chance_is_named():
@@ -139,8 +159,6 @@ def test_check_tells_of_cut_markers_dates_and_appended_tokens(tmp_path):
         '[stages.base]\nkind = "pretrain"\ncheckpoint = { path = "base" }\n'
         '[stages.later]\nkind = "sft"\nparent = "base"\ncheckpoint = { path = "later" }\n'
     )
-    import probes
-
     lineage = probes.load_lineage(tmp_path)
     for quick in (True, False):
         notes = [r.what for r in check(lineage, quick=quick, device="cpu") if r.stage == "later"]
@@ -151,3 +169,23 @@ def test_check_tells_of_cut_markers_dates_and_appended_tokens(tmp_path):
         context = probes.run_context(lineage["later"], device="cpu")
     assert context.render == "shared"
     assert probes.run_context(lineage["later"], device="cpu", render="own").render == "own"
+
+
+def test_a_check_reports_a_broken_reference_tokenizer_and_goes_on(tmp_path):
+    for name in ("base", "later"):
+        tiny_llama().save_pretrained(tmp_path / name)
+        tiny_tokenizer().save_pretrained(tmp_path / name)
+    (tmp_path / "base" / "tokenizer.json").write_text("{")
+    (tmp_path / "lineage.toml").write_text(
+        '[lineage]\nname = "broken"\n'
+        '[stages.base]\nkind = "pretrain"\ncheckpoint = { path = "base" }\n'
+        '[stages.later]\nkind = "sft"\nparent = "base"\ncheckpoint = { path = "later" }\n'
+    )
+    lineage = probes.load_lineage(tmp_path)
+    for quick in (True, False):
+        results = check(lineage, quick=quick, device="cpu")
+        assert "tokenizer" in next(r.what for r in results if r.level == "error")
+        assert any(r.stage == "later" and r.level == "ok" for r in results)
+    assert {r.level for r in check_positions(lineage)} == {"error"}
+    loaded = lineage["later"].load(device="cpu")
+    assert probes.run_context(loaded, render="own").render == "own"  # it needs no reference

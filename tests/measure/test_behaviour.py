@@ -177,6 +177,11 @@ def test_the_command_prints_contrasts_and_keeps_answers(tiny_lineage_dir, tmp_pa
     assert pl.read_parquet(out / "behaviour.parquet").height == len(rows)
 
 
+def test_a_set_without_items_is_refused_before_a_model_is_loaded(lineage):
+    with pytest.raises(InputError, match="none: holds nothing to ask"):
+        probes.behaviour(lineage, {"none": []}, {}, progress=False)
+
+
 def test_progress_goes_by_item_and_an_interrupted_stage_keeps_its_finished_sets(
     lineage, tmp_path, monkeypatch, capsys
 ):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import polars as pl
 import pytest
 
 import probes
@@ -58,3 +59,11 @@ def test_a_survey_refuses_what_is_no_number_of_items(tiny_lineage_dir, tmp_path,
         probes.survey(
             tiny_lineage_dir, [price_concept()], tmp_path, items=items, static=False, progress=False
         )
+
+
+def test_two_items_are_enough_for_a_survey(tiny_lineage_dir, tmp_path):
+    done = probes.survey(
+        tiny_lineage_dir, [price_concept()], tmp_path, stages=["base"], items=2, static=False, progress=False
+    )
+    assert done.run["size"]["items"] == 2
+    assert set(done.table.filter(pl.col("alpha").is_null(), measure="choice_rate")["n_pairs"]) == {2}
