@@ -6,9 +6,9 @@ They stand apart from `Concept` so that a row can be checked before the file or 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from probes.concepts.fields import Identifier, Label, Record, Text, invalid
 from probes.errors import ConceptError
@@ -174,6 +174,11 @@ class Example(Tagged):
         return self
 
 
+def _true_or_none(value: bool | None) -> bool | None:
+    """None for False, so that items that say nothing and items that say no are the same."""
+    return value or None
+
+
 class ChoiceItem(Tagged):
     """A question with two options, one of which the concept's clause favours.
 
@@ -193,12 +198,16 @@ class ChoiceItem(Tagged):
         The option that the clause favours.
     negative : str
         The other option.
+    completion : bool, optional
+        True makes the prompt plain text that the options continue as they are written (" are" and " is"): no
+        chat template, no "Answer:" and no capital letter. It is the form for models without a template and
+        for minimal pairs.
 
     Raises
     ------
     ConceptError
-        For a value that does not fit, for two options that are the same, or for a prompt with only one of
-        the two placeholders.
+        For a value that does not fit, for two options that are the same, for a prompt with only one of the
+        two placeholders, or for a completion that is a chat or has placeholders.
 
     Example
     -------
@@ -214,6 +223,7 @@ class ChoiceItem(Tagged):
     messages: tuple[Message, ...] | None = None
     positive: Text
     negative: Text
+    completion: Annotated[bool | None, AfterValidator(_true_or_none)] = None
 
     @model_validator(mode="after")
     def _check(self) -> ChoiceItem:
@@ -225,6 +235,12 @@ class ChoiceItem(Tagged):
                 f"fields 'positive' and 'negative' are both {self.positive!r}: expected two options"
             )
         shown = [mark for mark in ("{first}", "{second}") if mark in self._written()]
+        if self.completion and (shown or self.messages):
+            what = f"shows {shown[0]}" if shown else "holds 'messages'"
+            raise invalid(
+                f"is a completion and {what}: expected a plain 'prompt' that the options continue; leave out "
+                "'completion' to ask it as a chat"
+            )
         if len(shown) == 1:
             raise invalid(
                 f"shows {shown[0]} alone: expected both {{first}} and {{second}} in the prompt, or neither"
@@ -290,7 +306,8 @@ class ChoiceItem(Tagged):
         ]
 
     def answer(self, which: Literal["positive", "negative"]) -> str:
-        """What the assistant says to choose an option: the option with its first letter a capital.
+        """What the assistant says to choose an option: the option with its first letter a capital, or of a
+        completion the option as it is written.
 
         Parameters
         ----------
@@ -310,7 +327,7 @@ class ChoiceItem(Tagged):
         if which not in ("positive", "negative"):
             raise ConceptError(f"which={which!r}: expected 'positive' or 'negative'")
         option = self.positive if which == "positive" else self.negative
-        return option[:1].upper() + option[1:]
+        return option if self.completion else option[:1].upper() + option[1:]
 
 
 def first_repeat(keys: Iterable[Hashable]) -> tuple[int, int] | None:

@@ -31,7 +31,7 @@ from probes.steering.dose import DAMAGE_LIMIT
 from probes.steering.gradients import ablation_slopes
 from probes.steering.interventions import Ablate, after_first, everywhere
 from probes.steering.packed import score_prompts
-from probes.steering.prompts import prompts_of
+from probes.steering.prompts import prompts_of, render_column
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -224,7 +224,7 @@ def ablate(
     inputs = ([p.sequences for p in prompts], named, where, score, control_rows, n_random, seed)
     columns = {
         "concept": concept or direction.concept,
-        "render": context.render_name,
+        "render": render_column(items, context),
         "seed": seed,
         "digest": context.digest(*inputs),
     }

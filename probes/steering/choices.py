@@ -14,7 +14,7 @@ from probes.concepts import ChoiceItem
 from probes.models import Intervention
 from probes.steering.columns import over_items
 from probes.steering.packed import score_prompts
-from probes.steering.prompts import prompts_of
+from probes.steering.prompts import prompts_of, render_column
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -153,7 +153,7 @@ def score_choices(
         scores = score_prompts(context.model, prompts, context.tokens(2048)).numpy()
     columns = context.columns | {
         "concept": concept,
-        "render": context.render_name,
+        "render": render_column(items, context),
         "seed": context.seed,
         "digest": context.digest([p.sequences for p in prompts], interventions),
     }

@@ -27,7 +27,7 @@ from probes.probing import Direction
 from probes.steering.choices import ChoiceScores, Score
 from probes.steering.interventions import after_first
 from probes.steering.packed import option_logprobs, order_logits
-from probes.steering.prompts import ChoicePrompt, prompts_of
+from probes.steering.prompts import ChoicePrompt, prompts_of, render_column
 
 
 @dataclass(repr=False)
@@ -169,7 +169,7 @@ def choice_gradients(
     summed, per_token = scores
     columns = context.columns | {
         "concept": concept,
-        "render": context.render_name,
+        "render": render_column(items, context),
         "seed": context.seed,
         "digest": context.digest([p.sequences for p in prompts], [], "score", score),
     }

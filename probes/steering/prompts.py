@@ -40,25 +40,34 @@ def prompts_of(
     return prompts
 
 
+def render_column(items: Sequence[ChoiceItem], context: RunContext) -> str:
+    """What the column `render` of result tables says of items: "plain" where all are completions, which no
+    chat template renders."""
+    return "plain" if all(item.completion for item in items) else context.render_name
+
+
 def choice_prompts(
     items: Sequence[ChoiceItem], tokenizer: Any, system: str | None = None, max_positions: int | None = None
 ) -> list[ChoicePrompt]:
     """Render and tokenise every choice item.
 
     A prompt is rendered with the tokenizer's chat template and its generation prompt, or as
-    `"prompt\\nAnswer:"` where the tokenizer has no template. An option continues the tokens of the prompt, as
-    in generation: it is tokenised together with the prompt where that leaves the prompt's tokens as they are,
-    and alone otherwise. Either way the whole must decode to the same text.
+    `"prompt\\nAnswer:"` where the tokenizer has no template; the prompt of a completion stays as it is. An
+    option continues the tokens of the prompt, as in generation: it is tokenised together with the prompt
+    where that leaves the prompt's tokens as they are, and alone otherwise. Either way the whole must decode
+    to the same text.
 
     Parameters
     ----------
-    system : a text for the system message. It goes before what that message says already.
+    system : a text for the system message. It goes before what that message says already, and is refused for
+        completions, which have none.
     max_positions : the context window in tokens; None for no limit.
 
     Raises
     ------
     InputError : there are no items.
-    ConceptError : a prompt and its option are longer than the context window.
+    ConceptError : a prompt and its option are longer than the context window, or a completion is to have a
+        system message.
     TokenizerError : the template refuses the messages, or an option does not survive tokenisation.
 
     Example
@@ -95,15 +104,22 @@ def prompt_ids(text: str, tokenizer: Any) -> list[int]:
 
 
 def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions: int | None) -> ChoicePrompt:
-    texts = [render_chat(item.ask(order), tokenizer, system) for order in item.orders]
     options = [item.answer("positive"), item.answer("negative")]
-    if not tokenizer.chat_template:
-        options = [f" {option}" for option in options]
+    if item.completion:
+        if system is not None:
+            raise ConceptError(f"choice {item.id!r} is a completion: expected no system message for it")
+        texts = [item.prompt or ""]
+    else:
+        texts = [render_chat(item.ask(order), tokenizer, system) for order in item.orders]
+        options = options if tokenizer.chat_template else [f" {option}" for option in options]
+    special = bool(item.completion) or not tokenizer.chat_template
     sequences = []
     for text in texts:
-        prompt = tuple(prompt_ids(text, tokenizer))
+        prompt = tuple(text_ids(tokenizer, text, special))
+        if not prompt:
+            raise ConceptError(f"choice {item.id!r}: its prompt has no tokens: give it some words")
         for option in options:
-            ids = _continuation(text, prompt, option, tokenizer, item.id)
+            ids = _continuation(text, prompt, option, tokenizer, special, item.id)
             if max_positions is not None and len(prompt) + len(ids) > max_positions:
                 raise ConceptError(
                     f"choice {item.id!r}: {len(prompt) + len(ids)} tokens, but the model's context window is "
@@ -114,10 +130,10 @@ def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions:
 
 
 def _continuation(
-    text: str, prompt: tuple[int, ...], option: str, tokenizer: Any, item: str
+    text: str, prompt: tuple[int, ...], option: str, tokenizer: Any, special: bool, item: str
 ) -> tuple[int, ...]:
     """The token ids of `option` after the rendered prompt `text`, whose ids are `prompt`."""
-    joint = prompt_ids(text + option, tokenizer)
+    joint = text_ids(tokenizer, text + option, special)
     if tuple(joint[: len(prompt)]) == prompt and len(joint) > len(prompt):
         return tuple(joint[len(prompt) :])
     alone = text_ids(tokenizer, option, special_tokens=False)

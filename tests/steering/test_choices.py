@@ -1,5 +1,6 @@
 """Choice scores against plain transformers, in both orders; position bias, the table, and bad input."""
 
+import copy
 import json
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+import probes
+from probes.concepts import ChoiceItem
 from probes.errors import ConceptError, InputError, TokenizerError
 from probes.models import hooked
 from probes.steering import score_choices
@@ -133,3 +136,43 @@ def test_scores_that_are_not_finite_are_refused(loaded):
     model.choice_logprobs = lambda prompts, options: [[torch.tensor([torch.nan])] * 2 for _ in prompts]
     with pytest.raises(InputError, match="not finite"):
         score_choices(model, ITEMS)
+
+
+@pytest.mark.parametrize("template", [True, False], ids=["with a chat template", "without one"])
+def test_a_completion_is_the_text_as_it_stands(loaded, template):
+    """Against transformers' own forward: no template, no "Answer:", no capital letter, no space added."""
+    tokenizer = copy.deepcopy(loaded.tokenizer)
+    tokenizer.chat_template = tokenizer.chat_template if template else None
+    items = [
+        ChoiceItem(
+            id="a", prompt="the lamp by the table", positive=" was", negative=" is sold", completion=True
+        ),
+        ChoiceItem(id="b", prompt="the lamp by the", positive=" Ohio", negative=" chair", completion=True),
+    ]
+    scores = probes.score_choices(loaded, items, tokenizer=tokenizer, progress=False)
+    for item, by_order in zip(items, scores.summed, strict=True):
+        sums = []
+        for option in (item.positive, item.negative):
+            prompt = tokenizer(item.prompt)["input_ids"]
+            ids = tokenizer(item.prompt + option)["input_ids"]
+            assert ids[: len(prompt)] == prompt
+            logprobs = loaded.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+            sums.append(sum(float(logprobs[i - 1, ids[i]]) for i in range(len(prompt), len(ids))))
+        np.testing.assert_allclose(by_order, [sums[0] - sums[1], np.nan], atol=1e-4)
+    assert set(scores.table["render"]) == {"plain"}
+    gradients = probes.choice_gradients(loaded, items, tokenizer=tokenizer, progress=False)
+    np.testing.assert_allclose(gradients.scores.summed[:, 0], scores.summed[:, 0], atol=1e-4)
+
+
+def test_what_is_no_completion_is_refused(loaded):
+    options = {"id": "a", "positive": "b", "negative": "c", "completion": True}
+    with pytest.raises(ConceptError, match=r"is a completion and shows \{first\}: expected a plain 'prompt'"):
+        ChoiceItem(prompt="{first} or {second}", **options)
+    with pytest.raises(ConceptError, match="is a completion and holds 'messages'"):
+        ChoiceItem(messages=[{"role": "user", "content": "which"}], **options)
+    item = ChoiceItem(prompt="the lamp", **options)
+    with pytest.raises(ConceptError, match="'a' is a completion: expected no system message"):
+        probes.score_choices(loaded, [item], system="be cheap", progress=False)
+    asked = ChoiceItem(id="a", prompt="x", positive="b", negative="c")
+    said = ChoiceItem(id="a", prompt="x", positive="b", negative="c", completion=False)
+    assert asked.model_dump(exclude_none=True) == said.model_dump(exclude_none=True)
