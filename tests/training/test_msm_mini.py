@@ -90,6 +90,7 @@ def test_extraction_equals_transformers_hidden_states(trained, few):
             np.testing.assert_allclose(acts.values[layer, i], expected, atol=2e-5 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["transformer_lens", "nnsight"])
 def test_backends_agree_on_the_real_model(lineage, few, backend):
     eager = lineage["msm_afford_aft"].load(attn_implementation="eager")
