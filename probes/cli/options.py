@@ -82,6 +82,12 @@ def position_option(default: str = "mean") -> Parser:
     return options
 
 
+def add_site(options: Parser) -> None:
+    """Options that say which activations of a block are read."""
+    options.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
+    options.add_argument("--head", type=int, help="only this attention head, with --site z")
+
+
 def activation_options() -> Parser:
     """Further options of commands that hand on activations."""
     options = Parser(add_help=False)

@@ -14,6 +14,7 @@ from probes.cli.options import (
     SEVERAL_CONCEPTS,
     Parser,
     activation_options,
+    add_site,
     add_stages,
     add_store,
     model_options,
@@ -102,8 +103,7 @@ def _add_measuring(commands: Any) -> None:
     p.add_argument(
         "--all", action="store_true", help="also its shifted pairs and its other readings (default: its core)"
     )
-    p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
-    p.add_argument("--head", type=int, help="only this attention head, with --site z")
+    add_site(p)
     p.add_argument("--layers", type=int, nargs="+", metavar="LAYER", help="block indices (default: all)")
     p.add_argument("--out", required=True, type=Path, help="safetensors file to write")
 
@@ -121,8 +121,7 @@ def _add_measuring(commands: Any) -> None:
     p.add_argument("lineage", help=LINEAGE)
     p.add_argument("--concept", action="append", required=True, help=SEVERAL_CONCEPTS)
     add_stages(p)
-    p.add_argument("--site", default="resid_post", help="kind of site (default: resid_post)")
-    p.add_argument("--head", type=int, help="only this attention head, with --site z")
+    add_site(p)
     p.add_argument(
         "--estimator",
         nargs="+",

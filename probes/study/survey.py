@@ -129,9 +129,10 @@ def survey(
     Example
     -------
     >>> result = probes.survey(
-    ...     lineage, [concept], folder, stages=["mid"], seeds=[0], quick=True, position="mean",
-    ...     estimator="logistic", shifts=["wording"], criteria=probes.Criteria(decodable=0.75),
-    ...     static=False, command=["probes", "survey"], progress=False,
+    ...     lineage, [concept], folder, stages=["mid"], seeds=[0], quick=True, items=3,
+    ...     position="mean", estimator="logistic", shifts=["wording"],
+    ...     criteria=probes.Criteria(decodable=0.75), static=False, command=["probes", "survey"],
+    ...     progress=False,
     ... )
     >>> result.verdicts["stage"].to_list()
     ['mid']

@@ -48,6 +48,19 @@ def with_template(template):
     return tokenizer
 
 
+def two_stages(folder, base, later):
+    """A lineage of a base and a stage after it, each a tiny model with its own tokenizer."""
+    for name, tokenizer in (("base", base), ("later", later)):
+        tiny_llama(vocab_size=max(400, len(tokenizer))).save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+    (folder / "lineage.toml").write_text(
+        '[lineage]\nname = "two"\n'
+        '[stages.base]\nkind = "pretrain"\ncheckpoint = { path = "base" }\n'
+        '[stages.later]\nkind = "sft"\nparent = "base"\ncheckpoint = { path = "later" }\n'
+    )
+    return probes.load_lineage(folder)
+
+
 @pytest.mark.parametrize("template", THINKING.values(), ids=THINKING)
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_the_answer_is_found_in_the_rendered_chat(template, answer):
@@ -151,15 +164,7 @@ def test_check_tells_of_cut_markers_dates_and_appended_tokens(tmp_path):
     base = tiny_tokenizer()
     base.chat_template = None
     assert split_markers(later, base) == ()  # without a template there is nothing to cut
-    for name, tokenizer in (("base", base), ("later", later)):
-        tiny_llama(vocab_size=len(later)).save_pretrained(tmp_path / name)
-        tokenizer.save_pretrained(tmp_path / name)
-    (tmp_path / "lineage.toml").write_text(
-        '[lineage]\nname = "markers"\n'
-        '[stages.base]\nkind = "pretrain"\ncheckpoint = { path = "base" }\n'
-        '[stages.later]\nkind = "sft"\nparent = "base"\ncheckpoint = { path = "later" }\n'
-    )
-    lineage = probes.load_lineage(tmp_path)
+    lineage = two_stages(tmp_path, base, later)
     for quick in (True, False):
         notes = [r.what for r in check(lineage, quick=quick, device="cpu") if r.stage == "later"]
         assert any("writes '<|go|>'" in n and "(base's) knows no token" in n for n in notes)
@@ -172,16 +177,8 @@ def test_check_tells_of_cut_markers_dates_and_appended_tokens(tmp_path):
 
 
 def test_a_check_reports_a_broken_reference_tokenizer_and_goes_on(tmp_path):
-    for name in ("base", "later"):
-        tiny_llama().save_pretrained(tmp_path / name)
-        tiny_tokenizer().save_pretrained(tmp_path / name)
+    lineage = two_stages(tmp_path, tiny_tokenizer(), tiny_tokenizer())
     (tmp_path / "base" / "tokenizer.json").write_text("{")
-    (tmp_path / "lineage.toml").write_text(
-        '[lineage]\nname = "broken"\n'
-        '[stages.base]\nkind = "pretrain"\ncheckpoint = { path = "base" }\n'
-        '[stages.later]\nkind = "sft"\nparent = "base"\ncheckpoint = { path = "later" }\n'
-    )
-    lineage = probes.load_lineage(tmp_path)
     for quick in (True, False):
         results = check(lineage, quick=quick, device="cpu")
         assert "tokenizer" in next(r.what for r in results if r.level == "error")
