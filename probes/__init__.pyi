@@ -15,6 +15,7 @@ from .lineage import Stage as Stage
 from .lineage import load_lineage as load_lineage
 from .measure import Plan as Plan
 from .measure import StageMeasurement as StageMeasurement
+from .measure import battery as battery
 from .measure import behaviour as behaviour
 from .measure import load_measurement as load_measurement
 from .measure import measure_stage as measure_stage

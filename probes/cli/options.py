@@ -120,3 +120,28 @@ def add_stages(command: Parser) -> None:
 def add_store(command: Any) -> None:
     """Add the option that names the folder of activations."""
     command.add_argument("--store", type=Path, help="keep activations in this folder, and look them up there")
+
+
+def add_item_sets(command: Parser) -> None:
+    """Add the options of commands that ask sets of choice items and contrast the answers."""
+    command.add_argument(
+        "--items",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files of choice items, like a concept's choices.jsonl",
+    )
+    add_stages(command)
+    command.add_argument(
+        "--contrast",
+        action="append",
+        default=[],
+        help="a sum over stages, like 'a - b', with training seeds pooled; may be repeated",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        help="folder for items.parquet, from which a second run goes on, and the table "
+        f"{command.prog.split()[-1]}.parquet",
+    )

@@ -14,6 +14,7 @@ from probes.cli.options import (
     SEVERAL_CONCEPTS,
     Parser,
     activation_options,
+    add_item_sets,
     add_site,
     add_stages,
     add_store,
@@ -23,7 +24,7 @@ from probes.cli.options import (
     table_option,
     verb,
 )
-from probes.concepts import FORMATS
+from probes.concepts import FORMATS, WORDINGS
 
 
 def parser() -> Parser:
@@ -203,14 +204,6 @@ def _add_measuring(commands: Any) -> None:
     )
     p.add_argument("lineage", help=LINEAGE)
     p.add_argument(
-        "--items",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="files of choice items, like a concept's choices.jsonl",
-    )
-    p.add_argument(
         "--texts",
         type=Path,
         nargs="+",
@@ -218,18 +211,29 @@ def _add_measuring(commands: Any) -> None:
         metavar="FILE",
         help="files of plain text whose perplexity is measured, one passage a line",
     )
-    add_stages(p)
+    add_item_sets(p)
+
+    p = verb(
+        commands,
+        "battery",
+        verbs.battery,
+        "ask choice items in several forms: whether answers follow the question or are strings",
+        "probes battery checkpoints/msm-mini --stages base msm_domestic --concept domestic --number 14",
+        model_options(),
+    )
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("--concept", action="append", default=[], help=SEVERAL_CONCEPTS)
     p.add_argument(
-        "--contrast",
-        action="append",
-        default=[],
-        help="a sum over stages, like 'a - b', with training seeds pooled; may be repeated",
+        "--number",
+        type=int,
+        metavar="N",
+        help="items of each set, drawn over domains and templates (default: all)",
     )
     p.add_argument(
-        "--out",
-        type=Path,
-        help="folder for items.parquet, from which a second run goes on, and behaviour.parquet",
+        "--wordings", type=int, default=WORDINGS, help=f"wordings of each form (default: {WORDINGS})"
     )
+    add_item_sets(p)
+    p.add_argument("--no-competence", action="store_true", help="ask no undisputed items")
 
 
 def _add_survey_folders(commands: Any) -> None:

@@ -165,6 +165,42 @@ def behaviour(args: argparse.Namespace) -> None:
     _print(table if args.json else table.filter(shown).drop("seed"), args.json)
 
 
+def battery(args: argparse.Namespace) -> None:
+    from probes.concepts import read_choices
+    from probes.measure.formulas import read_formula
+    from probes.measure.items import evaluation_items, spread_items
+
+    contrasts = [read_formula(text) for text in args.contrast]
+    concepts = [probes.load_concept(name).core for name in args.concept]
+    sets = {concept.name: evaluation_items(concept, args.number, args.seed) for concept in concepts}
+    sets |= {path.stem: spread_items(read_choices(path), args.seed)[: args.number] for path in args.items}
+    if args.out:
+        check_folder(args.out)
+    result = probes.battery(
+        probes.load_lineage(args.lineage),
+        sets,
+        stages=args.stages,
+        wordings=args.wordings,
+        competence=() if args.no_competence else None,
+        keep=args.out / "items.parquet" if args.out else None,
+        **_run(args),
+    )
+    table = pl.concat([result.table, result.rows(contrasts)])
+    if args.out:
+        write_table(table, args.out / "battery.parquet")
+    _print(table if args.json else _forms_side_by_side(table), args.json)
+
+
+def _forms_side_by_side(table: pl.DataFrame) -> pl.DataFrame:
+    """A battery's table for people, in one row a stage and set: the rate of each form, then the scores."""
+    rows = table.filter(
+        pl.col("measure").is_in(["battery_rate", "battery_turned"])
+        | pl.col("variant").is_in(["principled", "string"])
+    )
+    index = ["stage", "concept", "n_pairs", "n_seeds"]
+    return rows.pivot(on="variant", index=index, values="estimate", maintain_order=True)
+
+
 def judge(args: argparse.Namespace) -> None:
     criteria = probes.Criteria.read(args.criteria) if args.criteria else probes.Criteria()
     _check_out(args)

@@ -202,12 +202,18 @@ class ChoiceItem(Tagged):
         True makes the prompt plain text that the options continue as they are written (" are" and " is"): no
         chat template, no "Answer:" and no capital letter. It is the form for models without a template and
         for minimal pairs.
+    reversed : str, optional
+        The question turned round, so that a model which goes by the meaning now gives the negative option:
+        "Which one is lighter" beside "Which one is heavier". Of a completion it is the other text of the
+        minimal pair. It takes the place of the prompt, or of the last turn of `messages`, and shows the
+        options as that does. Without it `probes.concepts.battery_forms` writes one.
 
     Raises
     ------
     ConceptError
         For a value that does not fit, for two options that are the same, for a prompt with only one of the
-        two placeholders, or for a completion that is a chat or has placeholders.
+        two placeholders, for a completion that is a chat or has placeholders, or for a reversed wording that
+        is the prompt itself or shows the options where the prompt does not.
 
     Example
     -------
@@ -224,6 +230,7 @@ class ChoiceItem(Tagged):
     positive: Text
     negative: Text
     completion: Annotated[bool | None, AfterValidator(_true_or_none)] = None
+    reversed: Text | None = None
 
     @model_validator(mode="after")
     def _check(self) -> ChoiceItem:
@@ -245,7 +252,24 @@ class ChoiceItem(Tagged):
             raise invalid(
                 f"shows {shown[0]} alone: expected both {{first}} and {{second}} in the prompt, or neither"
             )
+        self._check_reversed()
         return self
+
+    def _check_reversed(self) -> None:
+        if self.reversed is None:
+            return
+        asked = self._turns()[-1]["content"]
+        if self.reversed.split() == asked.split():
+            raise invalid(
+                f"field 'reversed' is the question itself, {self.reversed!r}: expected it turned round, so "
+                "that the other option is right"
+            )
+        marks = ("{first}", "{second}")
+        if {mark in asked for mark in marks} != {mark in self.reversed for mark in marks}:
+            raise invalid(
+                "field 'reversed' and the question do not show the options alike: expected both {first} and "
+                "{second} in each, or in neither"
+            )
 
     def _turns(self) -> list[dict[str, str]]:
         if self.messages:

@@ -4,6 +4,7 @@ A file imports only from files left of it: presets, text, style; browser, figure
 panels, marks, dots, arms; then one file a figure (steadiness before worst_axis); then gallery for them all.
 """
 
+from probes.figures.battery import battery_rates
 from probes.figures.browser import find_browser
 from probes.figures.choices import choice_rates
 from probes.figures.curves import survival_curves
@@ -18,6 +19,7 @@ __all__ = [
     "PRESETS",
     "Figure",
     "Preset",
+    "battery_rates",
     "choice_rates",
     "dose_response",
     "draw",

@@ -30,6 +30,8 @@ class Dot(NamedTuple):
     """What the row is, after the name of its stage."""
     note: str = ""
     """Small type at the left edge of the panel, level with the name."""
+    symbol: str | None = None
+    """The marker, where it is not that of the stage."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class DotList:
         Room for the labels of the x axis, in ems.
     key, foot, title
         As in `Grid`.
+    joined : bool
+        Whether a line joins the filled dots beside a name with the hollow ones.
     """
 
     rows: Sequence[Row]
@@ -66,6 +70,7 @@ class DotList:
     key: Mapping[str, StageStyle] | None = None
     foot: str | None = None
     title: str | None = None
+    joined: bool = False
 
     def paint(self, preset: Preset) -> go.Figure:
         """Draw the figure for a preset."""
@@ -83,9 +88,11 @@ class DotList:
         )
         for index, concept in enumerate(concepts):
             self._axes(grid, index, concept)
-            for row in self.rows:
-                if row["concept"] == concept:
-                    self._draw(grid, index, row)
+            here = [row for row in self.rows if row["concept"] == concept]
+            if self.joined:
+                self._join(grid, index, here)
+            for row in here:
+                self._draw(grid, index, row)
         return grid.finish()
 
     def _axes(self, grid: Grid, index: int, concept: str) -> None:
@@ -108,6 +115,23 @@ class DotList:
         )
         grid.rule(index, x=0.5)
 
+    def _join(self, grid: Grid, index: int, rows: Sequence[Row]) -> None:
+        for name in self.names:
+            beside = [row for row in rows if self.dot(row).beside == name and not self.dot(row).symbol]
+            for filled in (row for row in beside if self.dot(row).filled):
+                for hollow in (row for row in beside if not self.dot(row).filled):
+                    grid.add(
+                        index,
+                        "scatter",
+                        x=[filled["estimate"], hollow["estimate"]],
+                        y=[self.names.index(name) + self.dot(row).below for row in (filled, hollow)],
+                        mode="lines",
+                        name=f"{label(name)} joined",
+                        showlegend=False,
+                        hoverinfo="skip",
+                        line={"color": self.styles[filled["stage"]].color, "width": 0.12 * grid.preset.em},
+                    )
+
     def _draw(self, grid: Grid, index: int, row: Row) -> None:
         em, style, dot = grid.preset.em, self.styles[row["stage"]], self.dot(row)
         level = self.names.index(dot.beside)
@@ -124,7 +148,7 @@ class DotList:
             marker={
                 "size": 0.55 * em,
                 "color": style.color if dot.filled else "white",
-                "symbol": style.symbol,
+                "symbol": dot.symbol or style.symbol,
                 "line": {"color": style.color, "width": 0.12 * em},
             },
             customdata=[interval(row)],

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from probes.errors import InputError
+from probes.figures.battery import battery_rates
 from probes.figures.choices import choice_rates
 from probes.figures.curves import survival_curves
 from probes.figures.dose import dose_response
@@ -40,6 +41,7 @@ _UNDOSED = pl.col("alpha").is_null() & pl.col("shift").is_null()
 
 # In the order in which the figures are the most telling ones of a table that holds the rows for several.
 KINDS: dict[str, _Kind] = {
+    "battery": _Kind(battery_rates, _rows("battery_rate", "asked", "reversed")),
     "steadiness": _Kind(steadiness, _rows("auroc", "shift_transfer")),
     "worst_axis": _Kind(worst_axis, _rows("steadiness")),
     "transfer_auroc": _Kind(transfer_matrix, _rows("auroc", "frozen") & _ACROSS, "auroc"),
@@ -63,6 +65,7 @@ KINDS: dict[str, _Kind] = {
 _REPORT_ORDER = (
     "layer_profile",
     "choice_rates",
+    "battery",
     "steadiness",
     "worst_axis",
     "steering_profile",

@@ -1,5 +1,6 @@
 """Everything that is measured of a concept at a stage. No room to the right of this one runs a model."""
 
+from probes.measure.battery import UNDISPUTED, Battery, battery
 from probes.measure.behaviour import Behaviour, behaviour
 from probes.measure.formulas import formula, read_formula
 from probes.measure.measurement import StageMeasurement, load_measurement
@@ -10,12 +11,15 @@ from probes.measure.valuation import ValuationTransfer, valuation_transfer
 
 __all__ = [
     "LADDER_SAVINGS",
+    "UNDISPUTED",
+    "Battery",
     "Behaviour",
     "Plan",
     "Saving",
     "ShiftTransfer",
     "StageMeasurement",
     "ValuationTransfer",
+    "battery",
     "behaviour",
     "formula",
     "load_measurement",

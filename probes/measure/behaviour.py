@@ -17,11 +17,11 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from probes.activations import RunContext, RunOptions, run_context
+from probes.activations import AnyStage, RunContext, RunOptions, run_context
 from probes.concepts import ChoiceItem
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
-from probes.lineage import Lineage, Stage
+from probes.lineage import Lineage, LoadedStage, Stage
 from probes.measure.formulas import formula
 from probes.stats.estimates import Estimate, mean_interval
 from probes.steering import score_choices
@@ -241,7 +241,7 @@ def _measures(rows: pl.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def behaviour(
-    lineage: Lineage,
+    lineage: Lineage | AnyStage,
     sets: Mapping[str, Sequence[ChoiceItem]],
     texts: Mapping[str, Sequence[str]] | None = None,
     *,
@@ -253,11 +253,11 @@ def behaviour(
 
     Parameters
     ----------
-    lineage : the lineage whose stages answer.
+    lineage : the lineage whose stages answer, or one stage.
     sets : name -> choice items. An item's choice logit is averaged over both orders of presentation.
     texts : name -> plain texts, whose perplexity is measured; by default the toolkit's neutral texts under
         the name "manual". An empty mapping measures none.
-    stages : only the stages with these names; by default all.
+    stages : only the stages of the lineage with these names; by default all.
     keep : a table (.parquet) in which answers are kept and looked up. It is written after every set, so
         that an interrupted call goes on where it stopped. Answers of retrained weights or changed items are
         measured again.
@@ -288,19 +288,26 @@ def behaviour(
         raise InputError(f"{empty}: holds nothing to ask: expected at least one item or text")
     if both := set(sets) & set(texts):
         raise InputError(f"{', '.join(sorted(both))}: names both items and texts: give them different names")
-    chosen_stages = [lineage[name] for name in stages] if stages is not None else list(lineage)
+    chosen_stages: list[AnyStage]
+    if isinstance(lineage, Lineage):
+        chosen_stages = [lineage[name] for name in stages] if stages is not None else list(lineage)
+    else:
+        chosen_stages = [lineage]
     kept = pl.read_parquet(keep) if keep and Path(keep).exists() else pl.DataFrame(schema=ITEMS)
-    options = (run.get("backend", "transformers"), run.get("dtype", "float32"))
     tables: list[pl.DataFrame] = []
     for stage in chosen_stages:
-        digests = {name: _digest(stage, name, rows, options) for name, rows in {**sets, **texts}.items()}
+        names, fingerprint = _names(stage), None if run.get("tokenizer") else _fingerprint(stage)
+        options = _options(stage, run)
+        digests = {
+            name: _digest(fingerprint, name, rows, options) for name, rows in {**sets, **texts}.items()
+        }
         of_stage = kept.filter(pl.col("digest").is_in(list(digests.values())))
         missing = [name for name, digest in digests.items() if digest not in set(of_stage["digest"])]
         if missing:
             context = run_context(stage, **run)
             total = sum(len(sets[name]) if name in sets else len(texts[name]) for name in missing)
             with tqdm(
-                total=total, desc=stage.name, unit="item", file=sys.stderr, disable=not context.progress
+                total=total, desc=names["stage"], unit="item", file=sys.stderr, disable=not context.progress
             ) as bar:
                 for name in missing:
                     rows = (
@@ -308,13 +315,13 @@ def behaviour(
                         if name in sets
                         else _nats(context, texts[name], bar)
                     )
-                    common = _names(stage) | {"digest": digests[name], "set": name}
+                    common = names | {"digest": digests[name], "set": name}
                     new = pl.DataFrame([common | row for row in rows], schema=ITEMS)
                     of_stage, kept = pl.concat([of_stage, new]), pl.concat([kept, new])
-                    if keep:
+                    if keep and fingerprint:
                         write_table(kept, keep)
-        names = {key: pl.lit(value, ITEMS[key]) for key, value in _names(stage).items()}
-        tables.append(of_stage.with_columns(**names))
+        columns = {key: pl.lit(value, ITEMS[key]) for key, value in names.items()}
+        tables.append(of_stage.with_columns(**columns))
     return Behaviour(pl.concat(tables).sort("stage", "set", maintain_order=True))
 
 
@@ -344,10 +351,10 @@ def read_texts(path: str | Path) -> tuple[str, ...]:
     return texts
 
 
-def _digest(stage: Stage, name: str, rows: Sequence[Any], options: Sequence[str]) -> str:
+def _digest(fingerprint: str | None, name: str, rows: Sequence[Any], options: Sequence[str]) -> str:
     """A hash of what answers depend on: weights and tokenizer, options, and the set's name and rows."""
     content = [row.model_dump(exclude_none=True) if isinstance(row, ChoiceItem) else row for row in rows]
-    return json_digest([stage.fingerprint(), *options, name, content])[:16]
+    return json_digest([fingerprint, *options, name, content])[:16]
 
 
 def _answers(context: RunContext, items: Sequence[ChoiceItem], bar: Any) -> Iterator[dict[str, Any]]:
@@ -368,11 +375,36 @@ def _nats(context: RunContext, texts: Sequence[str], bar: Any) -> Iterator[dict[
     bar.update(len(texts))
 
 
-def _names(stage: Stage) -> dict[str, Any]:
-    """The columns that name a stage."""
-    return {
-        "lineage": stage.lineage.name,
-        "stage": stage.name,
-        "family": stage.family,
-        "train_seed": stage.seed,
-    }
+def _fingerprint(stage: AnyStage) -> str | None:
+    """What identifies the weights that answer; None where nothing does."""
+    if isinstance(stage, Stage):
+        return stage.fingerprint()
+    if isinstance(stage, RunContext):
+        return None if stage.alteration() or stage.loaded is None else stage.loaded.fingerprint
+    return stage.fingerprint if isinstance(stage, LoadedStage) and not stage.is_edited else None
+
+
+def _options(stage: AnyStage, run: RunOptions) -> list[str]:
+    """The options of the run that answers depend on."""
+    if isinstance(stage, RunContext):
+        dtype = next(stage.require_loaded().model.parameters()).dtype if stage.loaded else "unknown"
+        options, render = [stage.backend, str(dtype).removeprefix("torch.")], stage.render
+    else:
+        options = [run.get("backend", "transformers"), run.get("dtype", "float32")]
+        render = run.get("render", "shared")
+    return options if render == "shared" else [*options, render]
+
+
+def _names(stage: AnyStage) -> dict[str, Any]:
+    """The columns that name a stage. A model given by hand is a family of its own."""
+    loaded = stage.loaded if isinstance(stage, RunContext) else stage
+    of_lineage = loaded.stage if isinstance(loaded, LoadedStage) else loaded
+    if isinstance(of_lineage, Stage):
+        return {
+            "lineage": of_lineage.lineage.name,
+            "stage": of_lineage.name,
+            "family": of_lineage.family,
+            "train_seed": of_lineage.seed,
+        }
+    name = getattr(stage, "name", "model")
+    return {"lineage": None, "stage": name, "family": name, "train_seed": None}
