@@ -31,6 +31,10 @@ def invalid(message: str) -> PydanticCustomError:
 def _text(value: str) -> str:
     if not value.strip():
         raise invalid("is empty: expected text")
+    return _characters(value)
+
+
+def _characters(value: str) -> str:
     if "\x00" in value:
         raise invalid(f"holds a NUL character at {value.index(chr(0))}: expected plain text")
     try:
@@ -69,6 +73,9 @@ def _identifier(value: Any) -> Any:
 
 Text = Annotated[str, AfterValidator(_text)]
 """Text that is not empty and that can be written as UTF-8."""
+
+MaybeEmpty = Annotated[str, AfterValidator(_characters)]
+"""Text that may be empty and that can be written as UTF-8."""
 
 Identifier = Annotated[str, BeforeValidator(_identifier), AfterValidator(_text)]
 """The id of a row or of a template; whole numbers become text."""

@@ -123,12 +123,63 @@ def opinions(rows: Rows) -> Parts:
     return examples, choices
 
 
+def completions(rows: Rows) -> Parts:
+    """Rows of a prompt and two options that continue it, as minimal pairs of a text and its next word are
+    written: `{"prompt": "The keys to the cabinet", "positive": " are", "negative": " is"}`.
+
+    Each row becomes a choice item: a completion, or a chat where the prompt shows {first} and {second}. Its
+    pair is the prompt (label 1) and the `reversed` prompt (label 0) where a row has that ("The key to the
+    cabinets"), and otherwise the prompt with either option. Tags are read too.
+    """
+    examples, choices = [], []
+    for number, (where, row) in enumerate(rows, 1):
+        name = f"q{number}" if row.get("id") is None else row["id"]
+        tags = _tags(row)
+        fields = {field: row.get(field) for field in ("prompt", "positive", "negative", "reversed")}
+        shows = "{first}" in str(row.get("prompt"))
+        completion = row["completion"] if row.get("completion") is not None else not shows
+        item_tags = {field: tags[field] for field in tags if field in ChoiceItem.model_fields}
+        item = _made(ChoiceItem, where, id=name, completion=completion, **fields, **item_tags)
+        choices.append(item)
+        if not completion:
+            question = item.ask()[-1]["content"]
+            examples += _answers(f"{name}", question, item.positive, item.negative, where, **tags)
+            continue
+        texts = [f"{item.prompt}{item.positive}", f"{item.prompt}{item.negative}"]
+        texts = [item.prompt, item.reversed] if item.reversed is not None else texts
+        for label, text in zip((1, 0), texts, strict=True):
+            examples.append(_made(Example, where, pair=name, label=label, text=text, **tags))
+    return examples, choices
+
+
+def sentences(rows: Rows) -> Parts:
+    """Rows of a good and a bad sentence, as BLiMP has them (Warstadt et al. 2020, arXiv 1912.00582):
+    `sentence_good` and `sentence_bad`, or `good` and `bad`.
+
+    Each row becomes a pair (the good sentence has label 1) and a choice item that scores both as whole
+    sentences.
+    """
+    examples, choices = [], []
+    for number, (where, row) in enumerate(rows, 1):
+        names = [f"sentence_{kind}" if f"sentence_{kind}" in row else kind for kind in ("good", "bad")]
+        good, bad = _texts(row, names, where)
+        tags = _tags(row)
+        for label, text in ((1, good), (0, bad)):
+            examples.append(_made(Example, where, pair=f"s{number}", label=label, text=text, **tags))
+        item_tags = {field: tags[field] for field in tags if field in ChoiceItem.model_fields}
+        whole = {"prompt": "", "positive": good, "negative": bad, "completion": True}
+        choices.append(_made(ChoiceItem, where, id=f"s{number}", **whole, **item_tags))
+    return examples, choices
+
+
 LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Rows], Parts]]] = {
     "caa": (CAA_FIELDS, caa),
     "preferences": (PREFERENCE_FIELDS, preferences),
     "chats": (("messages",), chats),
     "statements": (("text|statement",), statements),
     "opinions": (OPINION_FIELDS, opinions),
+    "completions": (("prompt", "positive", "negative"), completions),
+    "sentences": (("sentence_good|good", "sentence_bad|bad"), sentences),
 }
 """Name -> the columns of a table in this layout, and its reader; the first layout that fits is taken."""
 

@@ -36,7 +36,8 @@ def load_concept(source: Any) -> Concept:
         - the name of a packaged concept (see `list_concepts`), which goes before a folder of the same name:
           write `./name` for the folder;
         - a concept folder, or the folder that a Hugging Face dataset was saved to;
-        - a file that `probes.concepts.read_file` reads (CSV, JSON, JSONL, Parquet, Inspect logs);
+        - a file that `probes.concepts.read_file` reads (CSV, JSON, JSONL, Parquet, Inspect logs), among them
+          minimal pairs: rows of `prompt`, `positive` and `negative`, or of a `good` and a `bad` sentence;
         - a polars or pandas frame, a Hugging Face dataset, an iterable of dicts, or a dict of columns;
         - a `Concept`, which is returned as it is.
 

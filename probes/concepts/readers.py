@@ -12,7 +12,17 @@ from probes.concepts.tables import table_rows
 from probes.concepts.transcripts import is_log, read_transcripts
 from probes.errors import ConceptError
 
-FORMATS = ("statements", "documents", "chats", "caa", "preferences", "opinions", "transcripts")
+FORMATS = (
+    "statements",
+    "documents",
+    "chats",
+    "caa",
+    "preferences",
+    "opinions",
+    "completions",
+    "sentences",
+    "transcripts",
+)
 
 
 def read_csv(

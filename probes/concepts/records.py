@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
-from probes.concepts.fields import Identifier, Label, Record, Text, invalid
+from probes.concepts.fields import Identifier, Label, MaybeEmpty, Record, Text, invalid
 from probes.errors import ConceptError
 
 Order = Literal["positive_first", "negative_first"]
@@ -201,7 +201,7 @@ class ChoiceItem(Tagged):
     completion : bool, optional
         True makes the prompt plain text that the options continue as they are written (" are" and " is"): no
         chat template, no "Answer:" and no capital letter. It is the form for models without a template and
-        for minimal pairs.
+        for minimal pairs. With an empty prompt the options are whole texts, scored from their first word on.
     reversed : str, optional
         The question turned round, so that a model which goes by the meaning now gives the negative option:
         "Which one is lighter" beside "Which one is heavier". Of a completion it is the other text of the
@@ -225,7 +225,7 @@ class ChoiceItem(Tagged):
     """
 
     id: Identifier
-    prompt: Text | None = None
+    prompt: MaybeEmpty | None = None
     messages: tuple[Message, ...] | None = None
     positive: Text
     negative: Text
@@ -237,6 +237,8 @@ class ChoiceItem(Tagged):
         if (self.prompt is None) == (not self.messages):
             both = "both 'prompt' and 'messages'" if self.messages else "neither 'prompt' nor 'messages'"
             raise invalid(f"holds {both}: expected exactly one of them")
+        if self.prompt is not None and not self.prompt.strip() and not self.completion:
+            raise invalid("field 'prompt' is empty: expected text, which only a completion can do without")
         if self.positive.strip() == self.negative.strip():
             raise invalid(
                 f"fields 'positive' and 'negative' are both {self.positive!r}: expected two options"

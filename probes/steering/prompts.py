@@ -55,7 +55,7 @@ def choice_prompts(
     `"prompt\\nAnswer:"` where the tokenizer has no template; the prompt of a completion stays as it is. An
     option continues the tokens of the prompt, as in generation: it is tokenised together with the prompt
     where that leaves the prompt's tokens as they are, and alone otherwise. Either way the whole must decode
-    to the same text.
+    to the same text. The options of an empty prompt are scored after the BOS token (EOS where there is none).
 
     Parameters
     ----------
@@ -115,11 +115,15 @@ def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions:
     special = bool(item.completion) or not tokenizer.chat_template
     sequences = []
     for text in texts:
-        prompt = tuple(text_ids(tokenizer, text, special))
+        prompt = tuple(text_ids(tokenizer, text, special)) if text else _beginning(tokenizer, item.id)
         if not prompt:
             raise ConceptError(f"choice {item.id!r}: its prompt has no tokens: give it some words")
         for option in options:
-            ids = _continuation(text, prompt, option, tokenizer, special, item.id)
+            ids = (
+                _continuation(text, prompt, option, tokenizer, special, item.id)
+                if text
+                else tuple(text_ids(tokenizer, option, special_tokens=False))
+            )
             if max_positions is not None and len(prompt) + len(ids) > max_positions:
                 raise ConceptError(
                     f"choice {item.id!r}: {len(prompt) + len(ids)} tokens, but the model's context window is "
@@ -127,6 +131,17 @@ def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions:
                 )
             sequences.append((prompt, ids))
     return ChoicePrompt(item.id, tuple(sequences))
+
+
+def _beginning(tokenizer: Any, item: str) -> tuple[int, ...]:
+    """The token that a text begins after: the tokenizer's BOS, or the end of the text before."""
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    if first is None:
+        raise TokenizerError(
+            f"choice {item!r} has an empty prompt, and the tokenizer has no BOS or EOS token that a text "
+            "could begin after: give the item a prompt"
+        )
+    return (int(first),)
 
 
 def _continuation(
