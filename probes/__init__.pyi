@@ -13,6 +13,8 @@ from .lineage import Lineage as Lineage
 from .lineage import LoadedStage as LoadedStage
 from .lineage import Stage as Stage
 from .lineage import load_lineage as load_lineage
+from .locating import Location as Location
+from .locating import locate as locate
 from .measure import Plan as Plan
 from .measure import StageMeasurement as StageMeasurement
 from .measure import battery as battery

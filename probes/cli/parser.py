@@ -164,6 +164,35 @@ def _add_measuring(commands: Any) -> None:
 
     p = verb(
         commands,
+        "locate",
+        verbs.locate,
+        "find the layer and tokens where a stage's choices use a concept, by exchanging states",
+        "probes locate checkpoints/msm-mini base --concept agreement.jsonl --every 3",
+        model_options(),
+        table_option(),
+    )
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("stage", help="name of the stage")
+    p.add_argument("--concept", required=True, help=ONE_CONCEPT)
+    p.add_argument(
+        "--exchange",
+        choices=["text", "options", "question"],
+        help="what the two prompts of an item differ in (default: the text of completions, else the options)",
+    )
+    p.add_argument("--every", type=int, default=1, help="search every so many layers (default: 1)")
+    p.add_argument(
+        "--dimensions",
+        type=int,
+        nargs="*",
+        default=[1, 2, 4],
+        metavar="K",
+        help="dimensions of the subspaces that are learned (default: 1 2 4)",
+    )
+    p.add_argument("--random", type=int, default=20, help="number of random subspaces (default: 20)")
+    p.add_argument("--steps", type=int, default=40, help="most steps of learning (default: 40)")
+
+    p = verb(
+        commands,
         "survival",
         verbs.survival,
         "compare a concept's directions at every stage with every other stage",

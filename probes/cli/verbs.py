@@ -103,6 +103,25 @@ def steer(args: argparse.Namespace) -> None:
     )
 
 
+def locate(args: argparse.Namespace) -> None:
+    lineage = probes.load_lineage(args.lineage)
+    _check_out(args)
+    found = probes.locate(
+        lineage[args.stage],
+        probes.load_concept(args.concept),
+        exchanged=args.exchange,
+        every=args.every,
+        dimensions=args.dimensions,
+        n_random=args.random,
+        steps=args.steps,
+        **_run(args),
+    )
+    print(found.note, file=sys.stderr)
+    if args.out:
+        write_table(found.table, args.out)
+    _print(found.table if args.json else found.table.filter(pl.col("measure") != "site_search"), args.json)
+
+
 def survival(args: argparse.Namespace) -> None:
     lineage = probes.load_lineage(args.lineage)
     if args.stages:

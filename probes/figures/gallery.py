@@ -18,6 +18,7 @@ from probes.figures.layers import layer_profile
 from probes.figures.matrix import transfer_matrix
 from probes.figures.presets import Preset
 from probes.figures.rows import Table, table_of
+from probes.figures.sites import site_search
 from probes.figures.steadiness import steadiness
 from probes.figures.worst_axis import worst_axis
 
@@ -41,6 +42,7 @@ _UNDOSED = pl.col("alpha").is_null() & pl.col("shift").is_null()
 
 # In the order in which the figures are the most telling ones of a table that holds the rows for several.
 KINDS: dict[str, _Kind] = {
+    "site_search": _Kind(site_search, _rows("site_search")),
     "battery": _Kind(battery_rates, _rows("battery_rate", "asked", "reversed")),
     "steadiness": _Kind(steadiness, _rows("auroc", "shift_transfer")),
     "worst_axis": _Kind(worst_axis, _rows("steadiness")),
@@ -66,6 +68,7 @@ _REPORT_ORDER = (
     "layer_profile",
     "choice_rates",
     "battery",
+    "site_search",
     "steadiness",
     "worst_axis",
     "steering_profile",

@@ -42,6 +42,18 @@ class AddEach:
         return values + rows[:, None]
 
 
+@dataclass(eq=False)
+class Put:
+    """Puts `states` `[batch, seq, width]` in the place of the activations of a site."""
+
+    site: Site
+    states: Tensor
+    positions: Literal["all", "last"] | PositionMask = "all"
+
+    def apply(self, values: Tensor) -> Tensor:
+        return self.states.to(values)
+
+
 @contextmanager
 def repeated_from(
     blocks: Sequence[nn.Module], layer: int, n_variants: int, running: RunningForward

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from probes.errors import InputError
 from probes.models.batching import TOKEN_BUDGET, TokenBatch
-from probes.models.fanning import AddEach
+from probes.models.fanning import AddEach, Put
 from probes.models.protocol import Continuation, GenerateOptions, HookedModel, Intervention, Pool
 from probes.models.scoring import check_scorable, logprobs_of_each
 from probes.models.sites import Site
@@ -75,6 +75,11 @@ class PlainPacking(ABC):
     ) -> list[list[Tensor]]:
         """As `PackedModel` says, by running every continuation of a group as a row of its own."""
         return logprobs_of_each(self.logits, groups, token_budget)
+
+    def logits_from(self, layer: int, states: Tensor, batch: TokenBatch, at: Tensor) -> Tensor:
+        """As `PackedModel` says, by running the whole model and putting the states in."""
+        with self.intervene(Put(Site("resid_post", layer), states)):
+            return self.logits(batch, at)
 
     @contextmanager
     def fan_out(self, site: Site, vectors: Tensor) -> Iterator[None]:

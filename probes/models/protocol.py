@@ -174,6 +174,17 @@ class PackedModel(HookedModel, Protocol):
         """
         ...
 
+    def logits_from(self, layer: int, states: Tensor, batch: TokenBatch, at: Tensor) -> Tensor:
+        """The logits at `at`, `[k, vocab]`, with `states` `[batch, seq, d_model]` as the output of block
+        `layer`.
+
+        They are what `logits` gives under an intervention that puts `states` at "resid_post" of that block,
+        and can be differentiated with respect to `states`. The backend "transformers" runs only the blocks
+        above. Raises InputError where interventions are in force, and SiteError for a block that does not
+        exist.
+        """
+        ...
+
     def fan_out(self, site: Site, vectors: Tensor) -> AbstractContextManager[None]:
         """Ask for several interventions at once: each row of `vectors` `[variant, width]` is one variant of
         the model, with that row added at every token of `site`.

@@ -110,6 +110,50 @@ class TransformersBackend(Backend):
             output = self.model.generate(**arguments)
         return self._new_tokens(output, prompts.input_ids.shape[1], options)
 
+    def logits_from(self, layer: int, states: Tensor, batch: TokenBatch, at: Tensor) -> Tensor:
+        """As `PackedModel` says: the blocks up to `layer` hand on what they are given, and do not run."""
+        self._check_ids(batch)
+        self._check_sites([Site("resid_post", layer)])
+        if self._active or self._n_variants:
+            raise InputError("logits_from inside intervene or fan_out: expected the model as it is")
+        with self._lock, self._handing_on(layer, states):
+            return self._logits(batch, at)
+
+    @contextmanager
+    def _handing_on(self, layer: int, states: Tensor) -> Iterator[None]:
+        """Inside, the blocks below `layer` return their input, and block `layer` returns `states`."""
+        blocks = [block.module for block in self.architecture.blocks[: layer + 1]]
+        output = self._block_output(blocks[0])
+
+        def hand_on(*args: Any, **kwargs: Any) -> Any:
+            return _in_place_of(output, first_tensor(args, kwargs))
+
+        def give(*args: Any, **kwargs: Any) -> Any:
+            return _in_place_of(output, states.to(first_tensor(args, kwargs)))
+
+        before = [block.__dict__.get("forward") for block in blocks]
+        try:
+            for block in blocks:
+                block.forward = give if block is blocks[-1] else hand_on
+            yield
+        finally:
+            for block, forward in zip(blocks, before, strict=True):
+                if forward is None:
+                    del block.forward
+                else:
+                    block.forward = forward
+
+    def _block_output(self, block: nn.Module) -> Any:
+        """What a block returns, which is a tensor in some families and a tuple in others."""
+        outputs: list[Any] = []
+        handle = block.register_forward_hook(lambda _module, _args, output: outputs.append(output))
+        try:
+            with torch.no_grad():
+                self.model(**self._inputs(TokenBatch.pad([[0]])))
+        finally:
+            handle.remove()
+        return outputs[0]
+
     @contextmanager
     def fan_out(self, site: Site, vectors: Tensor) -> Iterator[None]:
         """As `PackedModel` says, in one forward: the blocks below the site run once for all variants."""
@@ -277,6 +321,11 @@ def _on_output(module: nn.Module, function: Any) -> Any:
         return type(output)((new, *output[1:]))
 
     return module.register_forward_hook(hook)
+
+
+def _in_place_of(output: Any, values: Tensor) -> Any:
+    """`values` in the form in which a block returned `output`."""
+    return values if isinstance(output, Tensor) else type(output)((values, *output[1:]))
 
 
 def _stop(*_: Any) -> None:

@@ -24,6 +24,7 @@ TITLES = {
     "steadiness": "Knows: how well a probe generalises along each shift axis",
     "worst_axis": "Knows: how well a probe generalises along its worst shift axis",
     "choice_rates": "Uses: which option each stage prefers",
+    "site_search": "Uses: at which layer and tokens a choice can be moved",
     "battery": "Uses: whether choices follow the question or are the same whatever is asked",
     "steering_profile": "Uses: at which layers steering changes choices",
     "dose_response": "Uses: how much steering changes choices, and what it breaks",

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from probes.activations import AnyStage, RunOptions, run_context
-from probes.concepts import ORDERS, ChoiceItem
-from probes.errors import ConceptError, InputError
-from probes.lineage import encode_text
+from probes.concepts import ChoiceItem
+from probes.errors import InputError
 from probes.models import HookedModel, PositionMask, Site, TokenBatch
 from probes.probing import Direction
 from probes.stats.estimates import Estimate, mean_interval
@@ -26,7 +25,7 @@ from probes.steering.choices import Score
 from probes.steering.columns import direction_columns, over_directions, over_items
 from probes.steering.controls import p_among_random, random_directions, require_random
 from probes.steering.packed import order_logits
-from probes.steering.prompts import ChoicePrompt, prompts_of, render_chat
+from probes.steering.prompts import ChoicePrompt, option_tokens, prompts_of
 from probes.tables.result import Result
 from probes.tables.schema import tidy
 
@@ -184,9 +183,7 @@ def mediation(
     intact, steered = [], []
     with torch.inference_mode():
         for item, prompt in zip(items, prompts, strict=True):
-            marks = [
-                _option_tokens(item, order, context.tokenizer) for order in item.orders for _ in range(2)
-            ]
+            marks = [option_tokens(item, order, context.tokenizer) for order in item.orders for _ in range(2)]
             batch = TokenBatch.pad([[*p, *o] for p, o in prompt.sequences], context.pad_id)
             values = context.model.read(batch, [direction.site])[direction.site]
             dose = _doses(values @ vector, marks)
@@ -212,29 +209,6 @@ def _doses(projections: Tensor, marks: Sequence[tuple[list[int], list[int]]]) ->
         difference = projections[row, second].mean() - projections[row, first].mean()
         dose[row, first], dose[row, second] = difference, -difference
     return dose
-
-
-def _option_tokens(item: ChoiceItem, order: Any, tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The numbers of the prompt's tokens that overlap the first and the second option as presented."""
-    if len(item.orders) != len(ORDERS):
-        raise ConceptError(
-            f"choice {item.id!r} does not present its options: expected {{first}} and {{second}} in it"
-        )
-    text = render_chat(item.ask(order), tokenizer)
-    options = (item.positive, item.negative) if order == ORDERS[0] else (item.negative, item.positive)
-    _, offsets = encode_text(tokenizer, text, not tokenizer.chat_template)
-    of_options, start = [], 0
-    for option in options:
-        begin = text.find(option, start)
-        start = begin + len(option)
-        tokens = [i for i, (a, b) in enumerate(offsets) if a < start and b > begin and b > a]
-        if begin < 0 or not tokens:
-            raise ConceptError(
-                f"choice {item.id!r}: option {option!r} does not stand in its prompt as it is: "
-                "write it there in the same words"
-            )
-        of_options.append(tokens)
-    return of_options[0], of_options[1]
 
 
 def _logit(

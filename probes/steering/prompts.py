@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from probes.activations import RunContext
-from probes.concepts import ChoiceItem
+from probes.concepts import ORDERS, ChoiceItem, Order
 from probes.errors import ConceptError, InputError, TokenizerError
-from probes.lineage import apply_template, text_ids
+from probes.lineage import apply_template, encode_text, text_ids
 
 Sequenced = tuple[tuple[int, ...], tuple[int, ...]]
 """The token ids of a prompt, and those of an option that continues it."""
@@ -101,6 +101,41 @@ def prompt_ids(text: str, tokenizer: Any) -> list[int]:
     """The token ids of a rendered prompt. A chat template writes its own special tokens; a plain text gets
     them here."""
     return text_ids(tokenizer, text, not tokenizer.chat_template)
+
+
+def option_tokens(item: ChoiceItem, order: Order, tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The numbers of the prompt's tokens that overlap the first and the second option as presented.
+
+    Raises
+    ------
+    ConceptError : the item does not present its options, or not as they are written.
+
+    Example
+    -------
+    >>> item, tokenizer = concept.choices[0], stage.load().tokenizer
+    >>> first, second = option_tokens(item, "positive_first", tokenizer)
+    >>> first[-1] < second[0]
+    True
+    """
+    if len(item.orders) != len(ORDERS):
+        raise ConceptError(
+            f"choice {item.id!r} does not present its options: expected {{first}} and {{second}} in it"
+        )
+    text = render_chat(item.ask(order), tokenizer)
+    options = (item.positive, item.negative) if order == ORDERS[0] else (item.negative, item.positive)
+    _, offsets = encode_text(tokenizer, text, not tokenizer.chat_template)
+    of_options, start = [], 0
+    for option in options:
+        begin = text.find(option, start)
+        start = begin + len(option)
+        tokens = [i for i, (a, b) in enumerate(offsets) if a < start and b > begin and b > a]
+        if begin < 0 or not tokens:
+            raise ConceptError(
+                f"choice {item.id!r}: option {option!r} does not stand in its prompt as it is: "
+                "write it there in the same words"
+            )
+        of_options.append(tokens)
+    return of_options[0], of_options[1]
 
 
 def _prompt(item: ChoiceItem, tokenizer: Any, system: str | None, max_positions: int | None) -> ChoicePrompt:

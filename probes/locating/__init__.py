@@ -1,0 +1,21 @@
+"""Locating: where a choice uses a concept, found by exchanging states between prompts.
+
+From left to right: two prompts lined up (`aligning`), choice logits with states exchanged (`patching`), edits
+within a subspace (`subspaces`), subspaces that are learned (`das`), and the search (`splitting`, `location`).
+"""
+
+from probes.locating.aligning import EXCHANGED, ROLES, Aligned, Exchange, align, exchanged_by
+from probes.locating.location import Location, locate
+from probes.locating.splitting import split_items
+
+__all__ = [
+    "EXCHANGED",
+    "ROLES",
+    "Aligned",
+    "Exchange",
+    "Location",
+    "align",
+    "exchanged_by",
+    "locate",
+    "split_items",
+]

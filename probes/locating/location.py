@@ -1,0 +1,479 @@
+"""`locate`: at which layer and tokens a choice uses a concept, and in which subspace of the states there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import polars as pl
+import torch
+from tqdm import tqdm
+
+from probes.activations import AnyStage, RunContext, RunOptions, run_context
+from probes.concepts import ChoiceItem, Concept
+from probes.errors import InputError
+from probes.locating.aligning import ROLES, Exchanged, Role, align, exchanged_by
+from probes.locating.das import STEPS, distributed_alignment, first_guess
+from probes.locating.patching import Chunk, Edit, Patcher, whole
+from probes.locating.splitting import split_items
+from probes.locating.subspaces import READERS, Held, Within, orthonormal, random_basis, read_direction
+from probes.stats.estimates import Estimate, mean_interval, ratio_interval
+from probes.steering.controls import p_among_random, require_random
+from probes.tables.result import Result
+from probes.tables.schema import interval_columns, tidy
+
+DIMENSIONS = (1, 2, 4)
+"""The dimensions of the subspaces that distributed alignment search learns."""
+
+
+@dataclass(frozen=True, repr=False)
+class Location(Result):
+    """Where a choice uses a concept. Shares are of what exchanging the text itself does to the choices.
+
+    Example
+    -------
+    >>> items = [item.model_copy(update={"split": None}) for item in concept.choices]
+    >>> found = probes.locate(stage, items, dimensions=(1,), n_random=2, steps=2, progress=False)
+    >>> found.role in found.roles, found.used.low <= found.used.value <= found.used.high
+    (True, True)
+    """
+
+    layers: list[int]
+    """The layers that were searched."""
+    roles: list[Role]
+    """The roles of tokens that were searched."""
+    selection: Mapping[str, np.ndarray]
+    """"whole_state" and "class_mean" -> `[layer, role, item]`, how far the exchange moves each choice of the
+    selection items, in logits. NaN where an item has no such tokens."""
+    selection_total: np.ndarray
+    """`[item]`: how far exchanging the text moves the choices of the selection items."""
+    layer: int
+    """The layer that was chosen on the selection items."""
+    role: Role
+    """The role that was chosen."""
+    ids: list[str]
+    """`[item]`: the names of the test items."""
+    total: np.ndarray
+    """`[item]`: how far exchanging the text moves the choices of the test items, in logits."""
+    shifts: Mapping[str, np.ndarray]
+    """Variant -> `[item]`, how far an exchange at the chosen site moves the choices of the test items."""
+    erased: Mapping[str, np.ndarray]
+    """Variant -> `[item]`, how far holding the component at its mean moves them."""
+    random: Mapping[str, np.ndarray]
+    """Variant -> `[n_random]`, the mean shifts of random subspaces of its dimension and dose."""
+    subspaces: Mapping[str, np.ndarray]
+    """Variant -> `[k, d]`, the orthonormal basis of its subspace."""
+    best: str
+    """The variant that moved the choices of the selection items most."""
+    note: str = ""
+    """How many items were aligned, and how."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """The columns of `.table` that are the same in every row."""
+
+    def __repr__(self) -> str:
+        return (
+            f"Location(layer {self.layer}, {self.role}: {self.best} moves {self.used.value:.2f} "
+            f"[{self.used.low:.2f}, {self.used.high:.2f}] of the choice, {len(self.ids)} items)"
+        )
+
+    @property
+    def text_effect(self) -> Estimate:
+        """How far exchanging the text itself moves the choices, in logits. Where it moves nothing, nothing
+        inside can be used for the choice."""
+        return mean_interval(self.total, self.ids, seed=self._seed)
+
+    def share(self, variant: str) -> Estimate:
+        """The share of the text's effect that an exchange at the chosen site has, on the test items.
+
+        Raises
+        ------
+        InputError : there is no such variant.
+
+        Example
+        -------
+        >>> items = [item.model_copy(update={"split": None}) for item in concept.choices]
+        >>> found = probes.locate(stage, items, dimensions=(1,), n_random=2, steps=2, progress=False)
+        >>> found.share("whole_state").n
+        4
+        """
+        if variant not in self.shifts:
+            raise InputError(f"no exchange {variant!r}: there is {', '.join(self.shifts)}")
+        return ratio_interval(self.shifts[variant], self.total, self.ids, seed=self._seed)
+
+    @property
+    def used(self) -> Estimate:
+        """The share that the best direction or subspace moves, chosen on the selection items."""
+        return self.share(self.best)
+
+    @property
+    def p_value(self) -> float:
+        """The p-value of the best variant's shift among those of random subspaces like it."""
+        return p_among_random(float(self.shifts[self.best].mean()), self.random[self.best])
+
+    @property
+    def _seed(self) -> int:
+        return int(self.columns.get("seed") or 0)
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """Rows in the columns of `probes.tables.schema.SCHEMA`.
+
+        `site_search`: every layer and role (column `position`), on the selection items. `exchange_share`: the
+        variants at the chosen site, on the test items, with the range of random subspaces beside each.
+        `erased_share`: the share that erasing takes away, which is 1 where nothing of the choice is left.
+        `exchange_total`: what exchanging the text does, in logits. `exchange_p`: that of the best variant.
+        """
+        names = [f"selection{i}" for i in range(len(self.selection_total))]
+        rows: list[dict[str, Any]] = []
+        for variant, shifts in self.selection.items():
+            for i, layer in enumerate(self.layers):
+                for j, role in enumerate(self.roles):
+                    have = np.isfinite(shifts[i, j])
+                    if have.sum() > 1 and self.selection_total[have].mean():
+                        share = ratio_interval(
+                            shifts[i, j][have],
+                            self.selection_total[have],
+                            np.array(names)[have],
+                            seed=self._seed,
+                        )
+                        where = {"layer": layer, "position": role, "selected": self._is_chosen(layer, role)}
+                        rows.append(
+                            where | {"measure": "site_search", "variant": variant} | interval_columns(share)
+                        )
+        here = {"layer": self.layer, "position": self.role, "selected": True}
+        for variant in self.shifts:
+            share = interval_columns(self.share(variant))
+            rows.append(here | {"measure": "exchange_share", "variant": variant} | share)
+            if variant in self.random:
+                rows.append(here | self._random_row(variant))
+        for variant, shifts in self.erased.items():
+            lost = ratio_interval(2 * shifts, self.total, self.ids, seed=self._seed)
+            rows.append(here | {"measure": "erased_share", "variant": variant} | interval_columns(lost))
+        effect = interval_columns(self.text_effect)
+        rows.append({"measure": "exchange_total", "variant": "text"} | effect)
+        p = {
+            "measure": "exchange_p",
+            "variant": self.best,
+            "estimate": self.p_value,
+            "n_pairs": len(self.ids),
+        }
+        return tidy(self.columns | row for row in [*rows, here | p])
+
+    def _is_chosen(self, layer: int, role: Role) -> bool:
+        return (layer, role) == (self.layer, self.role)
+
+    def _random_row(self, variant: str) -> dict[str, Any]:
+        shares = self.random[variant] / self.total.mean()
+        low, high = np.quantile(shares, [0.025, 0.975])
+        numbers = {"estimate": float(shares.mean()), "ci_low": float(low), "ci_high": float(high)}
+        return {
+            "measure": "exchange_share",
+            "variant": f"{variant}_random",
+            "n_pairs": len(self.ids),
+        } | numbers
+
+
+def locate(
+    stage: AnyStage,
+    concept: Concept | Sequence[ChoiceItem],
+    *,
+    exchanged: Exchanged | None = None,
+    layers: Literal["all"] | Sequence[int] = "all",
+    every: int = 1,
+    dimensions: Sequence[int] = DIMENSIONS,
+    n_random: int = 20,
+    steps: int = STEPS,
+    others: Mapping[str, Mapping[int, np.ndarray]] | None = None,
+    **run: Unpack[RunOptions],
+) -> Location:
+    """Find where a stage's choices use a concept: exchange states between two prompts, and see what follows.
+
+    Every choice item gives two prompts whose right answers are opposite (see `probes.locating.EXCHANGED`).
+    Putting the states of some tokens of one into the other (an interchange intervention, Geiger et al. 2021,
+    arXiv 2106.02997) moves the choice as far as the model reads its answer there. The search does that with
+    whole states, and with their component along the difference of the class means, at every layer and for
+    every role of tokens, on the selection items. At the site where the class means move most, directions and
+    subspaces are then exchanged on the test items: the class means, a probe, LDA, and subspaces that
+    distributed alignment search learns on the training items (Geiger et al. 2023, arXiv 2303.02536).
+
+    Everything is a share of what exchanging the text does. The last block's output is not searched, because
+    what is left above it is the head alone.
+
+    Parameters
+    ----------
+    stage : a stage, a loaded stage, a hooked model or a run context.
+    concept : a concept with choice items, of which the canonical ones are used, or choice items.
+    exchanged : "text", "options" or "question"; by default the texts of completions, else the options.
+    layers : the layers to search, by default all but the last.
+    every : search only every so many of them.
+    dimensions : the dimensions of the subspaces that are learned; () learns none.
+    n_random : the number of random subspaces that each variant is compared with. They have its dimension, and
+        add what it exchanges along other vectors.
+    steps : the most steps of distributed alignment search.
+    others : name of another concept -> layer -> its direction `[d]`, which is exchanged as a control.
+    run : see `probes.activations.RunOptions`; its seed draws the split, where items mark none, and the
+        controls.
+
+    Returns
+    -------
+    Location
+
+    Raises
+    ------
+    ConceptError : no item can be aligned, or as `probes.locating.exchanged_by`.
+    InputError : there are too few items, a dimension is not from 1 to the width, or `n_random` is less
+        than 1.
+
+    Example
+    -------
+    >>> items = [item.model_copy(update={"split": None}) for item in concept.choices]
+    >>> found = probes.locate(
+    ...     stage, items, exchanged="options", layers="all", every=1, dimensions=(1, 2), n_random=2,
+    ...     steps=2, others={"noise": {0: np.ones(32), 1: np.ones(32)}}, progress=False,
+    ... )
+    >>> sorted(found.shifts)
+    ['class_mean', 'das_1', 'das_2', 'das_shuffled', 'lda', 'other: noise', 'probe', 'whole_state']
+    """
+    require_random(n_random)
+    context = run_context(stage, **run)
+    model, seed = context.model, context.seed
+    if bad := [k for k in dimensions if not 1 <= k <= model.d_model]:
+        raise InputError(
+            f"a subspace of dimension {bad[0]}: expected 1 to the width of the states, {model.d_model}"
+        )
+    items = (
+        [item for item in concept.choices if item.shift is None] if isinstance(concept, Concept) else concept
+    )
+    kind = exchanged or exchanged_by(items)
+    aligned = {part: align(of_part, context, kind) for part, of_part in split_items(items, seed).items()}
+    parts = {part: Patcher(context, of_part.exchanges) for part, of_part in aligned.items()}
+    roles = [role for role in ROLES if any(role in one.roles for one in aligned["test"].exchanges)]
+    searched = _layers(layers, every, model.n_layers)
+    work = _Work(context, parts, progress=context.progress)
+    selection, total = work.search(searched, roles)
+    i, j = _best_site(selection["class_mean"], total)
+    layer, role = searched[i], roles[j]
+    variants = work.variants(layer, role, dimensions, steps, seed)
+    edits: dict[str, Edit] = {"whole_state": whole}
+    edits |= {name: Within(basis) for name, basis in variants.items()}
+    edits |= {
+        f"other: {name}": Within(orthonormal(np.asarray(of_other[layer])[None]))
+        for name, of_other in (others or {}).items()
+        if layer in of_other
+    }
+    chosen = [name for name in variants if name != "das_shuffled"]
+    on_selection = work.shifts("select", layer, role, {name: edits[name] for name in chosen})
+    best = max(chosen, key=lambda name: float(on_selection[name].mean()))
+    centre = work.centre(layer, role)
+    held: dict[str, Edit] = {
+        name: Held(variants[name], centre) for name in dict.fromkeys(("class_mean", best))
+    }
+    random = work.random(
+        layer, role, {name: variants[name] for name in dict.fromkeys(("class_mean", best))}, n_random
+    )
+    shifts = work.shifts("test", layer, role, edits)
+    erased = work.shifts("test", layer, role, held)
+    work.bar.close()
+    names, totals = work.totals("test")
+    columns = context.columns | {
+        "concept": concept.name if isinstance(concept, Concept) else None,
+        "site": "resid_post",
+        "render": "plain" if kind == "text" else context.render_name,
+        "n_seeds": 1,
+        "seed": seed,
+        "digest": context.digest(
+            [one.prompts for p in aligned.values() for one in p.exchanges], kind, list(edits)
+        ),
+    }
+    return Location(
+        layers=searched,
+        roles=roles,
+        selection=selection,
+        selection_total=total,
+        layer=layer,
+        role=role,
+        ids=names,
+        total=totals,
+        shifts=shifts,
+        erased=erased,
+        random=random,
+        subspaces={name: basis.numpy() for name, basis in variants.items()},
+        best=best,
+        note=f"{kind} exchanged; test: {aligned['test'].note}",
+        columns=columns,
+    )
+
+
+def _layers(layers: Literal["all"] | Sequence[int], every: int, n_layers: int) -> list[int]:
+    if every < 1:
+        raise InputError(f"every={every}: expected a number from 1 on")
+    below = list(range(max(1, n_layers - 1)))
+    wanted = below if layers == "all" else list(layers)
+    if unknown := [layer for layer in wanted if layer not in below]:
+        raise InputError(
+            f"layer {unknown[0]}: expected one from 0 to {below[-1]}, as the last block's output is not "
+            "searched"
+        )
+    return wanted[::-1][::every][::-1]
+
+
+def _best_site(shifts: np.ndarray, total: np.ndarray) -> tuple[int, int]:
+    """The numbers of the layer and the role whose exchange moves the selection items most."""
+    have = np.isfinite(shifts)
+    shares = np.where(have, shifts, 0).sum(-1) / np.maximum(1, have.sum(-1)) * np.sign(total.mean() or 1)
+    i, j = np.unravel_index(int(shares.argmax()), shares.shape)
+    return int(i), int(j)
+
+
+class _Work:
+    """The parts of `locate` that run the model. Every shift is that of an item, over its exchanges and both
+    sides: what the patched choice moves towards that of the other side."""
+
+    def __init__(self, context: RunContext, parts: Mapping[str, Patcher], progress: bool):
+        self.context = context
+        self.parts = parts
+        self.bar = tqdm(desc=f"locate {context.name}", unit="site", file=sys.stderr, disable=not progress)
+
+    def totals(self, part: str) -> tuple[list[str], np.ndarray]:
+        """The names of the items of a part, and how far exchanging the text moves their choices."""
+        patcher = self.parts[part]
+        ids, totals = [], []
+        for chunk in patcher.chunks([]):
+            ids += [one.id for one in chunk.exchanges]
+            totals += (chunk.intact[:, 0] - chunk.intact[:, 1]).tolist()
+        names = sorted(set(ids))
+        return names, _by_item(names, ids, totals)
+
+    def search(
+        self, layers: Sequence[int], roles: Sequence[Role]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """The shifts `[layer, role, item]` of whole states and of class means on the selection items, and the
+        totals `[item]`."""
+        means = self._class_means(layers, roles)
+        names, total = self.totals("select")
+        sites = [(layer, role) for layer in layers for role in roles]
+        moved: dict[tuple[str, int, Role], list[float]] = {
+            (variant, *site): [] for variant in ("whole_state", "class_mean") for site in sites
+        }
+        ids: list[str] = []
+        self.bar.reset(total=len(sites) * (1 + len(self.parts["select"].exchanges) // 64))
+        for chunk in self.parts["select"].chunks(layers):
+            ids += [one.id for one in chunk.exchanges]
+            for layer, role in sites:
+                edits: dict[str, Edit] = {"whole_state": whole}
+                if (layer, role) in means:
+                    edits["class_mean"] = Within(means[layer, role])
+                for variant, shifts in self._moved("select", chunk, layer, role, edits).items():
+                    moved[variant, layer, role] += shifts
+                self.bar.update()
+        shape = (len(layers), len(roles), len(names))
+        found = {variant: np.full(shape, np.nan) for variant in ("whole_state", "class_mean")}
+        for (variant, layer, role), values in moved.items():
+            if values:
+                found[variant][layers.index(layer), roles.index(role)] = _by_item(names, ids, values)
+        return found, total
+
+    def shifts(self, part: str, layer: int, role: Role, edits: Mapping[str, Edit]) -> dict[str, np.ndarray]:
+        """Edit -> `[item]`, how far it moves each choice; NaN for an item without tokens of the role."""
+        ids: list[str] = []
+        moved: dict[str, list[float]] = {name: [] for name in edits}
+        for chunk in self.parts[part].at_layer(layer):
+            ids += [one.id for one in chunk.exchanges]
+            for name, values in self._moved(part, chunk, layer, role, edits).items():
+                moved[name] += values
+        names = sorted(set(ids))
+        return {name: _by_item(names, ids, values) for name, values in moved.items()}
+
+    def _moved(
+        self, part: str, chunk: Chunk, layer: int, role: Role, edits: Mapping[str, Edit]
+    ) -> dict[str, list[float]]:
+        """Edit -> how far it moves the choice of each exchange; NaN for one without tokens of the role."""
+        has = torch.tensor([float("nan") if role not in one.roles else 0.0 for one in chunk.exchanges])
+        moved = {}
+        with torch.no_grad():
+            for name, edit in edits.items():
+                gone = chunk.intact - self.parts[part].patched(chunk, layer, role, edit)
+                moved[name] = ((gone[:, 0] - gone[:, 1]) / 2 + has).tolist()
+        return moved
+
+    def variants(
+        self, layer: int, role: Role, dimensions: Sequence[int], steps: int, seed: int
+    ) -> dict[str, torch.Tensor]:
+        """Variant -> the basis of its subspace, fitted on the training items."""
+        states, differences, signs = self._states("train", layer, role)
+        bases = {name: orthonormal(read_direction(name, states, signs)[None]) for name in READERS}
+        train, select = self.parts["train"], self.parts["select"]
+        for k in dimensions:
+            start = first_guess(states, differences, signs, k)
+            bases[f"das_{k}"] = distributed_alignment(train, select, layer, role, start, steps=steps)
+        if dimensions:
+            ids = sorted({one.id for one in (*train.exchanges, *select.exchanges)})
+            targets = dict(zip(ids, _halves(len(ids), seed), strict=True))
+            start = random_basis(max(dimensions), states.shape[1], seed)
+            bases["das_shuffled"] = distributed_alignment(
+                train, select, layer, role, start, steps=steps, targets=targets
+            )
+        return bases
+
+    def centre(self, layer: int, role: Role) -> torch.Tensor:
+        """`[d]`: half way between the class means on the training items."""
+        states, _, signs = self._states("train", layer, role)
+        middle = (states[signs > 0].mean(0) + states[signs < 0].mean(0)) / 2
+        return torch.tensor(middle, dtype=torch.float32)
+
+    def random(
+        self, layer: int, role: Role, bases: Mapping[str, torch.Tensor], n: int
+    ) -> dict[str, np.ndarray]:
+        """Variant -> `[n]`, the mean shifts on the test items along random vectors instead of its own."""
+        width, seed = self.context.model.d_model, self.context.seed
+        edits: dict[str, Edit] = {
+            f"{name} {i}": Within(basis, random_basis(len(basis), width, seed + i))
+            for name, basis in bases.items()
+            for i in range(n)
+        }
+        shifts = self.shifts("test", layer, role, edits)
+        return {name: np.array([shifts[f"{name} {i}"].mean() for i in range(n)]) for name in bases}
+
+    def _class_means(
+        self, layers: Sequence[int], roles: Sequence[Role]
+    ) -> dict[tuple[int, Role], torch.Tensor]:
+        """(Layer, role) -> the direction `[1, d]` between the class means on the training items."""
+        sums: dict[tuple[int, Role], np.ndarray] = {}
+        for chunk in self.parts["train"].chunks(layers):
+            for role in roles:
+                here, _, signs = chunk.places(role)
+                for layer in layers if len(here) else ():
+                    values = chunk.states[layer][here[:, 0], here[:, 1]].numpy().astype(float)
+                    mean = (values * signs.numpy()[:, None]).sum(0)  # each class has as many tokens
+                    sums[layer, role] = sums.get((layer, role), 0) + mean
+        return {where: orthonormal(vector[None]) for where, vector in sums.items() if np.linalg.norm(vector)}
+
+    def _states(self, part: str, layer: int, role: Role) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The states `[token, d]` of a role's tokens, those of the tokens they correspond to minus them, and
+        the signs `[token]`."""
+        values, others, signs = [], [], []
+        for chunk in self.parts[part].at_layer(layer):
+            here, there, sign = chunk.places(role)
+            if len(here):
+                states = chunk.states[layer].numpy().astype(float)
+                values.append(states[here[:, 0], here[:, 1]])
+                others.append(states[there[:, 0], there[:, 1]])
+                signs.append(sign.numpy())
+        states = np.concatenate(values)
+        return states, np.concatenate(others) - states, np.concatenate(signs)
+
+
+def _by_item(names: Sequence[str], ids: Sequence[str], values: Sequence[float]) -> np.ndarray:
+    """The mean of the values of each item, in the order of `names`."""
+    sums = {name: [] for name in names}
+    for item, value in zip(ids, values, strict=True):
+        sums[item].append(value)
+    return np.array([np.mean(sums[name]) for name in names])
+
+
+def _halves(n: int, seed: int) -> list[int]:
+    """1 and -1 in equal numbers, in random order."""
+    return np.random.default_rng(seed).permutation([1 if i % 2 else -1 for i in range(n)]).tolist()

@@ -1,0 +1,212 @@
+"""Locating: patched logits are those of an intervention, and known answers are found where they were put."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import probes
+from probes.cli import main
+from probes.concepts import ChoiceItem
+from probes.errors import InputError
+from probes.locating import align, split_items
+from probes.locating.das import distributed_alignment, first_guess
+from probes.locating.location import _Work
+from probes.locating.patching import Patcher, whole
+from probes.locating.subspaces import Held, Within, orthonormal, random_basis
+from probes.models import Site, TokenBatch
+from probes.models.fanning import Put
+
+PLACES = ("Ohio", "Kyoto")
+THINGS = ("chair", "lamp")
+QUICK = {"dimensions": (1,), "n_random": 3, "steps": 2, "progress": False}
+
+
+def pairs(n=20):
+    """Minimal pairs of a cheap and a costly thing; every fourth has one word more."""
+    made = []
+    for i in range(n):
+        the, thing, place = ("the", "a")[i % 2], THINGS[i % 2], PLACES[i // 2 % 2]
+        text = f"{the} {{}} {thing} {'was ' * (i // 4)}for {place}"
+        sides = {"prompt": text.format("cheap"), "reversed": text.format("costly")}
+        options = {"positive": " sold", "negative": " for", "completion": True}
+        made.append(ChoiceItem(id=f"k{i:02d}", **sides, **options))
+    return made
+
+
+@pytest.fixture(scope="module")
+def context(tiny_lineage_dir):
+    return probes.run_context(probes.load_lineage(tiny_lineage_dir)["mid"], progress=False)
+
+
+@pytest.mark.parametrize("role", ["evidence", "after", "last"])
+def test_a_patched_logit_is_that_of_an_intervention_which_puts_the_states_in(context, role):
+    exchanges = align(pairs(6), context).exchanges
+    patcher, model = Patcher(context, exchanges), context.model
+    for layer in range(model.n_layers):
+        for chunk in patcher.at_layer(layer):
+            got = patcher.patched(chunk, layer, role, whole)
+            for number, one in enumerate(chunk.exchanges):
+                for side in (0, 1):
+                    assert float(got[number, side]) == pytest.approx(
+                        _by_hand(model, one, side, layer, role), abs=1e-4
+                    )
+
+
+def _by_hand(model, one, side, layer, role):
+    """One side of one exchange alone, patched by an intervention on the whole model."""
+    site = Site("resid_post", layer)
+    here, there = (TokenBatch.pad([one.prompts[s]]) for s in (side, 1 - side))
+    states, source = (model.read(batch, [site])[site].clone() for batch in (here, there))
+    for tokens in one.roles.get(role, ()):
+        states[0, tokens[side]] = source[0, tokens[1 - side]]
+    with model.intervene(Put(site, states)):
+        logprobs = model.logits(here)[0, -1].log_softmax(-1)
+    (first,), (second,) = one.options[side]
+    return float(logprobs[first] - logprobs[second])
+
+
+def test_the_last_state_of_the_last_block_is_the_whole_answer(context):
+    patcher, top = Patcher(context, align(pairs(6), context).exchanges), context.model.n_layers - 1
+    for chunk in patcher.at_layer(top):
+        patched = patcher.patched(chunk, top, "last", whole)
+        torch.testing.assert_close(patched, chunk.intact.flip(-1), atol=1e-4, rtol=0)
+        before = patcher.patched(chunk, top, "evidence", whole)
+        torch.testing.assert_close(before, chunk.intact, atol=1e-4, rtol=0)
+
+
+def test_options_of_several_tokens_are_compared_where_they_first_differ(context):
+    """Of options that begin alike the logit is that after their common beginning."""
+    long = [item.model_copy(update={"positive": " for Ohio", "negative": " for Kyoto"}) for item in pairs(4)]
+    patcher = Patcher(context, align(long, context).exchanges)
+    [chunk] = patcher.chunks([])
+    for number, one in enumerate(chunk.exchanges):
+        first, second = one.options[0]
+        shared = next(i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+        ids = torch.tensor([[*one.prompts[0], *first[:shared]]])
+        logits = context.loaded.model(ids).logits[0, -1]
+        assert float(chunk.intact[number, 0]) == pytest.approx(
+            float(logits[first[shared]] - logits[second[shared]]), abs=1e-4
+        )
+
+
+def test_edits_are_projections(context):
+    rng = np.random.default_rng(0)
+    here, there = torch.randn(5, 32), torch.randn(5, 32)
+    basis = orthonormal(rng.standard_normal((3, 32)))
+    torch.testing.assert_close(basis @ basis.T, torch.eye(3), atol=1e-5, rtol=0)
+    made = Within(basis)(here, there, torch.ones(5))
+    torch.testing.assert_close(made @ basis.T, there @ basis.T, atol=1e-4, rtol=0)
+    rest = torch.eye(32) - basis.T @ basis
+    torch.testing.assert_close(made @ rest, here @ rest, atol=1e-4, rtol=0)
+    along = random_basis(3, 32, 1)
+    control = Within(basis, along)(here, there, torch.ones(5))
+    torch.testing.assert_close((control - here).norm(dim=1), (made - here).norm(dim=1), atol=1e-4, rtol=0)
+    held = Held(basis, there[0])(here, there, torch.ones(5))
+    torch.testing.assert_close(held @ basis.T, (there[:1] @ basis.T).expand(5, 3), atol=1e-4, rtol=0)
+    every = Within(torch.eye(32))(here, there, torch.ones(5))
+    torch.testing.assert_close(every, there, atol=1e-5, rtol=0)
+
+
+def test_alignment_search_finds_what_the_head_reads(context):
+    """At the last block's output the answer is read along one direction, the difference of two unembeddings.
+    What is learned there must do what the whole state does, and a random direction of its dose must not."""
+    exchanges = align(pairs(20), context).exchanges
+    train, select = Patcher(context, exchanges[:14]), Patcher(context, exchanges[14:])
+    work = _Work(context, {"train": train, "select": select}, progress=False)
+    top = context.model.n_layers - 1
+    start = first_guess(*work._states("train", top, "last"), 1)
+    learned = distributed_alignment(train, select, top, "last", start, steps=60)
+    edits = {"learned": Within(learned), "whole": whole, "start": Within(start)}
+    edits |= {f"random{i}": Within(learned, random_basis(1, 32, i)) for i in range(12)}
+    shifts = {name: values.mean() for name, values in work.shifts("select", top, "last", edits).items()}
+    assert shifts["learned"] / shifts["whole"] >= 0.7
+    random = [shift for name, shift in shifts.items() if name.startswith("random")]
+    assert np.mean(random) / shifts["whole"] <= 0.3
+
+
+def test_a_location_holds_shares_of_what_the_text_does(context):
+    found = probes.locate(context, pairs(), **QUICK)
+    assert found.share("whole_state").n == len(found.ids) == 8
+    site = found.layers.index(found.layer), found.roles.index(found.role)
+    means = np.nan_to_num(found.selection["class_mean"]).mean(-1) * np.sign(found.selection_total.mean())
+    assert means[site] == means.max()
+    assert found.layers == list(range(context.model.n_layers - 1))
+    table = found.table
+    assert set(table["measure"]) == {
+        "site_search", "exchange_share", "erased_share", "exchange_total", "exchange_p",
+    }  # fmt: skip
+    assert table.filter(measure="exchange_total")["estimate"].item() == pytest.approx(found.total.mean())
+    row = table.filter(measure="exchange_share", variant="das_1").to_dicts()[0]
+    assert row["estimate"] == pytest.approx(found.shifts["das_1"].mean() / found.total.mean())
+    assert probes.draw(found).kind == "site_search"
+
+
+def test_the_same_seed_gives_the_same_location(context):
+    first, again = (probes.locate(context, pairs(), **QUICK) for _ in range(2))
+    assert first.table.equals(again.table)
+
+
+def test_both_sides_alike_in_behaviour_have_no_effect(tiny_lineage_dir):
+    """A model that ignores the evidence (its states there are made alike at the first block) uses nothing."""
+    context = probes.run_context(probes.load_lineage(tiny_lineage_dir)["mid"], progress=False)
+    same = [item.model_copy(update={"positive": " sold", "negative": " lamp"}) for item in pairs()]
+    embedding = context.loaded.model.get_input_embeddings().weight
+    cheap, costly = (context.tokenizer.encode(f" {word}")[-1] for word in ("cheap", "costly"))
+    with torch.no_grad():
+        embedding[costly] = embedding[cheap]
+    found = probes.locate(context, same, **QUICK)
+    assert np.abs(found.total).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"dimensions": (33,)}, "dimension 33: expected 1 to the width of the states, 32"),
+        ({"dimensions": (0,)}, "dimension 0"),
+        ({"n_random": 0}, "n_random=0"),
+        ({"layers": [2]}, "layer 2: expected one from 0 to 1"),
+        ({"every": 0}, "every=0"),
+    ],
+)
+def test_wrong_options_are_named(context, options, what):
+    with pytest.raises(InputError, match=what):
+        probes.locate(context, pairs(), **(QUICK | options))
+
+
+def test_too_few_items_are_refused(context):
+    with pytest.raises(InputError, match="4 choice items make 2 train, 0 select, 2 test"):
+        probes.locate(context, pairs(4), **QUICK)
+
+
+def test_marks_are_kept_and_groups_stay_together():
+    marked = [
+        item.model_copy(update={"split": "test" if i < 8 else "select"}) for i, item in enumerate(pairs())
+    ]
+    parts = split_items(marked)
+    assert [item.id for item in parts["test"]] == [f"k{i:02d}" for i in range(8)]
+    assert len(parts["train"]) == len(parts["select"]) == 6
+    grouped = [item.model_copy(update={"template": f"t{i // 2}"}) for i, item in enumerate(pairs(24))]
+    of_part = [{item.template for item in part} for part in split_items(grouped).values()]
+    assert not of_part[0] & of_part[1]
+    assert not of_part[2] & (of_part[0] | of_part[1])
+
+
+def test_command(tiny_lineage_dir, tmp_path, capsys):
+    rows = [item.model_dump(exclude_none=True, exclude={"id", "completion"}) for item in pairs()]
+    path = tmp_path / "agree.jsonl"
+    pl.DataFrame(rows).write_ndjson(path)
+    arguments = [
+        "locate",
+        str(tiny_lineage_dir),
+        "mid",
+        "--concept",
+        str(path),
+        "--random",
+        "2",
+        "--steps",
+        "2",
+    ]
+    assert main([*arguments, "--dimensions", "1", "--out", str(tmp_path / "found.parquet"), "--quiet"]) == 0
+    assert "exchange_share" in capsys.readouterr().out
+    assert "site_search" in pl.read_parquet(tmp_path / "found.parquet")["measure"].to_list()
