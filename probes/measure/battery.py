@@ -13,16 +13,29 @@ from typing import Any, Literal, Unpack, get_args
 
 import polars as pl
 
-from probes.activations import AnyStage, RunOptions
-from probes.concepts import FORMS, WORDINGS, ChoiceItem, Form, battery_forms, form_of, undisputed_items
+from probes.activations import Activations, AnyStage, RunContext, RunOptions
+from probes.concepts import (
+    FORMS,
+    WORDINGS,
+    ChoiceItem,
+    Concept,
+    Form,
+    battery_forms,
+    form_of,
+    turnable,
+    undisputed_items,
+)
 from probes.errors import InputError
 from probes.lineage import Lineage
 from probes.measure.behaviour import ITEMS, Behaviour, behaviour
 from probes.measure.formulas import formula
+from probes.measure.items import evaluation_items, spread_items
+from probes.measure.plan import Plan
 from probes.stats.estimates import Estimate
 from probes.steering.choices import Score, chosen
 from probes.tables.result import Result
 from probes.tables.schema import interval_columns, tidy
+from probes.tables.tests import MeasuredTest
 
 DerivedForm = Literal["principled", "string", "turned"]
 AnyForm = Form | DerivedForm
@@ -294,3 +307,69 @@ def _by_form(answers: pl.DataFrame) -> pl.DataFrame:
     every = pl.concat([means.select(*keys, "form", "value"), *made])
     named = every.with_columns(set=pl.format("{}: {}", "set", "form"))
     return named.select(*ITEMS).cast(ITEMS)  # pyright: ignore[reportArgumentType]
+
+
+def plan_battery(context: RunContext, concepts: Sequence[Concept], plan: Plan) -> Battery | None:
+    """The battery that a plan asks of concepts at one stage; None where it asks nothing.
+
+    Items that the battery cannot turn round are left out.
+    """
+    if not plan.wordings or plan.items == 0 or not plan.tests:
+        return None
+    sets = {
+        concept.core.name: planned_battery_items(concept.core, plan, context.seed) for concept in concepts
+    }
+    sets = {name: items for name, items in sets.items() if items}
+    if not sets:
+        return None
+    chats = any(not item.completion for items in sets.values() for item in items)
+    competence = spread_items(undisputed_items(), context.seed)[: plan.competence_items] if chats else ()
+    return battery(context, sets, wordings=plan.wordings, competence=competence)
+
+
+def planned_battery_items(concept: Concept, plan: Plan, seed: int) -> list[ChoiceItem]:
+    """The items of a concept that a plan asks in every form: as many of those that can be turned round as it
+    takes items."""
+    able = [item for item in evaluation_items(concept) if turnable(item)]
+    return able if plan.items is None or plan.items >= len(able) else spread_items(able, seed)[: plan.items]
+
+
+def battery_tests(asked: Battery | None, concept: Concept) -> list[MeasuredTest]:
+    """The tests `competent`, `principled` and `string` of a concept at the stage that was asked.
+
+    A stage is competent by the undisputed items, or by the concept's own where these are completions: their
+    other text turns the answer round, and without one the share of right answers stands for it.
+    """
+    if asked is None:
+        return []
+    name, family = concept.core.name, asked.items["family"][0]
+    if name not in asked.sets:
+        reason = "the concept has no canonical choice items that the battery can turn round"
+        return [MeasuredTest("principled", reason=reason)]
+    forms = asked.forms(name)
+    competent = asked.competence(family)
+    if all(item.completion for item in evaluation_items(concept.core)):
+        competent = _own_competence(asked, name, family)
+    tests = [MeasuredTest("competent", competent)] if competent is not None else []
+    if "principled" not in forms:
+        return [*tests, MeasuredTest("principled", reason="the items have no 'reversed' text")]
+    for form in ("principled", "string"):
+        tests.append(MeasuredTest(form, asked.contrast({family: 1}, name, form=form)))
+    return tests
+
+
+def _own_competence(asked: Battery, name: str, family: str) -> Estimate:
+    if "turned" in asked.forms(name):
+        return asked.contrast({family: 1}, name, form="turned")
+    rate = asked.contrast({family: 1}, name, form="asked", measure="choice_rate")
+    return Estimate(2 * rate.value - 1, 2 * rate.low - 1, 2 * rate.high - 1, rate.n)
+
+
+def battery_rows(asked: Battery | None, acts: Activations, seed: int) -> pl.DataFrame:
+    """The rows of a result table that show a concept's battery at one stage, and the stage's competence."""
+    if asked is None or acts.concept not in asked.sets:
+        return tidy([])
+    names = {name: acts.columns[name] for name in ("lineage", "stage", "concept", "render")}
+    names |= {"n_seeds": 1, "seed": seed, "digest": asked.items["digest"][0]}
+    wanted = (pl.col("concept") == acts.concept) | (pl.col("measure") == "competence")
+    return tidy(row | names for row in asked.table.filter(wanted).iter_rows(named=True))

@@ -48,12 +48,17 @@ class Saving:
 
 LADDER_SAVINGS = (
     Saving("shift", unless=("decodable",)),
-    Saving("sufficient", after=("decodable", "beyond_surface", "shift")),
-    Saving("specific", after=("decodable", "beyond_surface", "shift")),
-    Saving("necessary", after=("decodable", "beyond_surface", "shift", "sufficient"), unless=("specific",)),
+    Saving("sufficient", after=("decodable", "beyond_surface", "shift"), unless=("competent",)),
+    Saving("specific", after=("decodable", "beyond_surface", "shift"), unless=("competent",)),
+    Saving(
+        "necessary",
+        after=("decodable", "beyond_surface", "shift", "sufficient"),
+        unless=("competent", "specific"),
+    ),
 )
 """The savings of a survey. Interventions are most of its cost, so they are made only where a concept is
-decodable, beyond the surface of the text, and on every shift axis."""
+decodable, beyond the surface of the text, and on every shift axis, and where the stage can follow a
+question."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Plan:
     baselines    surface of the text, input embeddings, an untrained model; what needs no trained state
     shifts       every axis the concept has; whether the probe carries over
     choices      10 test items; what the model chooses, and gradients at every layer
+    battery      2 wordings of each form, 48 undisputed items; whether choices follow the question
     intervention 1999 random directions, doses 1, 0.5, 0.25 half class gaps, damage up to 0.1 nats of KL ...
     alignment    12 neutral texts; to tell a rotated direction from a lost one
     """
@@ -91,6 +97,10 @@ class Plan:
     """The number of test choice items; None takes all of them, and 0 none."""
     selection_items: bool = False
     """Whether the selection items are scored as well; they then choose the layer to intervene at."""
+    wordings: int = 2
+    """The wordings of each form of the behaviour battery, which is asked the same test items; 0 asks none."""
+    competence_items: int | None = 48
+    """The number of undisputed items that competence is measured on; None takes all of them."""
     doses: tuple[float, ...] = (1.0, 0.5, 0.25)
     """The lengths of the intervention in half class gaps; the largest that is within the damage limit
     counts."""
@@ -122,7 +132,7 @@ class Plan:
         >>> Plan().skipped("necessary", []) is None  # without savings every test is made
         True
         >>> Plan(savings=LADDER_SAVINGS).skipped("specific", [])
-        'saved: the plan makes it only where decodable, beyond surface, shift hold'
+        'saved: the plan makes it only where decodable, beyond surface, shift hold and competent does not ...'
         """
         outcomes: dict[str, list[Outcome]] = {}
         for one in earlier:
@@ -158,6 +168,10 @@ class Plan:
             chosen = ", and the selection items" if self.selection_items else ""
             text = f"{items} test items{chosen}; what the model chooses, and gradients at every layer"
             lines.append(("choices", text))
+            if self.wordings and self.tests:
+                competence = "all" if self.competence_items is None else self.competence_items
+                text = f"{self.wordings} wordings of each form, {competence} undisputed items"
+                lines.append(("battery", f"{text}; whether choices follow the question"))
             if self.tests:
                 text = (
                     f"{self.n_random} random directions, doses {doses} half class gaps, damage up to "

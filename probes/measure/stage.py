@@ -15,6 +15,7 @@ import polars as pl
 from probes.activations import Activations, RunContext, RunOptions, extract, run_context
 from probes.concepts import Concept
 from probes.lineage import LoadedStage, Stage
+from probes.measure.battery import Battery, battery_rows, battery_tests, plan_battery
 from probes.measure.decodability import decodability_tests, masked_auroc, shift_tests
 from probes.measure.effects import (
     effect_tests,
@@ -75,7 +76,7 @@ def measure_stage(
     >>> plan = Plan(baselines=False, n_random=50, alignment_texts=())
     >>> measured = measure_stage(stage, [concept], plan, progress=False)["prices"]
     >>> measured.tests["test"].to_list()
-    ['decodable', 'beyond_surface', 'shift', 'sufficient', 'specific', 'necessary']
+    ['competent', 'principled', 'string', 'decodable', 'beyond_surface', 'shift', 'sufficient', ...]
     """
     context, plan = run_context(stage, **run), plan or Plan()
     digest = inputs_digest(context, concepts, plan, others, sources)
@@ -94,10 +95,11 @@ def measure_stage(
     sites = {one.sweep.best.direction.site for one in probed.values()}
     sites |= {source.sweep.best.direction.site for source in sources if source.space == space}
     neutral = neutral_states(context, list(sites), plan.alignment_texts) if plan.alignment_texts else {}
+    asked = plan_battery(context, concepts, plan)
     measured = {}
     for name, one in probed.items():
         beside = {n: other for n, other in probed.items() if n != name}
-        measured[name] = _measured(context, one, beside, others, neutral, plan, digest)
+        measured[name] = _measured(context, one, beside, others, neutral, asked, plan, digest)
     for name, folder in folders.items():
         measured[name].save(folder)
     return measured
@@ -135,6 +137,7 @@ def _measured(
     beside: Mapping[str, _Probed],
     others: Sequence[Concept],
     neutral: Mapping[Site, np.ndarray],
+    asked: Battery | None,
     plan: Plan,
     digest: str,
 ) -> StageMeasurement:
@@ -145,6 +148,7 @@ def _measured(
     tests: list[MeasuredTest] = []
     effects = None
     if plan.tests:
+        tests += battery_tests(asked, probed.concept)
         tests += decodability_tests(acts, sweep, scores, plan, seed)
         tests += _shift_tests(context, probed, tests, plan)
         effects, causal = _causal_tests(context, probed, beside, others, tests, plan)
@@ -157,6 +161,7 @@ def _measured(
     common = acts.columns | {"estimator": sweep.best.direction.estimator, "n_seeds": 1, "seed": seed}
     tables = [sweep.table, *_slopes_of_controls(probed, list(beside.values()), seed)]
     tables += [*_doses(context, probed, plan), rows_of_tests(table, common)]
+    tables.append(battery_rows(asked, acts, seed))
     return StageMeasurement(
         table=pl.concat(tables),
         tests=table,

@@ -53,12 +53,16 @@ class Size:
     fails is then inconclusive, because nobody knows whether it was rotated or lost."""
     damage_texts: int
     """The number of texts on which the damage of an intervention is measured."""
+    wordings: int
+    """The wordings of each form of the behaviour battery."""
+    competence_items: int
+    """The number of undisputed items that competence is measured on."""
 
 
-FULL = Size(items=14, dose_items=4, neutral_texts=12, damage_texts=8)
+FULL = Size(items=14, dose_items=4, neutral_texts=12, damage_texts=8, wordings=2, competence_items=48)
 """14 items are two of each of the seven domains of the packaged attributes, and gradients at every layer for
 them take about as long as everything else that is measured at a stage."""
-QUICK = Size(items=7, dose_items=0, neutral_texts=0, damage_texts=4)
+QUICK = Size(items=7, dose_items=0, neutral_texts=0, damage_texts=4, wordings=1, competence_items=24)
 
 Measured = dict[str, dict[str, StageMeasurement]]
 """Concept -> stage -> its measurement."""
@@ -154,6 +158,8 @@ def survey(
         estimator=estimator,
         items=size.items,
         dose_items=size.dose_items,
+        wordings=size.wordings,
+        competence_items=size.competence_items,
         alignment_texts=neutral_texts(size.neutral_texts) if size.neutral_texts else (),
         damage_texts=neutral_texts(size.damage_texts),
         damage_limit=criteria.damage,

@@ -11,13 +11,24 @@ import polars as pl
 from probes.stats.estimates import Estimate
 from probes.tables.schema import interval_columns
 
-TestName = Literal["decodable", "beyond_surface", "shift", "sufficient", "necessary", "specific", "masked"]
+TestName = Literal[
+    "competent",
+    "decodable",
+    "beyond_surface",
+    "shift",
+    "sufficient",
+    "necessary",
+    "specific",
+    "principled",
+    "string",
+    "masked",
+]
 
 TESTS: dict[str, Any] = {
     "lineage": pl.String,
     "stage": pl.String,
     "concept": pl.String,
-    "test": pl.String,  # decodable | beyond_surface | shift | sufficient | necessary | specific | masked
+    "test": pl.String,  # one of `TestName`
     "estimate": pl.Float64,  # null where the test was not made; `reason` says why
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,

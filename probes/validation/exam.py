@@ -111,6 +111,7 @@ def organism_plan(organism: Organism, criteria: Criteria = CRITERIA) -> Plan:
     return Plan(
         position="last",
         selection_items=True,
+        wordings=0,  # an organism's language has no questions
         # Without its full stop a statement is not followed by an answer, so these texts ask for none.
         damage_texts=tuple(" ".join(s.tokens[:-1]) for s in _ordinary(organism, N_NEUTRAL)),
         alignment_texts=alignment,

@@ -1,7 +1,7 @@
 """From tables of measurements to verdicts. No model is run, so anyone can judge again under other
 criteria."""
 
-from probes.verdicts.criteria import CRITERIA, LADDER, TESTS, Criteria
+from probes.verdicts.criteria import CRITERIA, LADDER, OPTIONAL, TESTS, Criteria
 from probes.verdicts.folder import judge_folder
 from probes.verdicts.origin import Origin, judge_origin
 from probes.verdicts.summary import COLUMNS, Judged, judge_all, verdict_table
@@ -12,6 +12,7 @@ __all__ = [
     "COLUMNS",
     "CRITERIA",
     "LADDER",
+    "OPTIONAL",
     "TESTS",
     "Criteria",
     "DirectionSurvival",

@@ -16,13 +16,17 @@ NULLS = {"decodable": 0.5, "shift": 0.5}
 """The value that means no effect, for the tests where it is not 0."""
 
 
-Label = Literal["absent", "surface", "represented", "internal", "inconclusive"]
+Label = Literal["untestable", "absent", "surface", "represented", "internal", "inconclusive"]
 LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
+    (("competent",), "untestable"),
     (("decodable",), "absent"),
     (("beyond_surface", "shift"), "surface"),
     (("sufficient", "necessary", "specific"), "represented"),
+    (("principled",), "surface"),
 )
 """The rungs in order: the tests of each, and the verdict where one of them counts against the concept."""
+OPTIONAL = ("competent", "principled")
+"""Tests of the behaviour battery. Their rungs are left out where a plan asks no questions."""
 TESTS = tuple(test for tests, _ in LADDER for test in tests)
 """The tests of all rungs, in the order in which they are weighed. Each has a threshold in `Criteria`."""
 
@@ -43,6 +47,12 @@ class Criteria:
     (0.8, 0.1)
     """
 
+    competent: float = 0.5
+    """The smallest share of undisputed items whose answer a stage must turn round with the question. A stage
+    below it follows no question, and nothing can be said of what its choices use."""
+    principled: float = 0.15
+    """The smallest principled score that counts (see `probes.battery`), in logits per token: how far the
+    choice follows the question when that is turned round."""
     alpha: float = 0.05
     """The level of every p-value, after the correction of Benjamini and Hochberg over all concepts and stages
     of a run."""

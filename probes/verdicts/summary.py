@@ -23,7 +23,7 @@ COLUMNS: dict[str, Any] = {
     "lineage": pl.String,
     "stage": pl.String,
     "concept": pl.String,
-    "verdict": pl.String,  # absent | surface | represented | internal | inconclusive
+    "verdict": pl.String,  # untestable | absent | surface | represented | internal | inconclusive
     "survival": pl.String,  # of the parent's direction: persists | rotated | faded | lost | inconclusive
     "origin": pl.String,  # of what can be read: made here | inherited | strengthened | weakened | ...
     "effect_origin": pl.String,  # the same of what adding the direction does
@@ -32,6 +32,10 @@ COLUMNS: dict[str, Any] = {
     "n_pairs": pl.Int64,
     "n_seeds": pl.Int64,
     **{f"{test}{part}": pl.Float64 for test in TESTS for part in ("", "_low", "_high", "_p")},
+    "string": pl.Float64,  # what of the choices is the same whatever is asked, in logits per token
+    "string_low": pl.Float64,
+    "string_high": pl.Float64,
+    "sentence": pl.String,  # the verdict in one plain sentence
     "evidence": pl.String,  # every finding, for and against, in words
 }
 
@@ -52,6 +56,8 @@ class Judged:
     """What became of the parent's direction; None where no parent was measured."""
     notes: tuple[str, ...] = ()
     """What could not be tested, and why."""
+    string: Estimate | None = None
+    """The string score of the behaviour battery; None where it was not measured."""
 
     def __str__(self) -> str:
         lines = [str(self.verdict)]
@@ -86,8 +92,16 @@ class Judged:
             "n_pairs": decodable[0].estimate.n if decodable else None,
             "n_seeds": 1,
             "evidence": str(self),
+            "sentence": self.verdict.sentence,
             **numbers,
+            **({f"string{part}": value for part, value in self._string_columns()}),
         }
+
+    def _string_columns(self) -> Iterator[tuple[str, float]]:
+        if self.string is not None:
+            yield from zip(
+                ("", "_low", "_high"), (self.string.value, self.string.low, self.string.high), strict=True
+            )
 
 
 def judge_all(
@@ -120,7 +134,7 @@ def judge_all(
     ('absent', 'decodable')
     """
     comparisons = pl.DataFrame(schema=COMPARISONS) if comparisons is None else comparisons
-    tests = tests.filter(pl.col("test").is_in(TESTS))
+    tests = tests.filter(pl.col("test").is_in([*TESTS, "string"]))
     measured = {
         (names[0], names[1], names[2]): list(measured_tests(rows))
         for names, rows in tests.group_by("lineage", "stage", "concept", maintain_order=True)
@@ -143,6 +157,7 @@ def judge_all(
                 origins=_origins(findings[key], earlier, comparison, criteria) if comparison else {},
                 survival=judge_survival(comparison, criteria) if comparison else None,
                 notes=tuple(_notes(of_key, followed=comparison is not None)),
+                string=next((test.estimate for test in of_key if test.test == "string"), None),
             )
         )
     return judged
@@ -160,7 +175,7 @@ def verdict_table(judged: list[Judged]) -> pl.DataFrame:
 def _findings(tests: list[MeasuredTest], criteria: Criteria) -> Iterator[Finding]:
     """The tests that were made and count, under the criteria."""
     for test in tests:
-        if test.estimate is not None and _uncounted(test, criteria) is None:
+        if test.test in TESTS and test.estimate is not None and _uncounted(test, criteria) is None:
             threshold = criteria.threshold(test.test)
             yield Finding(test.test, test.estimate, threshold, test.p, _note(test), test.chance)
 
@@ -189,6 +204,10 @@ def _note(test: MeasuredTest) -> str:
             return f"layer {test.layer}; p is corrected for having chosen the best of {test.n_layers} layers"
         case "beyond_surface" | "specific":
             return f"against {test.against}"
+        case "competent":
+            return "share of undisputed answers that turn round with the question"
+        case "principled":
+            return "logits per token that follow the question"
         case "shift":
             return test.axis or ""
         case "sufficient":
@@ -211,6 +230,11 @@ def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
     decodable = [test.estimate for test in tests if test.test == "decodable" and test.estimate]
     if decodable and decodable[0].n < FEW_PAIRS:
         yield f"{decodable[0].n} test pairs: expected at least {FEW_PAIRS} for intervals that decide anything"
+    if string := next((test.estimate for test in tests if test.test == "string" and test.estimate), None):
+        yield (
+            f"the same whatever is asked (string score): {string.value:.2f} [{string.low:.2f}, "
+            f"{string.high:.2f}] logits per token"
+        )
     if items := next((test.items for test in tests if test.items), None):
         yield f"whether choices follow was measured on {items}"
     if not followed:

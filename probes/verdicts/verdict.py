@@ -1,4 +1,4 @@
-"""From findings to a verdict: absent, surface, represented, internal or inconclusive, and why.
+"""From findings to a verdict: untestable, absent, surface, represented, internal or inconclusive, and why.
 
 Findings go in and a verdict comes out, so that the decision can be tested on findings that nobody measured.
 """
@@ -16,7 +16,7 @@ from probes.errors import InputError
 from probes.stats.corrections import discoveries
 from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.threshold import Outcome, Threshold
-from probes.verdicts.criteria import LADDER, Label
+from probes.verdicts.criteria import LADDER, OPTIONAL, Label
 
 POWER = 0.8
 Key = TypeVar("Key")
@@ -98,6 +98,51 @@ class Verdict:
         return [finding for finding in self.findings if finding.outcome == outcome]
 
     @property
+    def sentence(self) -> str:
+        """The verdict in one plain sentence.
+
+        Example
+        -------
+        >>> threshold = probes.Criteria().threshold("competent")
+        >>> print(judge([Finding("competent", Estimate(0.02, -0.05, 0.1, n=48), threshold)]).sentence)
+        The stage does not follow questions (it turned .02 [-.05, .10] of 48 undisputed answers round), so ...
+        """
+        found = {finding.test: finding for finding in reversed(self.findings)}
+        decisive = found.get(self.decided_by)
+        numbers = "" if decisive is None else _numbers(decisive.estimate)
+        match self.label:
+            case "untestable":
+                n = decisive.estimate.n if decisive else 0
+                return (
+                    f"The stage does not follow questions (it turned {numbers} of {n} undisputed answers "
+                    "round), so that nothing can be said of what its choices use."
+                )
+            case "absent":
+                return f"No probe reads the concept here (AUROC {numbers})."
+            case "surface" if self.decided_by == "principled":
+                return (
+                    "The choices are the same whatever is asked: what follows the question is "
+                    f"{numbers} logits per token."
+                )
+            case "surface":
+                return (
+                    f"What a probe reads is a property of these texts ({self.decided_by.replace('_', ' ')}: "
+                    f"{numbers})."
+                )
+            case "represented":
+                return (
+                    "The concept is read beyond the texts, and choices do not use it "
+                    f"({self.decided_by.replace('_', ' ')}: {numbers})."
+                )
+            case "internal":
+                return "The concept is read beyond the texts, and choices use it."
+        test = self.decided_by.replace("_", " ")
+        if decisive is None:
+            why = self.missing.get(self.decided_by, "not measured")
+            return f"Nothing can be concluded, as one test was not made ({test}: {why})."
+        return f"Nothing can be concluded, as one test is open ({test}: {numbers})."
+
+    @property
     def n_to_settle(self) -> int | None:
         """The number of units that would settle an inconclusive verdict; None for any other verdict."""
         if self.label != "inconclusive":
@@ -114,15 +159,24 @@ class Verdict:
         return "\n".join(lines)
 
 
+def _numbers(estimate: Estimate) -> str:
+    """A value and its interval, without the zeros before the points."""
+    text = f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+    return text.replace("0.", ".")
+
+
 def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None) -> Verdict:
     """The verdict on a concept at a stage, from its findings.
 
-    The verdict is `absent` unless the concept is decodable, `surface` unless it is beyond the surface of the
-    text and carries over to every shift axis, `represented` unless its direction is sufficient, necessary and
-    specific, and `internal` otherwise. On each of these rungs, a test that counts against the concept decides
-    first; then a test that is open, or was not made, makes the verdict `inconclusive`. So `internal` needs
-    every test to count for the concept. A test with several findings (one for each shift axis, for example)
-    must hold each time.
+    The verdict is `untestable` unless the stage can follow a question, `absent` unless the concept is
+    decodable, `surface` unless it is beyond the surface of the text and carries over to every shift axis,
+    `represented` unless its direction is sufficient, necessary and specific, `surface` again unless the
+    choices follow the question when that is turned round, and `internal` otherwise. The first and the last
+    test are those of the behaviour battery, and are left out where it was not asked.
+
+    On each of these rungs, a test that counts against the concept decides first; then a test that is open, or
+    was not made, makes the verdict `inconclusive`. So `internal` needs every test to count for the concept. A
+    test with several findings (one for each shift axis, for example) must hold each time.
 
     Parameters
     ----------
@@ -147,8 +201,14 @@ def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None)
         by_test[finding.test].append(finding)
     everything = tuple(finding for name in by_test for finding in by_test[name])
     reasons = missing or {}
-    unmade = {name: reasons.get(name, "not measured") for name, of_test in by_test.items() if not of_test}
+    unmade = {
+        name: reasons.get(name, "not measured")
+        for name, of_test in by_test.items()
+        if not of_test and (name in reasons or name not in OPTIONAL)
+    }
     for tests, otherwise in LADDER:
+        if set(tests) <= set(OPTIONAL) and not any(by_test[name] or name in reasons for name in tests):
+            continue
         outcomes = {name: {finding.outcome for finding in by_test[name]} for name in tests}
         for name in tests:
             if "against" in outcomes[name]:
@@ -156,7 +216,8 @@ def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None)
         for name in tests:
             if outcomes[name] != {"for"}:
                 return Verdict("inconclusive", name, everything, unmade)
-    return Verdict("internal", LADDER[-1][0][-1], everything, unmade)
+    decided_by = [name for name in by_test if by_test[name]][-1]
+    return Verdict("internal", decided_by, everything, unmade)
 
 
 def correct(findings: Mapping[Key, Sequence[Finding]]) -> dict[Key, list[Finding]]:

@@ -11,7 +11,7 @@ from probes.cli import main
 from probes.errors import InputError
 from probes.measure import stage as stage_room
 from probes.tables.schema import SCHEMA
-from probes.verdicts import COLUMNS, CRITERIA
+from probes.verdicts import COLUMNS, CRITERIA, OPTIONAL, judge_all, verdict_table
 from tests.makers import many_prices, price_concept, tiny_llama, tiny_tokenizer
 
 
@@ -77,9 +77,19 @@ def test_verdicts_are_judged_by_the_saved_criteria_and_come_with_their_evidence(
         concept: set(verdicts.filter(concept=concept).select("verdict", "decided_by").iter_rows())
         for concept in ("prices", "places")
     }
-    # The words give the label away: 50 pairs decide that nothing is beyond them, 8 pairs decide nothing.
-    assert decided["prices"] == {("surface", "beyond_surface")}
-    assert decided["places"] == {("inconclusive", "beyond_surface")}
+    # The tiny model follows no question, so nothing can be said of what its choices use.
+    assert decided == {name: {("untestable", "competent")} for name in ("prices", "places")}
+    assert verdicts["string"].is_not_null().all()
+    assert all(text.startswith("The stage does not follow questions") for text in verdicts["sentence"])
+    # Without the battery: the words give the label away. 50 pairs decide that nothing is beyond them, 8 pairs
+    # decide nothing.
+    read = verdict_table(judge_all(done.tests.filter(~pl.col("test").is_in(OPTIONAL)), done.comparisons))
+    by_reading = {
+        concept: set(read.filter(concept=concept).select("verdict", "decided_by").iter_rows())
+        for concept in ("prices", "places")
+    }
+    assert by_reading["prices"] == {("surface", "beyond_surface")}
+    assert by_reading["places"] == {("inconclusive", "beyond_surface")}
     assert json.loads((out / "run.json").read_text())["criteria"] == CRITERIA.to_dict()
     copied = verdicts.filter(stage="copy", concept="prices").to_dicts()[0]
     before = verdicts.filter(stage="mid", concept="prices").to_dicts()[0]

@@ -22,7 +22,7 @@ def test_every_test_has_a_threshold_at_the_level_of_the_criteria():
     assert {threshold.alpha for threshold in thresholds.values()} == {0.01}
     assert (thresholds["specific"].null, thresholds["specific"].worth) == (0.0, 0.2)
     assert (thresholds["shift"].null, thresholds["shift"].worth) == (0.5, 0.65)
-    with pytest.raises(InputError, match="no test 'vibes': expected one of decodable"):
+    with pytest.raises(InputError, match="no test 'vibes': expected one of competent"):
         CRITERIA.threshold("vibes")
 
 
@@ -31,7 +31,7 @@ def test_a_file_gives_what_differs_from_the_defaults(tmp_path):
     file.write_text("\ufeffdecodable = 0.8\nrandom_directions = 40\n", encoding="utf-8")  # a BOM is no fault
     assert Criteria.read(file) == Criteria(decodable=0.8, random_directions=40)
     for text, complaint in (
-        ("decodeable = 0.8", "no threshold 'decodeable': expected some of alpha"),
+        ("decodeable = 0.8", "no threshold 'decodeable': expected some of competent"),
         ('decodable = "high"', "decodable = 'high': expected a number"),
         ("decodable = true", "decodable = True: expected a number"),
         ("decodable 0.8", "expected a TOML file of thresholds"),

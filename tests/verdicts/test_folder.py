@@ -11,7 +11,7 @@ import probes
 from probes.cli import main
 from probes.errors import InputError
 from probes.study import load_survey
-from probes.verdicts import COLUMNS
+from probes.verdicts import COLUMNS, OPTIONAL
 from tests.makers import many_prices
 
 
@@ -29,8 +29,10 @@ def test_the_same_criteria_give_the_same_verdicts(surveyed):
 
 
 def test_other_criteria_need_nothing_but_the_two_tables(surveyed, tmp_path, capsys):
-    for name in ("tests", "comparisons"):
-        (tmp_path / f"{name}.parquet").write_bytes((surveyed.folder / f"{name}.parquet").read_bytes())
+    (tmp_path / "comparisons.parquet").write_bytes((surveyed.folder / "comparisons.parquet").read_bytes())
+    without = surveyed.tests.filter(~pl.col("test").is_in(OPTIONAL))  # the tiny model follows no question
+    without.write_parquet(tmp_path / "tests.parquet")
+    assert set(probes.judge_folder(tmp_path)["verdict"]) == {"surface"}
     (tmp_path / "criteria.toml").write_text("alpha = 0.001\n")
     out = tmp_path / "verdicts.csv"
     criteria = ["--criteria", str(tmp_path / "criteria.toml")]
@@ -39,7 +41,7 @@ def test_other_criteria_need_nothing_but_the_two_tables(surveyed, tmp_path, caps
     verdicts = {row["stage"]: (row["verdict"], row["decided_by"]) for row in rows}
     # p is .002 with 500 permutations: not enough at the level of these criteria.
     assert verdicts == dict.fromkeys(("base", "mid"), ("inconclusive", "decodable"))
-    assert set(surveyed.verdicts["verdict"]) == {"surface"}
+    assert set(surveyed.verdicts["verdict"]) == {"untestable"}
     assert pl.read_csv(out).columns == list(COLUMNS)
 
 

@@ -4,14 +4,14 @@ import polars as pl
 
 from probes.tables.comparisons import COMPARISONS, Comparison
 from probes.tables.tests import MeasuredTest, tests_table
-from probes.verdicts import COLUMNS, TESTS, Criteria, judge_all, verdict_table
+from probes.verdicts import COLUMNS, OPTIONAL, TESTS, Criteria, judge_all, verdict_table
 from tests.makers import estimate
 
 
 def table_of(stage, value=0.9, p=0.001, **more):
     made = [
         MeasuredTest(
-            name, estimate(value), p=p, layer=3, n_layers=12, dose=0.5, n_random=99,
+            name, estimate(0.9 if name in OPTIONAL else value), p=p, layer=3, n_layers=12, dose=0.5, n_random=99,
             axis="wording" if name == "shift" else None, against="length",
         )
         for name in TESTS

@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control
 from probes.errors import InputError
 from probes.stats.estimates import Estimate, mean_interval
 from probes.stats.threshold import Threshold
-from probes.verdicts import CRITERIA, LADDER, TESTS, Finding, correct, judge
+from probes.verdicts import CRITERIA, LADDER, OPTIONAL, TESTS, Finding, correct, judge
 from tests.makers import finding
 
 
@@ -23,8 +23,9 @@ def none(test):
 
 
 def vague(test):
-    null = CRITERIA.threshold(test).null
-    return finding(test, Estimate(null + 0.21, null - 0.05, null + 0.4, 12), p=0.2)
+    threshold = CRITERIA.threshold(test)
+    estimate = Estimate(threshold.worth + 0.02, threshold.null - 0.05, threshold.worth + 0.2, 12)
+    return finding(test, estimate, p=0.2)
 
 
 def test_internal_needs_every_test_for_it():
@@ -32,8 +33,31 @@ def test_internal_needs_every_test_for_it():
     assert verdict.label == "internal"
     assert verdict.of("against") == verdict.of("open") == []
     assert verdict.n_to_settle is None
-    for left_out in TESTS:
+    for left_out in set(TESTS) - set(OPTIONAL):
         assert judge([strong(test) for test in TESTS if test != left_out]).label == "inconclusive"
+
+
+def test_the_rungs_of_the_battery_are_left_out_where_it_was_not_asked():
+    without = [strong(test) for test in TESTS if test not in OPTIONAL]
+    assert judge(without).label == "internal"
+    assert not set(judge(without).missing) & set(OPTIONAL)
+    reason = {"principled": "the items have no 'reversed' text"}
+    assert (judge(without, reason).label, judge(without, reason).decided_by) == ("inconclusive", "principled")
+
+
+def test_every_verdict_is_one_plain_sentence():
+    made = {"internal": judge([strong(test) for test in TESTS]).sentence}
+    for failed in TESTS:
+        verdict = judge([none(test) if test == failed else strong(test) for test in TESTS])
+        made[failed] = verdict.sentence
+    made["open"] = judge([vague("decodable")]).sentence
+    made["missing"] = judge([strong("decodable")]).sentence
+    for name, sentence in made.items():
+        assert sentence.endswith("."), name
+        assert "\n" not in sentence
+    assert "does not follow questions (it turned .00 [-.04, .01] of 60" in made["competent"]
+    assert "the same whatever is asked" in made["principled"]
+    assert "one test was not made (beyond surface: not measured)" in made["missing"]
 
 
 @pytest.mark.parametrize("failed", TESTS)
@@ -54,7 +78,9 @@ def test_an_open_test_leaves_it_inconclusive_and_says_what_n_would_settle_it(uns
 
 
 def test_a_lower_rung_decides_before_a_higher_one():
-    assert judge([none("decodable"), *(strong(test) for test in TESTS[1:])]).label == "absent"
+    assert (
+        judge([none("decodable"), *(strong(test) for test in TESTS if test != "decodable")]).label == "absent"
+    )
     assert judge([vague("decodable"), none("beyond_surface")]).label == "inconclusive"
     assert judge([strong("decodable"), none("beyond_surface"), vague("shift")]).label == "surface"
 
@@ -105,6 +131,6 @@ def test_unknown_tests_are_refused():
 def test_what_is_missing_is_named_with_its_reason():
     verdict = judge([strong("decodable")], {"shift": "the concept has no pairs on a shift axis"})
     assert (verdict.label, verdict.decided_by) == ("inconclusive", "beyond_surface")
-    assert tuple(verdict.missing) == TESTS[1:]
+    assert tuple(verdict.missing) == tuple(t for t in TESTS if t not in ("decodable", *OPTIONAL))
     assert "missing  shift: the concept has no pairs on a shift axis" in str(verdict)
     assert verdict.missing["necessary"] == "not measured"
