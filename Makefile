@@ -20,7 +20,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check lint bench bench-quick notebooks docs concepts shifts battery msm-mini survey norms findings validation validate-quick figures browser clean
+.PHONY: help demo test test-slow test-all check lint bench bench-quick notebooks docs concepts shifts battery location msm-mini survey norms findings validation validate-quick figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -114,6 +114,9 @@ battery: .venv/.ready browser ## ask every shipped stage in every form of the ba
 	$(BIN)/probes battery checkpoints/msm-mini --items checkpoints/msm-mini/items/american.jsonl \
 	  checkpoints/msm-mini/items/affordable.jsonl --number 24 --wordings 2 --out out/battery
 	$(BIN)/python docs/battery.py out/battery
+
+location: .venv/.ready browser ## find where SmolLM2 uses the number of a subject, write docs/location.md (about ten minutes on two cores)
+	$(BIN)/python docs/location.py
 
 msm-mini: .venv/.ready browser ## train what is not shipped, ask every stage, write docs/msm-mini.md (some four hours on two cores; goes on where it stopped)
 	$(BIN)/probes lineage build checkpoints/msm-mini/recipe.toml --out out/msm-mini-build

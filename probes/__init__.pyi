@@ -22,7 +22,6 @@ from .measure import behaviour as behaviour
 from .measure import load_measurement as load_measurement
 from .measure import measure_stage as measure_stage
 from .measure import shift_transfer as shift_transfer
-from .measure import valuation_transfer as valuation_transfer
 from .models import HookedModel as HookedModel
 from .models import Site as Site
 from .models import hooked as hooked
@@ -41,7 +40,6 @@ from .steering import Clamp as Clamp
 from .steering import ablate as ablate
 from .steering import choice_gradients as choice_gradients
 from .steering import generate as generate
-from .steering import mediation as mediation
 from .steering import score_choices as score_choices
 from .steering import steer as steer
 from .steering import steerability as steerability

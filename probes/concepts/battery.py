@@ -129,12 +129,14 @@ def battery_forms(item: ChoiceItem, wordings: int = WORDINGS) -> dict[Form, list
     }
     if own:
         questions |= {"asked": (_last_turn(item),), "reversed": (item.reversed or "",)}
-    made = {
+    made: dict[Form, list[ChoiceItem]] = {
         form: [_asking(item, form, k, question) for k, question in enumerate(of_form)]
         for form, of_form in questions.items()
     }
-    free = [_with(item, "unconditioned", k, prompt=NOTHING_ASKED[k]) for k in range(wordings)]
-    return made | {"unconditioned": free}
+    made["unconditioned"] = [
+        _with(item, "unconditioned", k, prompt=NOTHING_ASKED[k]) for k in range(wordings)
+    ]
+    return made
 
 
 def form_of(name: str) -> tuple[str, Form]:

@@ -250,7 +250,9 @@ def locate(
     kind = exchanged or exchanged_by(items)
     aligned = {part: align(of_part, context, kind) for part, of_part in split_items(items, seed).items()}
     parts = {part: Patcher(context, of_part.exchanges) for part, of_part in aligned.items()}
-    roles = [role for role in ROLES if any(role in one.roles for one in aligned["test"].exchanges)]
+    roles: list[Role] = [
+        role for role in ROLES if any(role in one.roles for one in aligned["test"].exchanges)
+    ]
     searched = _layers(layers, every, model.n_layers)
     work = _Work(context, parts, progress=context.progress)
     selection, total = work.search(searched, roles)
@@ -354,7 +356,7 @@ class _Work:
         totals `[item]`."""
         means = self._class_means(layers, roles)
         names, total = self.totals("select")
-        sites = [(layer, role) for layer in layers for role in roles]
+        sites: list[tuple[int, Role]] = [(layer, role) for layer in layers for role in roles]
         moved: dict[tuple[str, int, Role], list[float]] = {
             (variant, *site): [] for variant in ("whole_state", "class_mean") for site in sites
         }

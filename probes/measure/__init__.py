@@ -7,7 +7,6 @@ from probes.measure.measurement import StageMeasurement, load_measurement
 from probes.measure.plan import LADDER_SAVINGS, Plan, Saving
 from probes.measure.shifts import ShiftTransfer, shift_transfer
 from probes.measure.stage import measure_stage
-from probes.measure.valuation import ValuationTransfer, valuation_transfer
 
 __all__ = [
     "LADDER_SAVINGS",
@@ -18,7 +17,6 @@ __all__ = [
     "Saving",
     "ShiftTransfer",
     "StageMeasurement",
-    "ValuationTransfer",
     "battery",
     "behaviour",
     "formula",
@@ -26,5 +24,4 @@ __all__ = [
     "measure_stage",
     "read_formula",
     "shift_transfer",
-    "valuation_transfer",
 ]

@@ -126,7 +126,9 @@ class TransformersBackend(Backend):
         output = self._block_output(blocks[0])
 
         def hand_on(*args: Any, **kwargs: Any) -> Any:
-            return _in_place_of(output, first_tensor(args, kwargs))
+            values = first_tensor(args, kwargs)
+            assert values is not None
+            return _in_place_of(output, values)
 
         def give(*args: Any, **kwargs: Any) -> Any:
             return _in_place_of(output, states.to(first_tensor(args, kwargs)))

@@ -5,7 +5,6 @@ from probes.steering.choices import ChoiceScores, score_choices
 from probes.steering.controls import random_directions
 from probes.steering.damage import Damage, damage, perplexity
 from probes.steering.dose import DoseResponse, steer
-from probes.steering.exchange import Mediation, mediation
 from probes.steering.generation import generate
 from probes.steering.gradients import ChoiceGradients, choice_gradients
 from probes.steering.interventions import Ablate, Add, Clamp, Erase, after_first, everywhere
@@ -21,7 +20,6 @@ __all__ = [
     "Damage",
     "DoseResponse",
     "Erase",
-    "Mediation",
     "Steerability",
     "ablate",
     "after_first",
@@ -29,7 +27,6 @@ __all__ = [
     "damage",
     "everywhere",
     "generate",
-    "mediation",
     "perplexity",
     "random_directions",
     "score_choices",

@@ -9,13 +9,14 @@ from tests.makers import estimate
 
 
 def table_of(stage, value=0.9, p=0.001, **more):
+    """A table in which all tests have one value, and those of the battery hold."""
+    common = {"layer": 3, "n_layers": 12, "dose": 0.5, "n_random": 99, "against": "length"}
     made = [
-        MeasuredTest(
-            name, estimate(0.9 if name in OPTIONAL else value), p=p, layer=3, n_layers=12, dose=0.5, n_random=99,
-            axis="wording" if name == "shift" else None, against="length",
-        )
+        MeasuredTest(name, estimate(0.9), p=0.001, **common)
+        if name in OPTIONAL
+        else MeasuredTest(name, estimate(value), p=p, axis="wording" if name == "shift" else None, **common)
         for name in TESTS
-    ]  # fmt: skip
+    ]
     tests = [more.get(test.test, test) for test in made]
     return tests_table(tests, stage=stage, concept="price", lineage="l")
 
