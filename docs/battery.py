@@ -2,8 +2,9 @@
 
     python docs/battery.py out/battery
 
-The folder holds what `make battery` asked (`items.parquet`); nothing is asked again that stands there. The
-answers, as means over wordings, are kept in docs/battery.parquet.
+The folder holds what `make battery` asked (`items.parquet`). Nothing is asked again that stands there, and
+the page says which stages are still missing. The answers, as means over wordings, are kept in
+docs/battery.parquet.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
 from pages import DOCS, number, table, with_interval, write
 
 import probes
@@ -89,18 +91,37 @@ def contrasts(result: Battery) -> str:
     return table(["contrast", "items", "principled score", "string score", "not asked"], rows)
 
 
+def asked(result: Battery, lineage: probes.Lineage) -> str:
+    """Which stages were asked, and which are still to be."""
+    done = set(result.items["stage"])
+    left = [f"`{stage.name}`" for stage in lineage if stage.name not in done]
+    text = (
+        f"{len(done)} of the {len(lineage)} stages were asked {NUMBER} items of each set, two of each domain"
+    )
+    return f"{text}.\n" if not left else f"{text}; not yet {', '.join(left)}.\n"
+
+
 def main(folder: Path) -> None:
     """Write the page, its table and its figure."""
     lineage = probes.load_lineage(FOLDER)
     items = {name: spread_items(read_choices(FOLDER / "items" / f"{name}.jsonl"))[:NUMBER] for name in SETS}
-    result = probes.battery(lineage, items, wordings=WORDINGS, keep=folder / "items.parquet")
-    families = list(dict.fromkeys(stage.family for stage in lineage))
+    kept = set(pl.read_parquet(folder / "items.parquet")["stage"])
+    there = [stage for stage in lineage if stage.name in kept]
+    result = probes.battery(
+        lineage,
+        items,
+        stages=[stage.name for stage in there],
+        wordings=WORDINGS,
+        keep=folder / "items.parquet",
+    )
+    families = list(dict.fromkeys(stage.family for stage in there))
     write_table(result.items, DOCS / "battery.parquet")
     order = [family for family in families if not family.endswith(("_sft", "_dpo"))]
     figure = draw(result.table, "battery", stages=order, order=order)
     figure.export(DOCS.parent / "figures" / "battery.svg")
     parts = {name: rates(result, families, name) for name in SETS}
-    write("battery", parts | {"competence": competence(result, families), "contrasts": contrasts(result)})
+    parts |= {"competence": competence(result, families), "contrasts": contrasts(result)}
+    write("battery", parts | {"asked": asked(result, lineage)})
 
 
 if __name__ == "__main__":

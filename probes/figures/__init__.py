@@ -14,6 +14,7 @@ from probes.figures.gallery import draw, draw_all, kinds
 from probes.figures.layers import layer_profile
 from probes.figures.matrix import transfer_matrix
 from probes.figures.presets import PRESETS, Preset
+from probes.figures.sites import site_search
 
 __all__ = [
     "PRESETS",
@@ -28,6 +29,7 @@ __all__ = [
     "find_browser",
     "kinds",
     "layer_profile",
+    "site_search",
     "survival_curves",
     "transfer_matrix",
 ]
