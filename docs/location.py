@@ -1,4 +1,4 @@
-"""Write docs/location.md: SmolLM2 uses the number of a subject, and not that of another noun.
+"""Write docs/location.md: where SmolLM2 uses the number of a subject, and how far that of another noun.
 
     python docs/location.py
 
