@@ -65,7 +65,8 @@ def write_report(
     figures : mapping of str to Figure
         Figures under the names that `probes.figures.draw_all` gives them; another name is its own heading.
     verdicts : polars.DataFrame, optional
-        Columns `concept`, `stage`, `verdict` and `evidence`, which is folded under each verdict, and any of
+        Columns `concept`, `stage`, `verdict` and `evidence`, which is folded under each verdict, `sentence`
+        (the verdict in one plain sentence), and any of
         `origin`, `effect_origin` and `survival`.
     lineage : str
         The lineage as a text tree.
@@ -202,7 +203,10 @@ def _verdicts(verdicts: pl.DataFrame | None) -> str:
         parts = [f"<b>{_text(row['verdict'])}</b>"]
         parts += [f"{name}: {_text(row[key])}" for key, name in VERDICT_PARTS.items() if row.get(key)]
         head = f"{_text(row['concept'])} at {_text(row['stage'])}: {'; '.join(parts)}"
-        folded.append(f"<details><summary>{head}</summary><pre>{_text(row['evidence'])}</pre></details>")
+        said = f"<br>{_text(row['sentence'])}" if row.get("sentence") else ""
+        folded.append(
+            f"<details><summary>{head}{said}</summary><pre>{_text(row['evidence'])}</pre></details>"
+        )
     return "".join(folded)
 
 
