@@ -65,9 +65,8 @@ def write_report(
     figures : mapping of str to Figure
         Figures under the names that `probes.figures.draw_all` gives them; another name is its own heading.
     verdicts : polars.DataFrame, optional
-        Columns `concept`, `stage`, `verdict` and `evidence`, which is folded under each verdict, `sentence`
-        (the verdict in one plain sentence), and any of
-        `origin`, `effect_origin` and `survival`.
+        Columns `concept`, `stage`, `verdict` and `evidence`, which is folded under each verdict, and any of
+        `sentence` (the verdict in one plain sentence), `origin`, `effect_origin` and `survival`.
     lineage : str
         The lineage as a text tree.
     meta : mapping, optional
