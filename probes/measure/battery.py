@@ -208,6 +208,7 @@ def battery(
     items: Sequence[ChoiceItem] | Mapping[str, Sequence[ChoiceItem]],
     *,
     stages: Iterable[str] | None = None,
+    forms: Sequence[Form] = FORMS,
     wordings: int = WORDINGS,
     competence: Sequence[ChoiceItem] | None = None,
     keep: str | Path | None = None,
@@ -229,6 +230,7 @@ def battery(
     stages_or_lineage : one stage, or the lineage whose stages answer.
     items : choice items, or name -> choice items. Without a name they are called "items".
     stages : only the stages of the lineage with these names; by default all.
+    forms : only these forms, some of `probes.concepts.FORMS`.
     wordings : how many wordings of each form, from 1 to `probes.concepts.WORDINGS`; more take longer.
     competence : the undisputed items; by default the packaged ones (`probes.concepts.undisputed_items`) in
         one wording, and none where all `items` are completions. () asks none.
@@ -242,13 +244,13 @@ def battery(
     Raises
     ------
     ConceptError : the battery cannot turn an item's question round (see `probes.concepts.battery_forms`).
-    InputError : there are no items, or a set has the name "undisputed".
+    InputError : there are no items, a form does not exist, or a set has the name "undisputed".
     Other errors are those of `probes.score_choices`.
 
     Example
     -------
     >>> result = probes.battery(
-    ...     lineage, {"prices": concept.choices[:3]}, stages=["mid"], wordings=1,
+    ...     lineage, {"prices": concept.choices[:3]}, stages=["mid"], forms=probes.concepts.FORMS, wordings=1,
     ...     competence=probes.concepts.undisputed_items()[:4], keep=folder / "kept.parquet", progress=False,
     ... )
     >>> result.table.filter(measure="battery_rate", concept="prices")["variant"].to_list()
@@ -261,19 +263,19 @@ def battery(
         )
     if not sets:
         raise InputError("the battery got no items: expected at least one")
-    forms = {name: _all_forms(of_set, wordings) for name, of_set in sets.items()}
+    if unknown := [form for form in forms if form not in FORMS]:
+        raise InputError(f"no form {unknown[0]!r}: expected some of {', '.join(FORMS)}")
+    asked = {name: _all_forms(of_set, wordings, forms) for name, of_set in sets.items()}
     if competence is None:
         asks = any(not item.completion for of_set in sets.values() for item in of_set)
         competence = undisputed_items() if asks else ()
     if competence:
-        forms[UNDISPUTED] = _all_forms(competence, 1, ("asked", "reversed"))
-    answers = behaviour(stages_or_lineage, forms, {}, stages=stages, keep=keep, **run)
-    return Battery(_by_form(answers.items), tuple(forms))
+        asked[UNDISPUTED] = _all_forms(competence, 1, ("asked", "reversed"))
+    answers = behaviour(stages_or_lineage, asked, {}, stages=stages, keep=keep, **run)
+    return Battery(_by_form(answers.items), tuple(asked))
 
 
-def _all_forms(
-    items: Sequence[ChoiceItem], wordings: int, wanted: Sequence[Form] = FORMS
-) -> list[ChoiceItem]:
+def _all_forms(items: Sequence[ChoiceItem], wordings: int, wanted: Sequence[Form]) -> list[ChoiceItem]:
     """Every form of every item; those of one item are neighbours, because they begin alike."""
     return [
         one
@@ -324,7 +326,7 @@ def plan_battery(context: RunContext, concepts: Sequence[Concept], plan: Plan) -
         return None
     chats = any(not item.completion for items in sets.values() for item in items)
     competence = spread_items(undisputed_items(), context.seed)[: plan.competence_items] if chats else ()
-    return battery(context, sets, wordings=plan.wordings, competence=competence)
+    return battery(context, sets, forms=plan.forms, wordings=plan.wordings, competence=competence)
 
 
 def planned_battery_items(concept: Concept, plan: Plan, seed: int) -> list[ChoiceItem]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from probes.concepts.battery import FORMS, Form
 from probes.concepts.neutral import neutral_texts
 from probes.concepts.records import AXES
 from probes.errors import InputError
@@ -72,7 +73,7 @@ class Plan:
     baselines    surface of the text, input embeddings, an untrained model; what needs no trained state
     shifts       every axis the concept has; whether the probe carries over
     choices      10 test items; what the model chooses, and gradients at every layer
-    battery      2 wordings of each form, 48 undisputed items; whether choices follow the question
+    battery      asked, reversed, not asked, other agent, unconditioned, in 2 wordings; 48 undisputed items...
     intervention 1999 random directions, doses 1, 0.5, 0.25 half class gaps, damage up to 0.1 nats of KL ...
     alignment    12 neutral texts; to tell a rotated direction from a lost one
     """
@@ -97,6 +98,8 @@ class Plan:
     """The number of test choice items; None takes all of them, and 0 none."""
     selection_items: bool = False
     """Whether the selection items are scored as well; they then choose the layer to intervene at."""
+    forms: tuple[Form, ...] = FORMS
+    """The forms of the behaviour battery; a verdict needs "asked" and "reversed"."""
     wordings: int = 2
     """The wordings of each form of the behaviour battery, which is asked the same test items; 0 asks none."""
     competence_items: int | None = 48
@@ -170,7 +173,8 @@ class Plan:
             lines.append(("choices", text))
             if self.wordings and self.tests:
                 competence = "all" if self.competence_items is None else self.competence_items
-                text = f"{self.wordings} wordings of each form, {competence} undisputed items"
+                forms = ", ".join(form.replace("_", " ") for form in self.forms)
+                text = f"{forms}, in {self.wordings} wordings; {competence} undisputed items"
                 lines.append(("battery", f"{text}; whether choices follow the question"))
             if self.tests:
                 text = (

@@ -59,10 +59,13 @@ class Size:
     """The number of undisputed items that competence is measured on."""
 
 
-FULL = Size(items=14, dose_items=4, neutral_texts=12, damage_texts=8, wordings=2, competence_items=48)
+FULL = Size(items=14, dose_items=4, neutral_texts=12, damage_texts=8, wordings=1, competence_items=32)
 """14 items are two of each of the seven domains of the packaged attributes, and gradients at every layer for
 them take about as long as everything else that is measured at a stage."""
 QUICK = Size(items=7, dose_items=0, neutral_texts=0, damage_texts=4, wordings=1, competence_items=24)
+
+FORMS = ("asked", "reversed", "not_asked")
+"""The forms of the battery that a survey asks: those that its verdicts and its figure need."""
 
 Measured = dict[str, dict[str, StageMeasurement]]
 """Concept -> stage -> its measurement."""
@@ -158,6 +161,7 @@ def survey(
         estimator=estimator,
         items=size.items,
         dose_items=size.dose_items,
+        forms=FORMS,
         wordings=size.wordings,
         competence_items=size.competence_items,
         alignment_texts=neutral_texts(size.neutral_texts) if size.neutral_texts else (),

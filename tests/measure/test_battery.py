@@ -123,6 +123,14 @@ def test_answers_of_an_altered_model_are_not_kept(lineage, tmp_path):
     assert altered.contrast({"mid": 1}, form="asked") != plain.contrast({"mid": 1}, form="asked")
 
 
+def test_only_some_forms(lineage):
+    few = {"forms": ("asked", "reversed"), "wordings": 1, "competence": ()}
+    result = probes.battery(lineage["mid"], price_concept().choices[:2], progress=False, **few)
+    assert result.forms("items") == ("asked", "reversed", "principled", "string", "turned")
+    with pytest.raises(InputError, match="no form 'told'"):
+        probes.battery(lineage["mid"], price_concept().choices[:2], forms=("told",), progress=False)
+
+
 @pytest.mark.parametrize(
     ("items", "what"),
     [({}, "no items"), ({"undisputed": ()}, "'undisputed'"), ({"x": ()}, "x: holds nothing")],

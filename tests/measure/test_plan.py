@@ -18,7 +18,7 @@ def test_a_plan_says_what_is_measured_how_much_and_why():
         "4 items; how the choice grows with the dose",
         "saving       shift only where decodable does not count against it",
         "necessary only where decodable, beyond surface, shift, sufficient hold and competent, specific do",
-        "battery      2 wordings of each form, 48 undisputed items",
+        "battery      asked, reversed, not asked, other agent, unconditioned, in 2 wordings; 48 undisputed",
     ):
         assert words in text, words
     bare = str(Plan(items=0, baselines=False, tests=False, alignment_texts=()))
