@@ -105,7 +105,7 @@ class Verdict:
         -------
         >>> threshold = probes.Criteria().threshold("competent")
         >>> print(judge([Finding("competent", Estimate(0.02, -0.05, 0.1, n=48), threshold)]).sentence)
-        The stage does not follow questions (it turned .02 [-.05, .10] of 48 undisputed answers round), so ...
+        The stage does not follow questions: of 48 undisputed answers a share of .02 [-.05, .10] turns ...
         """
         found = {finding.test: finding for finding in reversed(self.findings)}
         decisive = found.get(self.decided_by)
@@ -113,9 +113,11 @@ class Verdict:
         match self.label:
             case "untestable":
                 n = decisive.estimate.n if decisive else 0
+                read = found.get("decodable")
+                reading = f" A probe reads the concept at AUROC {_numbers(read.estimate)}." if read else ""
                 return (
-                    f"The stage does not follow questions (it turned {numbers} of {n} undisputed answers "
-                    "round), so that nothing can be said of what its choices use."
+                    f"The stage does not follow questions: of {n} undisputed answers a share of {numbers} "
+                    f"turns round with the question. So nothing can be said of what its choices use.{reading}"
                 )
             case "absent":
                 return f"No probe reads the concept here (AUROC {numbers})."

@@ -55,7 +55,9 @@ def test_every_verdict_is_one_plain_sentence():
     for name, sentence in made.items():
         assert sentence.endswith("."), name
         assert "\n" not in sentence
-    assert "does not follow questions (it turned .00 [-.04, .01] of 60" in made["competent"]
+    assert (
+        "does not follow questions: of 60 undisputed answers a share of .00 [-.04, .01]" in made["competent"]
+    )
     assert "the same whatever is asked" in made["principled"]
     assert "one test was not made (beyond surface: not measured)" in made["missing"]
 
