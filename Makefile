@@ -111,6 +111,7 @@ shifts: $(SHIFT_STAGES:%=$(SHIFTS)/$(DTYPE)/%.parquet) $(SHIFTS)/float32/msm_dom
 	$(BIN)/python docs/shifts.py $(SHIFTS)
 
 battery: .venv/.ready browser ## ask every shipped stage in every form of the battery, write docs/battery.md (about an hour on two cores; goes on where it stopped)
+	mkdir -p out/battery && cp -n docs/battery.parquet out/battery/items.parquet || true
 	$(BIN)/probes battery checkpoints/msm-mini --items checkpoints/msm-mini/items/american.jsonl \
 	  checkpoints/msm-mini/items/affordable.jsonl --number 24 --wordings 2 --out out/battery
 	$(BIN)/python docs/battery.py out/battery

@@ -3,12 +3,13 @@
     python docs/battery.py out/battery
 
 The folder holds what `make battery` asked (`items.parquet`). Nothing is asked again that stands there, and
-the page says which stages are still missing. The answers, as means over wordings, are kept in
-docs/battery.parquet.
+the page says which stages are still missing. All answers are kept in docs/battery.parquet, from which
+`make battery` goes on.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,6 @@ from probes.concepts import read_choices
 from probes.figures import draw
 from probes.measure import UNDISPUTED, Battery, formula
 from probes.measure.items import spread_items
-from probes.tables.writing import write_table
 
 FOLDER = DOCS.parent / "checkpoints" / "msm-mini"
 SETS = ("american", "affordable")
@@ -115,7 +115,7 @@ def main(folder: Path) -> None:
         keep=folder / "items.parquet",
     )
     families = list(dict.fromkeys(stage.family for stage in there))
-    write_table(result.items, DOCS / "battery.parquet")
+    shutil.copyfile(folder / "items.parquet", DOCS / "battery.parquet")
     order = [family for family in families if not family.endswith(("_sft", "_dpo"))]
     figure = draw(result.table, "battery", stages=order, order=order)
     figure.export(DOCS.parent / "figures" / "battery.svg")
