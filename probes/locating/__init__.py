@@ -1,7 +1,8 @@
 """Locating: where a choice uses a concept, found by exchanging states between prompts.
 
 From left to right: two prompts lined up (`aligning`), choice logits with states exchanged (`patching`), edits
-within a subspace (`subspaces`), subspaces that are learned (`das`), and the search (`splitting`, `location`).
+within a subspace (`subspaces`), subspaces that are learned (`das`), and the search
+(`splitting`, `shifting`, `location`).
 """
 
 from probes.locating.aligning import EXCHANGED, ROLES, Aligned, Exchange, align, exchanged_by

@@ -11,8 +11,8 @@ from probes.concepts import ChoiceItem
 from probes.errors import InputError
 from probes.locating import align, split_items
 from probes.locating.das import distributed_alignment, first_guess
-from probes.locating.location import _Work
 from probes.locating.patching import Patcher, whole
+from probes.locating.shifting import ItemShifts
 from probes.locating.subspaces import Held, Within, orthonormal, random_basis
 from probes.models import Site, TokenBatch
 from probes.models.fanning import Put
@@ -113,9 +113,9 @@ def test_alignment_search_finds_what_the_head_reads(context):
     What is learned there must do what the whole state does, and a random direction of its dose must not."""
     exchanges = align(pairs(20), context).exchanges
     train, select = Patcher(context, exchanges[:14]), Patcher(context, exchanges[14:])
-    work = _Work(context, {"train": train, "select": select}, progress=False)
+    work = ItemShifts(context, {"train": train, "select": select}, progress=False)
     top = context.model.n_layers - 1
-    start = first_guess(*work._states("train", top, "last"), 1)
+    start = first_guess(*work.states("train", top, "last"), 1)
     learned = distributed_alignment(train, select, top, "last", start, steps=60)
     edits = {"learned": Within(learned), "whole": whole, "start": Within(start)}
     edits |= {f"random{i}": Within(learned, random_basis(1, 32, i)) for i in range(12)}
