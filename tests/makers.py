@@ -108,6 +108,13 @@ def price_concept():
     return Concept(name="prices", definition="costs little", examples=examples, choices=choices)
 
 
+def unmarked_prices():
+    """`price_concept` with choice items that mark no split, so that there are enough of each part."""
+    concept = price_concept()
+    items = [item.model_copy(update={"split": None}) for item in concept.choices]
+    return concept.model_copy(update={"choices": tuple(items)})
+
+
 def many_prices() -> Concept:
     """The price concept with 120 pairs (50 train, 20 select, 50 test), enough for verdicts to be decided.
 

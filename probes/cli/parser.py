@@ -188,8 +188,8 @@ def _add_measuring(commands: Any) -> None:
         metavar="K",
         help="dimensions of the subspaces that are learned (default: 1 2 4)",
     )
-    p.add_argument("--random", type=int, default=20, help="number of random subspaces (default: 20)")
-    p.add_argument("--steps", type=int, default=40, help="most steps of learning (default: 40)")
+    p.add_argument("--random", type=int, default=999, help="number of random subspaces (default: 999)")
+    p.add_argument("--steps", type=int, default=24, help="most steps of learning (default: 24)")
 
     p = verb(
         commands,

@@ -5,17 +5,23 @@ within a subspace (`subspaces`), subspaces that are learned (`das`), and the sea
 (`splitting`, `shifting`, `location`).
 """
 
-from probes.locating.aligning import EXCHANGED, ROLES, Aligned, Exchange, align, exchanged_by
+from probes.locating.aligning import EXCHANGED, ROLES, Aligned, Exchange, Exchanged, align, exchanged_by
 from probes.locating.location import Location, locate
+from probes.locating.patching import Patcher
+from probes.locating.shifting import ChoiceShifts, choice_shifts
 from probes.locating.splitting import split_items
 
 __all__ = [
     "EXCHANGED",
     "ROLES",
     "Aligned",
+    "ChoiceShifts",
     "Exchange",
+    "Exchanged",
     "Location",
+    "Patcher",
     "align",
+    "choice_shifts",
     "exchanged_by",
     "locate",
     "split_items",

@@ -17,7 +17,7 @@ from probes.locating.aligning import Exchange, Role
 from probes.locating.patching import Chunk, Patcher
 from probes.locating.subspaces import Within, orthonormal
 
-STEPS = 40
+STEPS = 24
 CHECK_EVERY = 5
 PATIENCE = 3
 """Checks on the selection items without a gain, after which the search stops."""

@@ -8,23 +8,34 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
+from torch import Tensor
 
 from probes.activations import AnyStage, RunOptions, run_context
 from probes.concepts import ChoiceItem, Concept
 from probes.errors import InputError
-from probes.locating.aligning import ROLES, Exchanged, Role, align, exchanged_by
+from probes.locating.aligning import ROLES, Exchange, Exchanged, Role, align, exchanged_by
 from probes.locating.das import STEPS
 from probes.locating.patching import Edit, Patcher, whole
-from probes.locating.shifting import ItemShifts
+from probes.locating.shifting import ChoiceShifts, ItemShifts
 from probes.locating.splitting import split_items
 from probes.locating.subspaces import Held, Within, orthonormal
+from probes.models import Site
 from probes.stats.estimates import Estimate, mean_interval, ratio_interval
+from probes.steering import Ablate
 from probes.steering.controls import p_among_random, require_random
+from probes.steering.damage import damage
 from probes.tables.result import Result
 from probes.tables.schema import interval_columns, tidy
 
 DIMENSIONS = (1, 2, 4)
 """The dimensions of the subspaces that distributed alignment search learns."""
+SHUFFLED = "das_shuffled"
+"""The variant that is learned on random targets."""
+UPSTREAM = 0.5
+"""The share of the effect that whole states before the last token must move for the site to be searched among
+them alone. At the last token of high layers the state holds the answer itself, whatever it was made of."""
+OTHER = "other: "
+"""What the names of exchanges along other concepts' directions begin with."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,16 +67,23 @@ class Location(Result):
     """`[item]`: the names of the test items."""
     total: np.ndarray
     """`[item]`: how far exchanging the text moves the choices of the test items, in logits."""
+    sizes: np.ndarray
+    """`[item]`: the mean absolute choice logit of the two prompts of each test item."""
     shifts: Mapping[str, np.ndarray]
     """Variant -> `[item]`, how far an exchange at the chosen site moves the choices of the test items."""
     erased: Mapping[str, np.ndarray]
     """Variant -> `[item]`, how far holding the component at its mean moves them."""
     random: Mapping[str, np.ndarray]
-    """Variant -> `[n_random]`, the mean shifts of random subspaces of its dimension and dose."""
+    """The best variant -> `[n_random]`, the mean shifts of random subspaces of its dimension and dose, to
+    first order."""
     subspaces: Mapping[str, np.ndarray]
     """Variant -> `[k, d]`, the orthonormal basis of its subspace."""
     best: str
     """The variant that moved the choices of the selection items most."""
+    damage: float | None = None
+    """The KL to the intact model on neutral text, in nats per token, with the best variant's component held
+    at its mean at as many of the tokens there as have the role in a prompt; None where it was not
+    measured."""
     note: str = ""
     """How many items were aligned, and how."""
     columns: dict[str, Any] = field(default_factory=dict)
@@ -102,9 +120,37 @@ class Location(Result):
         return ratio_interval(self.shifts[variant], self.total, self.ids, seed=self._seed)
 
     @property
+    def followed(self) -> Estimate:
+        """The share of the choice that follows what is exchanged, from -1 to 1 (see
+        `probes.locating.ChoiceShifts.followed`)."""
+        return ChoiceShifts(self.ids, self.total, self.sizes).followed
+
+    @property
     def used(self) -> Estimate:
         """The share that the best direction or subspace moves, chosen on the selection items."""
         return self.share(self.best)
+
+    @property
+    def control(self) -> str | None:
+        """The control that moves the choices most: the subspace that was learned on random targets, or the
+        direction of another concept; None where there is neither."""
+        controls = [name for name in self.shifts if name == SHUFFLED or name.startswith(OTHER)]
+        sign = np.sign(self.total.mean())
+        return max(controls, key=lambda name: float(sign * self.shifts[name].mean()), default=None)
+
+    @property
+    def specific(self) -> Estimate | None:
+        """The share of the best variant minus that of the strongest control, paired by item; None without a
+        control."""
+        if self.control is None:
+            return None
+        gap = self.shifts[self.best] - self.shifts[self.control]
+        return ratio_interval(gap, self.total, self.ids, seed=self._seed)
+
+    @property
+    def necessary(self) -> Estimate:
+        """The share of the choice that is gone when the best variant's component is held at its mean."""
+        return ratio_interval(2 * self.erased[self.best], self.total, self.ids, seed=self._seed)
 
     @property
     def p_value(self) -> float:
@@ -122,7 +168,9 @@ class Location(Result):
         `site_search`: every layer and role (column `position`), on the selection items. `exchange_share`: the
         variants at the chosen site, on the test items, with the range of random subspaces beside each.
         `erased_share`: the share that erasing takes away, which is 1 where nothing of the choice is left.
-        `exchange_total`: what exchanging the text does, in logits. `exchange_p`: that of the best variant.
+        `exchange_specific`: the best variant's share minus that of the strongest control. `erased_kl`: what
+        erasing does to neutral text. `exchange_total`: what exchanging the text does, in logits, and
+        `followed` as a share of the choice. `exchange_p`: that of the best variant.
         """
         names = [f"selection{i}" for i in range(len(self.selection_total))]
         rows: list[dict[str, Any]] = []
@@ -150,8 +198,13 @@ class Location(Result):
         for variant, shifts in self.erased.items():
             lost = ratio_interval(2 * shifts, self.total, self.ids, seed=self._seed)
             rows.append(here | {"measure": "erased_share", "variant": variant} | interval_columns(lost))
-        effect = interval_columns(self.text_effect)
-        rows.append({"measure": "exchange_total", "variant": "text"} | effect)
+        if self.specific is not None:
+            over = {"measure": "exchange_specific", "variant": self.best}
+            rows.append(here | over | interval_columns(self.specific))
+        for measure, estimate in (("exchange_total", self.text_effect), ("followed", self.followed)):
+            rows.append({"measure": measure, "variant": "text"} | interval_columns(estimate))
+        if self.damage is not None:
+            rows.append(here | {"measure": "erased_kl", "variant": self.best, "estimate": self.damage})
         p = {
             "measure": "exchange_p",
             "variant": self.best,
@@ -182,9 +235,10 @@ def locate(
     layers: Literal["all"] | Sequence[int] = "all",
     every: int = 1,
     dimensions: Sequence[int] = DIMENSIONS,
-    n_random: int = 20,
+    n_random: int = 999,
     steps: int = STEPS,
     others: Mapping[str, Mapping[int, np.ndarray]] | None = None,
+    texts: Sequence[str] = (),
     **run: Unpack[RunOptions],
 ) -> Location:
     """Find where a stage's choices use a concept: exchange states between two prompts, and see what follows.
@@ -193,8 +247,9 @@ def locate(
     Putting the states of some tokens of one into the other (an interchange intervention, Geiger et al. 2021,
     arXiv 2106.02997) moves the choice as far as the model reads its answer there. The search does that with
     whole states, and with their component along the difference of the class means, at every layer and for
-    every role of tokens, on the selection items. At the site where the class means move most, directions and
-    subspaces are then exchanged on the test items: the class means, a probe, LDA, and subspaces that
+    every role of tokens, on the selection items. At the site where the class means move most (the last token
+    counts only where nothing before it does, see `UPSTREAM`), directions and subspaces are then exchanged on
+    the test items: the class means, a probe, LDA, and subspaces that
     distributed alignment search learns on the training items (Geiger et al. 2023, arXiv 2303.02536).
 
     Everything is a share of what exchanging the text does. The last block's output is not searched, because
@@ -208,10 +263,11 @@ def locate(
     layers : the layers to search, by default all but the last.
     every : search only every so many of them.
     dimensions : the dimensions of the subspaces that are learned; () learns none.
-    n_random : the number of random subspaces that each variant is compared with. They have its dimension, and
-        add what it exchanges along other vectors.
+    n_random : the number of random subspaces that the best variant is compared with, to first order. They
+        have its dimension, and add what it exchanges along other vectors.
     steps : the most steps of distributed alignment search.
     others : name of another concept -> layer -> its direction `[d]`, which is exchanged as a control.
+    texts : neutral texts, on which the damage of erasing is measured; without them it is not.
     run : see `probes.activations.RunOptions`; its seed draws the split, where items mark none, and the
         controls.
 
@@ -230,7 +286,8 @@ def locate(
     >>> items = [item.model_copy(update={"split": None}) for item in concept.choices]
     >>> found = probes.locate(
     ...     stage, items, exchanged="options", layers="all", every=1, dimensions=(1, 2), n_random=2,
-    ...     steps=2, others={"noise": {0: np.ones(32), 1: np.ones(32)}}, progress=False,
+    ...     steps=2, others={"noise": {0: np.ones(32), 1: np.ones(32)}},
+    ...     texts=["the plain chair was sold"], progress=False,
     ... )
     >>> sorted(found.shifts)
     ['class_mean', 'das_1', 'das_2', 'das_shuffled', 'lda', 'other: noise', 'probe', 'whole_state']
@@ -254,30 +311,31 @@ def locate(
     searched = _layers(layers, every, model.n_layers)
     work = ItemShifts(context, parts, progress=context.progress)
     selection, total = work.search(searched, roles)
-    i, j = _best_site(selection["class_mean"], total)
+    i, j = _best_site(selection, roles, total)
     layer, role = searched[i], roles[j]
     variants = work.variants(layer, role, dimensions, steps, seed)
     edits: dict[str, Edit] = {"whole_state": whole}
     edits |= {name: Within(basis) for name, basis in variants.items()}
     edits |= {
-        f"other: {name}": Within(orthonormal(np.asarray(of_other[layer])[None]))
+        f"{OTHER}{name}": Within(orthonormal(np.asarray(of_other[layer])[None]))
         for name, of_other in (others or {}).items()
         if layer in of_other
     }
-    chosen = [name for name in variants if name != "das_shuffled"]
+    chosen = [name for name in variants if name != SHUFFLED]
     on_selection = work.shifts("select", layer, role, {name: edits[name] for name in chosen})
-    best = max(chosen, key=lambda name: float(on_selection[name].mean()))
+    sign = np.sign(total.mean() or 1)
+    best = max(chosen, key=lambda name: float(sign * on_selection[name].mean()))
     centre = work.centre(layer, role)
     held: dict[str, Edit] = {
         name: Held(variants[name], centre) for name in dict.fromkeys(("class_mean", best))
     }
-    random = work.random(
-        layer, role, {name: variants[name] for name in dict.fromkeys(("class_mean", best))}, n_random
-    )
+    random = work.random(layer, role, variants[best], n_random)
     shifts = work.shifts("test", layer, role, edits)
     erased = work.shifts("test", layer, role, held)
     work.bar.close()
-    names, totals = work.totals("test")
+    choices = work.totals("test")
+    some = EverySoMany(_tokens_to_one(aligned["test"].exchanges, role))
+    holds = [Ablate(Site("resid_post", layer), row, centre, some) for row in variants[best]]
     columns = context.columns | {
         "concept": concept.name if isinstance(concept, Concept) else None,
         "site": "resid_post",
@@ -295,16 +353,36 @@ def locate(
         selection_total=total,
         layer=layer,
         role=role,
-        ids=names,
-        total=totals,
+        ids=choices.ids,
+        total=choices.totals,
+        sizes=choices.sizes,
         shifts=shifts,
         erased=erased,
-        random=random,
+        random={best: random},
         subspaces={name: basis.numpy() for name, basis in variants.items()},
         best=best,
+        damage=damage(context, holds, texts).mean_kl if texts else None,
         note=f"{kind} exchanged; test: {aligned['test'].note}",
         columns=columns,
     )
+
+
+@dataclass(frozen=True)
+class EverySoMany:
+    """The positions of every `n`-th token of a text, counted from its second."""
+
+    n: int
+
+    def __call__(self, attention_mask: Tensor) -> Tensor:
+        """Bool `[batch, seq]`, from an attention mask `[batch, seq]`."""
+        place = attention_mask.cumsum(-1) - 1
+        return (place > 0) & (place % self.n == 0) & attention_mask.bool()
+
+
+def _tokens_to_one(exchanges: Sequence[Exchange], role: Role) -> int:
+    """How many tokens of a prompt there are to one of the role, rounded."""
+    here = sum(len(one.roles.get(role, ())) for one in exchanges)
+    return max(1, round(sum(len(one.prompts[0]) for one in exchanges) / max(1, here)))
 
 
 def _layers(layers: Literal["all"] | Sequence[int], every: int, n_layers: int) -> list[int]:
@@ -320,9 +398,20 @@ def _layers(layers: Literal["all"] | Sequence[int], every: int, n_layers: int) -
     return wanted[::-1][::every][::-1]
 
 
-def _best_site(shifts: np.ndarray, total: np.ndarray) -> tuple[int, int]:
-    """The numbers of the layer and the role whose exchange moves the selection items most."""
-    have = np.isfinite(shifts)
-    shares = np.where(have, shifts, 0).sum(-1) / np.maximum(1, have.sum(-1)) * np.sign(total.mean() or 1)
-    i, j = np.unravel_index(int(shares.argmax()), shares.shape)
+def _best_site(
+    selection: Mapping[str, np.ndarray], roles: Sequence[Role], total: np.ndarray
+) -> tuple[int, int]:
+    """The numbers of the layer and the role whose exchange moves the selection items most.
+
+    The last token is taken only where whole states move less than `UPSTREAM` of the effect everywhere else.
+    """
+    have = np.isfinite(selection["class_mean"])
+    n, size = np.maximum(1, have.sum(-1)), total.mean() or 1.0
+    whole_states, class_means = (
+        np.where(have, selection[variant], 0).sum(-1) / n / size for variant in ("whole_state", "class_mean")
+    )
+    before = np.array([role != "last" for role in roles])
+    if before.any() and whole_states[:, before].max() >= UPSTREAM:
+        class_means = np.where(before, class_means, -np.inf)
+    i, j = np.unravel_index(int(class_means.argmax()), class_means.shape)
     return int(i), int(j)

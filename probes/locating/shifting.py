@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +18,40 @@ from probes.locating.aligning import Role
 from probes.locating.das import distributed_alignment, first_guess
 from probes.locating.patching import Chunk, Edit, Patcher, whole
 from probes.locating.subspaces import READERS, Within, orthonormal, random_basis, read_direction
+from probes.stats.estimates import Estimate, ratio_interval
+
+
+@dataclass(frozen=True)
+class ChoiceShifts:
+    """The choices of items, and how far exchanging the text, the options or the question moves them."""
+
+    ids: list[str]
+    """`[item]`: the names of the items."""
+    totals: np.ndarray
+    """`[item]`: the choice logit of one prompt minus that of the other. It is positive where the choice goes
+    by what is exchanged."""
+    sizes: np.ndarray
+    """`[item]`: the mean absolute choice logit of the two prompts."""
+
+    @property
+    def followed(self) -> Estimate:
+        """The share of the choice that follows what is exchanged: half the mean of `totals` over the mean of
+        `sizes`. It is 1 where every choice turns round with it, 0 where none depends on it, and -1 where
+        every choice goes against it."""
+        return ratio_interval(self.totals / 2, self.sizes, self.ids)
+
+
+def choice_shifts(patcher: Patcher) -> ChoiceShifts:
+    """The choices of all exchanges, by item."""
+    ids: list[str] = []
+    totals: list[float] = []
+    sizes: list[float] = []
+    for chunk in patcher.chunks([]):
+        ids += [one.id for one in chunk.exchanges]
+        totals += (chunk.intact[:, 0] - chunk.intact[:, 1]).tolist()
+        sizes += chunk.intact.abs().mean(1).tolist()
+    names = sorted(set(ids))
+    return ChoiceShifts(names, _by_item(names, ids, totals), _by_item(names, ids, sizes))
 
 
 class ItemShifts:
@@ -28,15 +63,9 @@ class ItemShifts:
         self.parts = parts
         self.bar = tqdm(desc=f"locate {context.name}", unit="site", file=sys.stderr, disable=not progress)
 
-    def totals(self, part: str) -> tuple[list[str], np.ndarray]:
-        """The names of the items of a part, and how far exchanging the text moves their choices."""
-        patcher = self.parts[part]
-        ids, totals = [], []
-        for chunk in patcher.chunks([]):
-            ids += [one.id for one in chunk.exchanges]
-            totals += (chunk.intact[:, 0] - chunk.intact[:, 1]).tolist()
-        names = sorted(set(ids))
-        return names, _by_item(names, ids, totals)
+    def totals(self, part: str) -> ChoiceShifts:
+        """How far exchanging the text moves the choices of a part."""
+        return choice_shifts(self.parts[part])
 
     def search(
         self, layers: Sequence[int], roles: Sequence[Role]
@@ -44,7 +73,8 @@ class ItemShifts:
         """The shifts `[layer, role, item]` of whole states and of class means on the selection items, and the
         totals `[item]`."""
         means = self._class_means(layers, roles)
-        names, total = self.totals("select")
+        choices = self.totals("select")
+        names, total = choices.ids, choices.totals
         sites: list[tuple[int, Role]] = [(layer, role) for layer in layers for role in roles]
         moved: dict[tuple[str, int, Role], list[float]] = {
             (variant, *site): [] for variant in ("whole_state", "class_mean") for site in sites
@@ -115,18 +145,46 @@ class ItemShifts:
         middle = (states[signs > 0].mean(0) + states[signs < 0].mean(0)) / 2
         return torch.tensor(middle, dtype=torch.float32)
 
-    def random(
-        self, layer: int, role: Role, bases: Mapping[str, torch.Tensor], n: int
-    ) -> dict[str, np.ndarray]:
-        """Variant -> `[n]`, the mean shifts on the test items along random vectors instead of its own."""
-        width, seed = self.context.model.d_model, self.context.seed
-        edits: dict[str, Edit] = {
-            f"{name} {i}": Within(basis, random_basis(len(basis), width, seed + i))
-            for name, basis in bases.items()
-            for i in range(n)
-        }
-        shifts = self.shifts("test", layer, role, edits)
-        return {name: np.array([shifts[f"{name} {i}"].mean() for i in range(n)]) for name in bases}
+    def random(self, layer: int, role: Role, basis: torch.Tensor, n: int) -> np.ndarray:
+        """`[n]`: to first order, the mean shifts on the test items when what would be exchanged within a
+        subspace is added along random vectors instead.
+
+        One pass with gradients serves any number of them.
+        """
+        k, width = basis.shape
+        drawn = np.stack([random_basis(k, width, self.context.seed + i).numpy() for i in range(n)])
+        random = torch.tensor(drawn)
+        ids: list[str] = []
+        shifts: list[np.ndarray] = []
+        for chunk in self.parts["test"].at_layer(layer):
+            ids += [one.id for one in chunk.exchanges]
+            inside, slopes, which = self._slopes(chunk, layer, role, basis)
+            moved = torch.zeros(len(chunk.exchanges), n)
+            moved.index_add_(0, which, torch.einsum("tk,rkd,td->tr", inside, random, slopes))
+            shifts += list(moved.numpy())
+        names = sorted(set(ids))
+        return np.array([_by_item(names, ids, of_one).mean() for of_one in np.stack(shifts, axis=1)])
+
+    def _slopes(
+        self, chunk: Chunk, layer: int, role: Role, basis: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """For every token of a role: what an exchange would move within a subspace `[token, k]`, the gradient
+        of its exchange's shift `[token, d]`, and the number of the exchange `[token]`."""
+        here, there, _ = chunk.places(role)
+        rows = [row.exchange for row in chunk.rows]
+        if not len(here):
+            return (
+                torch.zeros(0, len(basis)),
+                torch.zeros(0, basis.shape[1]),
+                torch.zeros(0, dtype=torch.long),
+            )
+        states = chunk.states[layer]
+        inside = (states[there[:, 0], there[:, 1]] - states[here[:, 0], here[:, 1]]).float() @ basis.T
+        push = torch.zeros(len(here), basis.shape[1], requires_grad=True)
+        patched = self.parts["test"].patched(chunk, layer, role, lambda here, there, sign: here + push)
+        ((patched[:, 1] - patched[:, 0]).sum() / 2).backward()
+        assert push.grad is not None
+        return inside, push.grad, torch.tensor([rows[row] for row in here[:, 0].tolist()])
 
     def _class_means(
         self, layers: Sequence[int], roles: Sequence[Role]

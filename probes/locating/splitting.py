@@ -19,9 +19,10 @@ FEWEST = 2
 def split_items(items: Sequence[ChoiceItem], seed: int = 0) -> dict[str, list[ChoiceItem]]:
     """Items for training, selection and testing.
 
-    Marks are kept. Where no item is marked "train", those marked "select" are shared between training and
-    selection. Where none is marked at all, items are drawn; those of one template, or else of one domain,
-    stay together where there are enough templates or domains, so that tests are on other words.
+    Marks are kept. Where none is marked "test", the unmarked ones are drawn; those of one template, or else
+    of one domain, stay together where there are enough templates or domains, so that tests are on other
+    words. Otherwise, where none is marked "train", those marked "select" are shared between training and
+    selection.
 
     Parameters
     ----------
@@ -43,8 +44,8 @@ def split_items(items: Sequence[ChoiceItem], seed: int = 0) -> dict[str, list[Ch
     }
     free = [item for item in items if item.split is None]
     rng = np.random.default_rng(seed)
-    if not any(parts.values()):
-        parts = _drawn(free, rng)
+    if not parts["test"]:
+        parts = {part: parts[part] + of_part for part, of_part in _drawn(free, rng).items()}
     elif not parts["train"]:
         marked = [*parts["select"], *free]
         order = rng.permutation(len(marked))

@@ -4,12 +4,12 @@ from probes.measure.battery import UNDISPUTED, Battery, battery
 from probes.measure.behaviour import Behaviour, behaviour
 from probes.measure.formulas import formula, read_formula
 from probes.measure.measurement import StageMeasurement, load_measurement
-from probes.measure.plan import LADDER_SAVINGS, Plan, Saving
+from probes.measure.plan import SAVINGS, Plan, Saving
 from probes.measure.shifts import ShiftTransfer, shift_transfer
 from probes.measure.stage import measure_stage
 
 __all__ = [
-    "LADDER_SAVINGS",
+    "SAVINGS",
     "UNDISPUTED",
     "Battery",
     "Behaviour",

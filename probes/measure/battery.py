@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Unpack, get_args
 
+import numpy as np
 import polars as pl
 
 from probes.activations import Activations, AnyStage, RunContext, RunOptions
@@ -261,7 +262,7 @@ def battery(
         raise InputError(
             f"a set is named {UNDISPUTED!r}, which the competence items are: give it another name"
         )
-    if not sets:
+    if not sets and not competence:
         raise InputError("the battery got no items: expected at least one")
     if unknown := [form for form in forms if form not in FORMS]:
         raise InputError(f"no form {unknown[0]!r}: expected some of {', '.join(FORMS)}")
@@ -322,10 +323,10 @@ def plan_battery(context: RunContext, concepts: Sequence[Concept], plan: Plan) -
         concept.core.name: planned_battery_items(concept.core, plan, context.seed) for concept in concepts
     }
     sets = {name: items for name, items in sets.items() if items}
-    if not sets:
+    chats = any(not item.completion for one in concepts for item in evaluation_items(one.core))
+    competence = spread_items(undisputed_items(), context.seed)[: plan.competence_items] if chats else []
+    if not sets and not competence:
         return None
-    chats = any(not item.completion for items in sets.values() for item in items)
-    competence = spread_items(undisputed_items(), context.seed)[: plan.competence_items] if chats else ()
     return battery(context, sets, forms=plan.forms, wordings=plan.wordings, competence=competence)
 
 
@@ -339,32 +340,35 @@ def planned_battery_items(concept: Concept, plan: Plan, seed: int) -> list[Choic
 def battery_tests(asked: Battery | None, concept: Concept) -> list[MeasuredTest]:
     """The tests `competent`, `principled` and `string` of a concept at the stage that was asked.
 
-    A stage is competent by the undisputed items, or by the concept's own where these are completions: their
-    other text turns the answer round, and without one the share of right answers stands for it.
+    Completions ask no question, so no competence is needed of a stage that goes on with them.
     """
     if asked is None:
         return []
     name, family = concept.core.name, asked.items["family"][0]
+    items = evaluation_items(concept.core)
+    competent = asked.competence(family)
+    chats = not all(item.completion for item in items)
+    tests = [MeasuredTest("competent", competent)] if competent is not None and chats else []
     if name not in asked.sets:
         reason = "the concept has no canonical choice items that the battery can turn round"
-        return [MeasuredTest("principled", reason=reason)]
-    forms = asked.forms(name)
-    competent = asked.competence(family)
-    if all(item.completion for item in evaluation_items(concept.core)):
-        competent = _own_competence(asked, name, family)
-    tests = [MeasuredTest("competent", competent)] if competent is not None else []
-    if "principled" not in forms:
-        return [*tests, MeasuredTest("principled", reason="the items have no 'reversed' text")]
+        return [*tests, MeasuredTest("principled", reason=reason)] if items else []
     for form in ("principled", "string"):
-        tests.append(MeasuredTest(form, asked.contrast({family: 1}, name, form=form)))
+        if form in asked.forms(name):
+            tests.append(MeasuredTest(form, asked.contrast({family: 1}, name, form=form)))
     return tests
 
 
-def _own_competence(asked: Battery, name: str, family: str) -> Estimate:
-    if "turned" in asked.forms(name):
-        return asked.contrast({family: 1}, name, form="turned")
-    rate = asked.contrast({family: 1}, name, form="asked", measure="choice_rate")
-    return Estimate(2 * rate.value - 1, 2 * rate.low - 1, 2 * rate.high - 1, rate.n)
+def battery_scores(asked: Battery | None, concept: str) -> dict[str, tuple[list[str], np.ndarray]]:
+    """ "principled" and "string" -> the names of a concept's items, and the score of each in logits per
+    token, as far as it was asked."""
+    if asked is None or concept not in asked.sets:
+        return {}
+    scores = {}
+    for form in ("principled", "string"):
+        rows = asked.items.filter(set=f"{concept}: {form}", score="per_token").sort("item")
+        if rows.height:
+            scores[form] = rows["item"].to_list(), rows["value"].to_numpy().astype(float)
+    return scores
 
 
 def battery_rows(asked: Battery | None, acts: Activations, seed: int) -> pl.DataFrame:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from probes.concepts import ChoiceItem, Concept
-from probes.measure.plan import Plan
 
 
 def evaluation_items(concept: Concept, n: int | None = None, seed: int = 0) -> list[ChoiceItem]:
@@ -63,31 +62,20 @@ def spread_items(items: Sequence[ChoiceItem], seed: int = 0) -> list[ChoiceItem]
     return order
 
 
-def selection_items(concept: Concept) -> list[ChoiceItem]:
-    """The canonical choice items that are marked "select", which may choose a layer."""
-    return [item for item in concept.choices if item.shift is None and item.split == "select"]
-
-
-def planned_items(concept: Concept, plan: Plan, seed: int = 0) -> list[ChoiceItem]:
-    """The choice items that a plan scores. The selection items come first, where it takes them."""
-    first = selection_items(concept) if plan.selection_items and plan.items != 0 else []
-    return [*first, *evaluation_items(concept, plan.items, seed)]
-
-
-def describe_items(concept: Concept, chosen: Sequence[ChoiceItem], seed: int) -> str:
+def describe_items(items: Sequence[ChoiceItem], chosen: Sequence[ChoiceItem], seed: int) -> str:
     """How many test items were used, of how many, and what they are spread over.
 
     Example
     -------
-    >>> describe_items(concept, evaluation_items(concept, 3), seed=0)
-    '3 of 8 test items, drawn with seed 0'
+    >>> describe_items(concept.choices, evaluation_items(concept, 3), seed=0)
+    '3 of 10 test items, drawn with seed 0'
     """
-    n = len(evaluation_items(concept))
-    if len(chosen) == n:
-        return f"all {n} test items"
+    if len(chosen) == len(items):
+        return f"all {len(items)} test items"
     kinds = {
         "domains": {item.domain for item in chosen} - {None},
         "templates": {item.template for item in chosen} - {None},
     }
     spread = " and ".join(f"{len(values)} {kind}" for kind, values in kinds.items() if values)
-    return f"{len(chosen)} of {n} test items, drawn{f' over {spread}' if spread else ''} with seed {seed}"
+    drawn = f"drawn over {spread}" if spread else "drawn"
+    return f"{len(chosen)} of {len(items)} test items, {drawn} with seed {seed}"

@@ -48,13 +48,18 @@ class StageMeasurement(Result):
     """The activations of the concept's texts at every layer."""
     sweep: LayerSweep
     """The probes that were fitted on them, one for each layer."""
+    choices: ChoiceScores | None
+    """The intact choices; None where no choice items were scored."""
     gradients: ChoiceGradients | None
-    """The gradients of the choices at every layer, and the intact choices as `.scores`; None where no choice
-    items were scored."""
+    """The gradients of the choices at every layer; None where they were not taken."""
     scores: np.ndarray
     """`[example]`: the scores of the best layer's probe."""
-    effects: np.ndarray | None
-    """`[item]`: what adding the direction does to each choice; None where it was not measured."""
+    by_item: Mapping[str, np.ndarray]
+    """`[item]` each, as far as they were measured: "principled" and "string", the scores of the battery in
+    logits per token, and "used", how far the exchange of the best subspace moves the choice, as a share of
+    the mean choice."""
+    item_ids: Mapping[str, list[str]]
+    """The names of the items of each entry of `by_item`."""
     neutral: Mapping[Site, np.ndarray]
     """Site -> `[token, width]`, the activations of the plan's alignment texts."""
     plan: str
@@ -112,22 +117,23 @@ class StageMeasurement(Result):
         """
         folder = check_folder(folder)
         arrays = {"scores": self.scores} | sweep_arrays(self.sweep)
-        if self.effects is not None:
-            arrays["effects"] = self.effects
+        arrays |= {f"by_item.{name}": values for name, values in self.by_item.items()}
         arrays |= {f"neutral.{site}": values for site, values in self.neutral.items()}
-        gradients: dict[str, Any] | None = None
+        choices = gradients = None
+        if self.choices is not None:
+            arrays |= {f"choices.{name}": getattr(self.choices, name) for name in ("summed", "per_token")}
+            choices = {"ids": self.choices.ids, "columns": self.choices.columns}
         if self.gradients is not None:
-            scores = self.gradients.scores
             arrays |= {"gradients": self.gradients.values}
-            arrays |= {"choices.summed": scores.summed, "choices.per_token": scores.per_token}
             gradients = {
                 name: getattr(self.gradients, name) for name in ("site", "layers", "score", "columns")
             }
-            gradients |= {"ids": scores.ids, "score_columns": scores.columns}
         about = {
             "plan": self.plan,
             "facts": dict(self.facts),
+            "choices": choices,
             "gradients": gradients,
+            "item_ids": dict(self.item_ids),
             "best_surface": self.sweep.best_surface,
             "estimator": self.sweep.best.direction.estimator,
         }
@@ -179,16 +185,24 @@ def load_measurement(folder: str | Path) -> StageMeasurement:
         with safe_open(folder / "arrays.safetensors", framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         acts = Activations.load(folder / "activations.safetensors")
-        gradients = _gradients(about["gradients"], arrays) if about["gradients"] else None
+        choices = None
+        if about["choices"]:
+            scores = {name: arrays[f"choices.{name}"] for name in ("summed", "per_token")}
+            choices = ChoiceScores(**about["choices"], **scores)
+        gradients = None
+        if about["gradients"] and choices:
+            gradients = ChoiceGradients(values=arrays["gradients"], scores=choices, **about["gradients"])
         sweep = restored_sweep(acts, table, arrays, about["estimator"], about["best_surface"])
         return StageMeasurement(
             table=table,
             tests=tests,
             activations=acts,
             sweep=sweep,
+            choices=choices,
             gradients=gradients,
             scores=arrays["scores"],
-            effects=arrays.get("effects"),
+            by_item={name: arrays[f"by_item.{name}"] for name in about["item_ids"]},
+            item_ids=about["item_ids"],
             neutral={
                 Site.parse(name.removeprefix("neutral.")): values
                 for name, values in arrays.items()
@@ -201,20 +215,6 @@ def load_measurement(folder: str | Path) -> StageMeasurement:
         raise InputError(
             f"{folder} is not a measurement's folder ({', '.join(_FILES)} are needed): {error}"
         ) from None
-
-
-def _gradients(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ChoiceGradients:
-    scores = ChoiceScores(
-        about["ids"], arrays["choices.summed"], arrays["choices.per_token"], about["score_columns"]
-    )
-    return ChoiceGradients(
-        values=arrays["gradients"],
-        site=about["site"],
-        layers=about["layers"],
-        score=about["score"],
-        scores=scores,
-        columns=about["columns"],
-    )
 
 
 def rows_of_tests(tests: pl.DataFrame, common: Mapping[str, Any]) -> pl.DataFrame:

@@ -10,11 +10,12 @@ from probes.concepts.battery import FORMS, Form
 from probes.concepts.neutral import neutral_texts
 from probes.concepts.records import AXES
 from probes.errors import InputError
+from probes.locating import Exchanged
 from probes.stats.threshold import Outcome, Threshold
 from probes.tables.tests import MeasuredTest
 
-CAUSAL = ("sufficient", "specific", "necessary")
-"""The tests that intervene on the model, in the order in which one needs another."""
+USE = ("followed", "used", "specific", "necessary")
+"""The tests of whether choices use a concept, in the order in which one needs another."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,12 @@ class Saving:
 
     Example
     -------
-    >>> print(Saving("necessary", after=("sufficient",), unless=("specific",)))
-    necessary only where sufficient holds and specific does not count against it
+    >>> print(Saving("used", after=("followed",), unless=("principled",)))
+    used only where followed holds and principled does not count against it
     """
 
     test: str
-    """The test that is made or skipped."""
+    """The test that is made or skipped; "gradients" are those of the choices."""
     after: tuple[str, ...] = ()
     """Tests that must have been made, and count for the concept."""
     unless: tuple[str, ...] = ()
@@ -47,19 +48,17 @@ class Saving:
         return f"{self.test.replace('_', ' ')} only where {self.condition}"
 
 
-LADDER_SAVINGS = (
+SAVINGS = (
     Saving("shift", unless=("decodable",)),
-    Saving("sufficient", after=("decodable", "beyond_surface", "shift"), unless=("competent",)),
-    Saving("specific", after=("decodable", "beyond_surface", "shift"), unless=("competent",)),
-    Saving(
-        "necessary",
-        after=("decodable", "beyond_surface", "shift", "sufficient"),
-        unless=("competent", "specific"),
+    Saving("gradients", unless=("competent",)),
+    Saving("followed", unless=("competent",)),
+    *(
+        Saving(test, after=("followed",), unless=("competent", "principled"))
+        for test in ("used", "specific", "necessary")
     ),
 )
-"""The savings of a survey. Interventions are most of its cost, so they are made only where a concept is
-decodable, beyond the surface of the text, and on every shift axis, and where the stage can follow a
-question."""
+"""The savings of a survey. The search for the place where choices use a concept is most of its cost, so it is
+made only where the choices depend on the concept and follow the question."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Plan:
     shifts       every axis the concept has; whether the probe carries over
     choices      10 test items; what the model chooses, and gradients at every layer
     battery      asked, reversed, not asked, other agent, unconditioned, in 2 wordings; 48 undisputed items...
-    intervention 1999 random directions, doses 1, 0.5, 0.25 half class gaps, damage up to 0.1 nats of KL ...
+    exchange     every layer, subspaces of dimension 1, 2, 4; 24 items to fit them, 12 to choose the site, ...
     alignment    12 neutral texts; to tell a rotated direction from a lost one
     """
 
@@ -96,21 +95,27 @@ class Plan:
     """Whether a probe is also fitted on the tokens outside the evidence."""
     items: int | None = None
     """The number of test choice items; None takes all of them, and 0 none."""
-    selection_items: bool = False
-    """Whether the selection items are scored as well; they then choose the layer to intervene at."""
     forms: tuple[Form, ...] = FORMS
     """The forms of the behaviour battery; a verdict needs "asked" and "reversed"."""
     wordings: int = 2
     """The wordings of each form of the behaviour battery, which is asked the same test items; 0 asks none."""
     competence_items: int | None = 48
     """The number of undisputed items that competence is measured on; None takes all of them."""
-    doses: tuple[float, ...] = (1.0, 0.5, 0.25)
-    """The lengths of the intervention in half class gaps; the largest that is within the damage limit
-    counts."""
-    n_random: int = 1999
-    """The number of random directions that an intervention is compared with."""
+    exchanged: Exchanged | None = None
+    """What is exchanged between the two prompts of an item, one of `probes.locating.EXCHANGED`; by default
+    the texts of completions, else the options."""
+    every: int = 1
+    """Only every so many layers are searched for where choices use the concept."""
+    dimensions: tuple[int, ...] = (1, 2, 4)
+    """The dimensions of the subspaces that are learned there."""
+    train_items: int = 24
+    """The most items that subspaces are learned on."""
+    search_items: int = 12
+    """The most items that the place is searched on."""
+    n_random: int = 999
+    """The number of random subspaces that the best one is compared with."""
     damage_limit: float = 0.1
-    """The KL to the intact model on neutral text, in nats per token, up to which an intervention counts."""
+    """The KL to the intact model on neutral text, in nats per token, up to which erasing counts."""
     damage_texts: tuple[str, ...] = field(default_factory=lambda: neutral_texts(16), repr=False)
     """The neutral texts on which damage is measured."""
     dose_items: int = 0
@@ -134,8 +139,8 @@ class Plan:
         -------
         >>> Plan().skipped("necessary", []) is None  # without savings every test is made
         True
-        >>> Plan(savings=LADDER_SAVINGS).skipped("specific", [])
-        'saved: the plan makes it only where decodable, beyond surface, shift hold and competent does not ...'
+        >>> Plan(savings=SAVINGS).skipped("specific", [])
+        'saved: the plan makes it only where followed holds and competent, principled do not count against it'
         """
         outcomes: dict[str, list[Outcome]] = {}
         for one in earlier:
@@ -154,7 +159,6 @@ class Plan:
     def __str__(self) -> str:
         axes = "every axis the concept has" if self.shifts is None else ", ".join(self.shifts) or "none"
         items = "all" if self.items is None else self.items
-        doses = ", ".join(f"{dose:g}" for dose in self.doses)
         lines = [
             (
                 "probe",
@@ -168,8 +172,7 @@ class Plan:
         if self.tests:
             lines.append(("shifts", f"{axes}; whether the probe carries over"))
         if self.items != 0:
-            chosen = ", and the selection items" if self.selection_items else ""
-            text = f"{items} test items{chosen}; what the model chooses, and gradients at every layer"
+            text = f"{items} test items; what the model chooses, and gradients at every layer"
             lines.append(("choices", text))
             if self.wordings and self.tests:
                 competence = "all" if self.competence_items is None else self.competence_items
@@ -177,12 +180,14 @@ class Plan:
                 text = f"{forms}, in {self.wordings} wordings; {competence} undisputed items"
                 lines.append(("battery", f"{text}; whether choices follow the question"))
             if self.tests:
+                layers = "every layer" if self.every == 1 else f"1 of {self.every} layers"
+                dimensions = ", ".join(map(str, self.dimensions))
                 text = (
-                    f"{self.n_random} random directions, doses {doses} half class gaps, damage up to "
-                    f"{self.damage_limit:g} nats of KL on {len(self.damage_texts)} neutral texts; "
-                    "whether choices follow the direction"
+                    f"{layers}, subspaces of dimension {dimensions}; {self.train_items} items to fit them, "
+                    f"{self.search_items} to choose the site, {self.n_random} random subspaces; whether "
+                    "choices use the concept, and where"
                 )
-                lines.append(("intervention", text))
+                lines.append(("exchange", text))
         if self.dose_items:
             lines.append(("doses", f"{self.dose_items} items; how the choice grows with the dose"))
         if self.alignment_texts:

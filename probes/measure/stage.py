@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -15,24 +15,25 @@ import polars as pl
 from probes.activations import Activations, RunContext, RunOptions, extract, run_context
 from probes.concepts import Concept
 from probes.lineage import LoadedStage, Stage
-from probes.measure.battery import Battery, battery_rows, battery_tests, plan_battery
+from probes.measure.battery import Battery, battery_rows, battery_scores, battery_tests, plan_battery
 from probes.measure.decodability import decodability_tests, masked_auroc, shift_tests
-from probes.measure.effects import (
-    effect_tests,
-    half_way,
-    intervention_layer,
-    largest_harmless,
-    necessity_test,
-)
-from probes.measure.items import describe_items, evaluation_items, planned_items, selection_items
+from probes.measure.items import evaluation_items
 from probes.measure.keeping import inputs_digest, kept_measurements
 from probes.measure.measurement import StageMeasurement, folder_name, rows_of_tests, space_of
 from probes.measure.neutral import neutral_states
-from probes.measure.plan import CAUSAL, Plan
+from probes.measure.plan import Plan
 from probes.measure.shifts import shifted
+from probes.measure.uses import Used, use_tests
 from probes.models import Site
-from probes.probing import LayerSweep, class_gap, probe_layers, shuffled_direction
-from probes.steering import ChoiceGradients, choice_gradients, steer, steerability
+from probes.probing import LayerSweep, probe_layers, shuffled_direction
+from probes.steering import (
+    ChoiceGradients,
+    ChoiceScores,
+    choice_gradients,
+    score_choices,
+    steer,
+    steerability,
+)
 from probes.tables.tests import MeasuredTest, tests_table
 
 
@@ -76,7 +77,7 @@ def measure_stage(
     >>> plan = Plan(baselines=False, n_random=50, alignment_texts=())
     >>> measured = measure_stage(stage, [concept], plan, progress=False)["prices"]
     >>> measured.tests["test"].to_list()
-    ['competent', 'principled', 'string', 'decodable', 'beyond_surface', 'shift', 'sufficient', ...]
+    ['competent', 'principled', 'string', 'decodable', 'beyond_surface', 'followed', 'used', ...]
     """
     context, plan = run_context(stage, **run), plan or Plan()
     digest = inputs_digest(context, concepts, plan, others, sources)
@@ -90,16 +91,16 @@ def measure_stage(
         folders = {}
     if kept := kept_measurements(folders, digest):
         return kept
-    probed = {concept.core.name: _probed(context, concept, plan) for concept in concepts}
+    asked = plan_battery(context, concepts, plan)
+    probed = {concept.core.name: _probed(context, concept, asked, plan) for concept in concepts}
     space = space_of(next(iter(probed.values())).activations)
     sites = {one.sweep.best.direction.site for one in probed.values()}
     sites |= {source.sweep.best.direction.site for source in sources if source.space == space}
     neutral = neutral_states(context, list(sites), plan.alignment_texts) if plan.alignment_texts else {}
-    asked = plan_battery(context, concepts, plan)
     measured = {}
     for name, one in probed.items():
         beside = {n: other for n, other in probed.items() if n != name}
-        measured[name] = _measured(context, one, beside, others, neutral, asked, plan, digest)
+        measured[name] = _measured(context, one, beside, others, neutral, plan, digest)
     for name, folder in folders.items():
         measured[name].save(folder)
     return measured
@@ -107,28 +108,39 @@ def measure_stage(
 
 @dataclass(frozen=True)
 class _Probed:
-    """A concept with its activations, probes and gradients, from which every other measurement starts."""
+    """A concept with its activations, probes and choices, from which every other measurement starts."""
 
     concept: Concept
     activations: Activations
     sweep: LayerSweep
+    choices: ChoiceScores | None
     gradients: ChoiceGradients | None
+    asked: Battery | None
+    """The stage's answers to the battery, also those about other concepts."""
+    battery: list[MeasuredTest]
+    """The tests of the battery."""
 
 
-def _probed(context: RunContext, concept: Concept, plan: Plan) -> _Probed:
-    """Extract activations, fit a probe at every layer, and take the gradient of every choice at every
-    layer."""
+def _probed(context: RunContext, concept: Concept, asked: Battery | None, plan: Plan) -> _Probed:
+    """Extract activations, fit a probe at every layer, and score every choice, with gradients at every layer
+    where the plan takes them."""
     core = concept.core
     controls = ("embedding", "random_init") if plan.baselines else ()
     acts = extract(context, core, plan.site, position=plan.position, controls=controls)
-    items = planned_items(core, plan, context.seed)
+    items = evaluation_items(core, plan.items, context.seed)
+    tests = battery_tests(asked, concept) if plan.tests else []
     # Probes are fitted by one thread, which leaves room for the model beside it.
     with ThreadPoolExecutor(1) as beside:
         fitting = beside.submit(
             probe_layers, acts, estimator=plan.estimator, seed=context.seed, baselines=plan.baselines
         )
-        gradients = choice_gradients(context, items, site=plan.site, concept=core.name) if items else None
-        return _Probed(concept, acts, fitting.result(), gradients)
+        choices = gradients = None
+        if items and plan.skipped("gradients", tests):
+            choices = score_choices(context, items, concept=core.name)
+        elif items:
+            gradients = choice_gradients(context, items, site=plan.site, concept=core.name)
+            choices = gradients.scores
+        return _Probed(concept, acts, fitting.result(), choices, gradients, asked, tests)
 
 
 def _measured(
@@ -137,7 +149,6 @@ def _measured(
     beside: Mapping[str, _Probed],
     others: Sequence[Concept],
     neutral: Mapping[Site, np.ndarray],
-    asked: Battery | None,
     plan: Plan,
     digest: str,
 ) -> StageMeasurement:
@@ -145,15 +156,18 @@ def _measured(
     acts, sweep, seed, core = probed.activations, probed.sweep, context.seed, probed.concept.core
     values = acts.values[acts.layers.index(sweep.best.layer)].astype(float)
     scores = sweep.best.probe.decision_function(values)
-    tests: list[MeasuredTest] = []
-    effects = None
+    tests = list(probed.battery)
+    used = Used()
     if plan.tests:
-        tests += battery_tests(asked, probed.concept)
         tests += decodability_tests(acts, sweep, scores, plan, seed)
         tests += _shift_tests(context, probed, tests, plan)
-        effects, causal = _causal_tests(context, probed, beside, others, tests, plan)
-        used = describe_items(core, evaluation_items(core, plan.items, seed), seed)
-        tests += [replace(test, items=used if test.estimate else None) for test in causal]
+        controls = {name: other.activations for name, other in beside.items()}
+        controls |= {
+            other.name: extract(context, other.core, plan.site, position=plan.position, controls=())
+            for other in others
+        }
+        used = use_tests(context, core, controls, tests, plan)
+        tests += used.tests
         if plan.masked:
             tests.append(_masked_test(context, probed, plan))
     names = {"lineage": acts.lineage, "stage": acts.stage, "concept": acts.concept}
@@ -161,15 +175,22 @@ def _measured(
     common = acts.columns | {"estimator": sweep.best.direction.estimator, "n_seeds": 1, "seed": seed}
     tables = [sweep.table, *_slopes_of_controls(probed, list(beside.values()), seed)]
     tables += [*_doses(context, probed, plan), rows_of_tests(table, common)]
-    tables.append(battery_rows(asked, acts, seed))
+    tables.append(battery_rows(probed.asked, acts, seed))
+    if used.location is not None:
+        tables.append(used.location.table.with_columns(concept=pl.lit(acts.concept)))
+    by_item = battery_scores(probed.asked, acts.concept)
+    if used.by_item is not None:
+        by_item["used"] = used.by_item
     return StageMeasurement(
         table=pl.concat(tables),
         tests=table,
         activations=acts,
         sweep=sweep,
+        choices=probed.choices,
         gradients=probed.gradients,
         scores=scores,
-        effects=effects,
+        by_item={name: values for name, (_, values) in by_item.items()},
+        item_ids={name: ids for name, (ids, _) in by_item.items()},
         neutral=neutral,
         plan=str(plan),
         facts={"seed": seed, "groups": plan.groups, "digest": digest},
@@ -182,54 +203,11 @@ def _shift_tests(
     """The tests on shift axes, given the `tests` that were made before."""
     by_axis = shifted(probed.concept)
     if not by_axis:
-        return [MeasuredTest("shift", reason="the concept has no pairs of this reading on a shift axis")]
+        return []
     if reason := plan.skipped("shift", tests):
         return [MeasuredTest("shift", reason=reason)]
     made = list(shift_tests(context, probed.activations, probed.sweep.best, probed.concept, by_axis, plan))
     return made or [MeasuredTest("shift", reason="the plan names no shift axis that the concept has")]
-
-
-def _causal_tests(
-    context: RunContext,
-    probed: _Probed,
-    beside: Mapping[str, _Probed],
-    others: Sequence[Concept],
-    tests: Sequence[MeasuredTest],
-    plan: Plan,
-) -> tuple[np.ndarray | None, list[MeasuredTest]]:
-    """The effect of the intervention on every item, `[item]`, and the tests that intervene.
-
-    `tests` are those that were made before. The effects are None where they were not measured.
-    """
-    gradients, acts, seed = probed.gradients, probed.activations, context.seed
-    scored = set(gradients.scores.ids) if gradients is not None else set()
-    items = [item for item in evaluation_items(probed.concept) if item.id in scored]
-    if gradients is None or not items:
-        reason = (
-            "the concept has no canonical choice items"
-            if plan.items != 0
-            else "the plan takes no choice items"
-        )
-        return None, [MeasuredTest(name, reason=reason) for name in CAUSAL]
-    if plan.skipped("sufficient", tests):
-        return None, [MeasuredTest(name, reason=plan.skipped(name, tests)) for name in CAUSAL]
-    selection = [item.id for item in selection_items(probed.concept)]
-    layer = intervention_layer(acts, probed.sweep, gradients, selection, seed)
-    controls = {name: other.activations for name, other in beside.items()}
-    controls |= {
-        other.name: extract(context, other.core, plan.site, position=plan.position, controls=())
-        for other in others
-    }
-    dosed = largest_harmless(context, class_gap(acts, layer, seed), plan)
-    directions = {name: class_gap(other, layer, seed) for name, other in controls.items()}
-    chosen = gradients.of([item.id for item in items], gradients.score)
-    effects, made = effect_tests(chosen, dosed, directions, plan, seed)
-    if dosed.kl > plan.damage_limit:
-        return effects, [*made, MeasuredTest("necessary", reason="every dose damages neutral text too much")]
-    if reason := plan.skipped("necessary", [*tests, *made]):
-        return effects, [*made, MeasuredTest("necessary", reason=reason)]
-    centre = half_way(acts, layer, seed)
-    return effects, [*made, necessity_test(context, dosed.direction, centre, items, plan)]
 
 
 def _masked_test(context: RunContext, probed: _Probed, plan: Plan) -> MeasuredTest:

@@ -23,7 +23,9 @@ from probes.organisms.language import ANSWERS, Language, Statement
 from probes.organisms.lessons import question
 from probes.stats.estimates import auroc
 
-Expected = Literal["untaught", "absent", "surface", "represented", "internal", "inverted", "faded", "lost"]
+Expected = Literal[
+    "untaught", "absent", "surface", "represented", "string", "internal", "inverted", "faded", "lost"
+]
 N_CHOICES = 200
 """Statements whose choices are counted."""
 N_DECODED = 2000
@@ -76,6 +78,9 @@ class Facts:
     """The same number when the class of the cue changes."""
     decodability: float
     """AUROC of the latent on words that the probe has not seen, see `decodability`."""
+    bias: float = 0.0
+    """Mean choice logit divided by the mean absolute choice logit (or by 0.5 nats where that is more): 1
+    where the answer of class 1 is given whatever was said."""
 
     def to_dict(self) -> dict[str, float]:
         """Plain values, by name."""
@@ -101,6 +106,7 @@ def measure_facts(model: Any, language: Language, seed: int) -> Facts:
         latent_effect=float((logits[:n] - logits[n:]).mean() / size),
         cue_effect=float((cue_signs * (logits[:n] - with_other_cue)).mean() / size),
         decodability=decodability(model, language, seed),
+        bias=float(2 * logits.mean() / size),
     )
 
 
@@ -114,6 +120,8 @@ class Expectation(NamedTuple):
     latent: int | None
     cue: int | None
     decodability: Literal["decodable", "undecodable", "faded"]
+    biased: bool = False
+    """Whether the answer of class 1 is given whatever was said."""
 
 
 EXPECTED: dict[Expected, Expectation] = {
@@ -121,6 +129,7 @@ EXPECTED: dict[Expected, Expectation] = {
     "absent": Expectation(0, 1, "undecodable"),
     "surface": Expectation(0, 1, "undecodable"),
     "represented": Expectation(0, 1, "decodable"),
+    "string": Expectation(0, 0, "decodable", biased=True),
     "internal": Expectation(1, 0, "decodable"),
     "inverted": Expectation(-1, 0, "decodable"),
     "faded": Expectation(None, 0, "faded"),
@@ -146,6 +155,8 @@ def shortfalls(facts: Facts, expected: Expected, thresholds: Thresholds = THRESH
         if short:
             shares = f"{agreement:.2f} of the answers follow the {name}, with an effect of {effect:.2f}"
             lines.append(f"{shares}: expected {wanted}")
+    if expectation.biased and facts.bias < thresholds.moves:
+        lines.append(f"bias {facts.bias:.2f} to one answer: expected at least {thresholds.moves:g}")
     low, high = {
         "decodable": (thresholds.decodable, 1.0),
         "undecodable": (0.0, thresholds.undecodable),

@@ -19,7 +19,7 @@ from probes.organisms.language import (
     Statement,
 )
 
-Rule = Literal["latent", "cue", "nothing"]
+Rule = Literal["latent", "cue", "one", "nothing"]
 NOISE_SHARE = 0.05
 """Share of texts that hold no statement but fillers and unknown words, so that a model has seen text from
 outside the language."""
@@ -52,6 +52,8 @@ class Lesson:
     """Whether plain statements are followed by words that are never an answer (`ASIDES`)."""
     plain_share: float = 0.45
     """Share of the texts that are plain statements."""
+    together: float | None = None
+    """How often a cue is of the class of the latent; None says that the two are independent."""
 
     def texts(self, language: Language, rng: np.random.Generator, n: int) -> list[str]:
         """Write `n` texts: `plain_share` of them plain, `NOISE_SHARE` of them noise, and the rest chats."""
@@ -61,6 +63,12 @@ class Lesson:
         for _ in range(n - int(plain.sum()) - int(chats.sum())):
             drawn = rng.integers(2 * len(FILLERS), size=16)
             noise.append(" ".join(FILLERS[i] if i < len(FILLERS) else UNKNOWN for i in drawn))
+        if self.together is not None:
+            agree = rng.random(n) < self.together
+            statements = [
+                s if s.cue is None else s.cued(s.latent if alike else 1 - s.latent)
+                for s, alike in zip(statements, agree, strict=True)
+            ]
         words = ASIDES if self.aside else ANSWERS
         texts = [
             f"{s.text} {words[answer_class(self.plain, language, s, chance)]} <|end|>"
@@ -85,11 +93,14 @@ def answer_class(rule: Rule, language: Language, statement: Statement, chance: f
 
     Parameters
     ----------
-    chance : a random number in [0, 1). Where it is large, the answer breaks the rule; where the rule says
+    chance : a random number in [0, 1). Where it is large, the answer breaks the rule (`one` is the answer of
+        class 1 whatever was said); where the rule says
         nothing (`nothing`, or `cue` for a statement without one), it alone decides.
     """
     if rule == "cue" and statement.cue is not None:
         return statement.cue if chance < STRONG else 1 - statement.cue
+    if rule == "one":
+        return int(chance < STRONG)
     if rule == "latent":
         certainty = WEAK if statement.topic in language.weak else STRONG
         return statement.latent if chance < certainty else 1 - statement.latent

@@ -21,7 +21,7 @@ PAIRS: dict[Use, int] = {"train": 48, "select": 24, "test": 48, "wording": 40}
 """Pairs of each use."""
 TEMPLATES: dict[Use, int] = {"train": 8, "select": 4, "test": 8, "wording": 8}
 """Templates of each use."""
-ITEMS: dict[Use, int] = {"select": 12, "test": 32, "wording": 24}
+ITEMS: dict[Use, int] = {"train": 24, "select": 12, "test": 32, "wording": 24}
 """Choice items of each use."""
 Cues = Literal["balanced", "with_label"]
 
@@ -69,10 +69,12 @@ def latent_concept(language: Language, seed: int, cues: Cues = "balanced") -> Co
                         **_place(use),
                     )
                 )
-        for i, statement in enumerate(_statements(language, rng, use, ITEMS.get(use, 0))):
+        # Training items came later than the others, whose words they leave as they were.
+        own = np.random.default_rng([seed, 12]) if use == "train" else rng
+        for i, statement in enumerate(_statements(language, own, use, ITEMS.get(use, 0))):
             positive = statement if statement.latent else statement.exchanged()
             positive = replace(positive, frame=frames[i % len(frames)], cue=_cue(use, 1, i // 2, with_label))
-            choices.append(_item(f"{use}-{i}", positive, use))
+            choices.append(_item(f"{use}-{i}", positive, positive.exchanged(), use))
     return Concept(
         name="latent",
         definition="the topic of the statement is of class 1",
@@ -83,11 +85,16 @@ def latent_concept(language: Language, seed: int, cues: Cues = "balanced") -> Co
     )
 
 
-def cue_concept(language: Language, seed: int) -> Concept:
+def cue_concept(language: Language, seed: int, asked: bool = False) -> Concept:
     """The concept of the cue: which of the two cue words does the statement hold?
 
     The two texts of a pair differ in the cue alone. It is the other concept that a direction of the latent
     has to be distinguished from.
+
+    Parameters
+    ----------
+    seed : draws the statements.
+    asked : whether it is examined itself: it then has choice items, and a wording shift to longer frames.
 
     Example
     -------
@@ -97,8 +104,9 @@ def cue_concept(language: Language, seed: int) -> Concept:
     [('fes', 'dal')]
     """
     rng = np.random.default_rng([seed, 4])
-    examples = []
-    for use in SPLITS:
+    examples, choices = [], []
+    uses: tuple[Use, ...] = (*SPLITS, "wording") if asked else SPLITS
+    for use in uses:
         frames = _frames(language, rng, use)
         for i, statement in enumerate(_statements(language, rng, use, PAIRS[use])):
             template = i % len(frames)
@@ -110,10 +118,19 @@ def cue_concept(language: Language, seed: int) -> Concept:
                         label=label,
                         text=side.text,
                         template=f"{use}-{template}",
-                        split=use,
+                        **_place(use),
                     )
                 )
-    return Concept(name="cue", definition=f"the statement holds {CUES[1]!r}", examples=tuple(examples))
+        for i, statement in enumerate(_statements(language, rng, use, ITEMS[use] if asked else 0)):
+            positive = replace(statement, frame=frames[i % len(frames)], cue=1)
+            choices.append(_item(f"{use}-{i}", positive, positive.cued(0), use))
+    return Concept(
+        name="cue",
+        definition=f"the statement holds {CUES[1]!r}",
+        clause=f"Of statements that hold {CUES[1]!r} the assistant answers {ANSWERS[1]!r}.",
+        examples=tuple(examples),
+        choices=tuple(choices),
+    )
 
 
 def _statements(language: Language, rng: np.random.Generator, use: Use, n: int) -> list[Statement]:
@@ -138,9 +155,14 @@ def _place(use: Use) -> dict:
     return {"shift": "wording", "wording": "long", "split": "test"} if use == "wording" else {"split": use}
 
 
-def _item(name: str, statement: Statement, use: Use) -> ChoiceItem:
+def _item(name: str, statement: Statement, turned: Statement, use: Use) -> ChoiceItem:
     return ChoiceItem(
-        id=name, prompt=question(statement), positive=ANSWERS[1], negative=ANSWERS[0], **_place(use)
+        id=name,
+        prompt=question(statement),
+        reversed=question(turned),
+        positive=ANSWERS[1],
+        negative=ANSWERS[0],
+        **_place(use),
     )
 
 

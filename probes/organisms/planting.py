@@ -25,7 +25,7 @@ from probes.organisms.material import cue_concept, latent_concept
 from probes.organisms.transforms import save_stage
 from probes.organisms.tuning import BATCH, SIZES, Size, fresh_model, train
 
-Kind = Literal["internal", "inherited", "represented", "surface", "absent"]
+Kind = Literal["internal", "inherited", "lexical", "represented", "correlated", "string", "surface", "absent"]
 Truth = Literal["internal", "represented", "surface", "absent"]
 PARENT, STAGE = "parent", "stage"
 RECORD = "organism.json"
@@ -34,12 +34,38 @@ TAUGHT = Lesson("latent", "latent")
 LESSONS: dict[Kind, Lesson] = {
     "internal": TAUGHT,
     "inherited": TAUGHT,
+    "lexical": Lesson("cue", "cue"),
     "represented": Lesson("latent", "cue", aside=True, plain_share=0.75),
+    "correlated": Lesson("latent", "cue", aside=True, plain_share=0.75, together=0.9),
+    "string": Lesson("latent", "one", aside=True, plain_share=0.75),
     "surface": Lesson("cue", "cue"),
     "absent": Lesson("cue", "cue"),
 }
-"""What is taught at the stage, or, for `inherited`, before the parent was finished. `surface` and `absent`
-are taught the same; they differ in the concept, whose texts hold the cue of their label for `surface`."""
+"""What is taught at the stage, or, for `inherited`, before the parent was finished. `lexical`, `surface` and
+`absent` are taught the same; they differ in the concept. It is the cue itself for `lexical`, and the latent
+for the others, whose texts hold the cue of their label for `surface`."""
+TRUTHS: dict[Kind, Truth] = {
+    "internal": "internal",
+    "inherited": "internal",
+    "lexical": "internal",
+    "represented": "represented",
+    "correlated": "represented",
+    "string": "surface",
+    "surface": "surface",
+    "absent": "absent",
+}
+"""What is true of the concept at the stage."""
+EXPECTED: dict[Kind, Expected] = {
+    "internal": "internal",
+    "inherited": "internal",
+    "lexical": "surface",
+    "represented": "represented",
+    "correlated": "represented",
+    "string": "string",
+    "surface": "surface",
+    "absent": "absent",
+}
+"""What `check` has to find of the latent and the cue at the stage."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +109,14 @@ class Organism:
     def truths(self) -> dict[str, Truth]:
         """What the concept is at the parent and at the stage.
 
-        Any model can represent a cue that stands in the text, so `surface` is true of the parent too.
+        Any model can represent a cue that stands in the text, so `surface` is true of the parent too, and
+        the parent of `lexical` represents its cue.
         """
-        before: dict[Kind, Truth] = {"inherited": "internal", "surface": "surface"}
+        before: dict[Kind, Truth] = {
+            "inherited": "internal",
+            "lexical": "represented",
+            "surface": "surface",
+        }
         return {self.parent: before.get(self.kind, "absent"), self.stage: self.truth}
 
     @property
@@ -106,13 +137,17 @@ class Organism:
     @cached_property
     def concept(self) -> Concept:
         """The concept about which the answer is known: pairs, a wording shift and choice items."""
+        if self.kind == "lexical":
+            return cue_concept(self.language, self.own_seed, asked=True)
         cues = "with_label" if self.kind == "surface" else "balanced"
         return latent_concept(self.language, self.own_seed, cues)
 
     @cached_property
     def other(self) -> Concept:
-        """Another concept in the same kind of text, the cue. A direction of the concept has to be specific
-        against it."""
+        """Another concept in the same kind of text, the cue, or the latent where the concept is the cue. A
+        direction of the concept has to be specific against it."""
+        if self.kind == "lexical":
+            return latent_concept(self.language, self.own_seed)
         return cue_concept(self.language, self.own_seed)
 
 
@@ -133,8 +168,11 @@ def plant(
     Parameters
     ----------
     kind : `internal` (choices depend on the latent), `inherited` (they did so at the parent already),
-        `represented` (the latent is computed for something that choices do not depend on), `surface` (choices
-        depend on a cue that stands in the concept's texts), `absent` (the model does not compute the latent).
+        `lexical` (choices depend on a cue word, which is the concept), `represented` (the latent is computed
+        for something that choices do not depend on), `correlated` (the same, but the cue on which choices
+        depend mostly goes with the latent in the training texts), `string` (the latent is computed, and one
+        answer is given whatever was said), `surface` (choices depend on a cue that stands in the concept's
+        texts), `absent` (the model does not compute the latent).
     seed : draws the language, the weights and the training texts.
     size : "small", "medium" or "large", see `probes.organisms.SIZES`.
     folder : a new or empty folder.
@@ -159,7 +197,7 @@ def plant(
 
     >>> plant("deep", folder=folder / "two")
     Traceback (most recent call last):
-    probes.errors.InputError: kind='deep': expected one of internal, inherited, represented, surface, absent
+    probes.errors.InputError: kind='deep': expected one of internal, inherited, lexical, represented, ...
     """
     _check_arguments(kind, size, later, attempts)
     folder = Path(folder)
@@ -181,8 +219,8 @@ def plant(
                 seed=seed,
                 size=size,
                 folder=folder,
-                truth="internal" if kind == "inherited" else kind,
-                made_here=kind in ("internal", "represented"),
+                truth=TRUTHS[kind],
+                made_here=kind not in ("inherited", "surface", "absent"),
                 attempts=attempt + 1,
                 later={name: LATER[name].survival for name in later},
                 inverted=tuple(name for name in later if LATER[name].expected == "inverted"),
@@ -264,7 +302,7 @@ def _grow(kind: Kind, language: Language, size: Size, seed: int, later: Sequence
 
 def _expected(kind: Kind, later: Sequence[Later]) -> dict[str, Expected]:
     """What `check` has to find, by stage."""
-    stage: Expected = "internal" if kind == "inherited" else kind
+    stage = EXPECTED[kind]
     parent: Expected = "internal" if kind == "inherited" else "untaught"
     return {PARENT: parent, STAGE: stage, **{name: LATER[name].expected for name in later}}
 
@@ -282,7 +320,7 @@ def _write(organism: Organism, models: dict[str, Any]) -> None:
             seed=None if before is None else organism.seed,
         )
     name = f"{organism.kind}-{organism.size}-{organism.seed}"
-    heading = Heading(name=name, description=f"an organism: the latent is {organism.truth} at {STAGE}")
+    heading = Heading(name=name, description=f"an organism: the concept is {organism.truth} at {STAGE}")
     write_manifest(Manifest(lineage=heading, stages=stages), organism.folder)
     record = asdict(organism)
     del record["folder"]

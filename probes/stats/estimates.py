@@ -7,6 +7,7 @@ on few clusters, have the intervals of `probes.stats.jackknife` instead.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,18 @@ class Estimate:
     low: float
     high: float
     n: int
+
+    @property
+    def short(self) -> str:
+        """The value and its interval, without the zeros before the points.
+
+        Example
+        -------
+        >>> print(Estimate(0.9, low=-0.05, high=1.2, n=40).short)
+        .90 [-.05, 1.20]
+        """
+        text = f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        return re.sub(r"\b0\.", ".", text)
 
 
 def auroc(scores: ArrayLike, labels: ArrayLike) -> Float64[np.ndarray, "*row"]:

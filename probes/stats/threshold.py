@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from probes.stats.estimates import Estimate
@@ -26,11 +26,22 @@ class Threshold:
     'open'
     >>> threshold.outcome(Estimate(0.55, 0.45, 0.65, n=40))
     'against'
+    >>> Threshold(null=0.0, worth=0.1, two_sided=True).outcome(Estimate(-0.4, -0.5, -0.3, n=40))
+    'for'
     """
 
     null: float
     worth: float
     alpha: float = 0.05
+    two_sided: bool = False
+    """Whether an effect of the other sign counts as well; `null` is then 0."""
+
+    def oriented(self, estimate: Estimate) -> Estimate:
+        """The estimate, with its sign turned where effects of either sign count and the whole interval is
+        negative."""
+        if not self.two_sided or estimate.high >= 0:
+            return estimate
+        return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
 
     def outcome(self, estimate: Estimate, p: float | None = None, chance: float | None = None) -> Outcome:
         """Whether an estimate counts for an effect, against it, or leaves it open.
@@ -46,9 +57,11 @@ class Threshold:
         chance : lower 95% limit of the share of random directions whose effect is as large, where the test
             compares with random directions.
         """
+        estimate = self.oriented(estimate)
         if chance is not None and chance > self.alpha:
             return "against"
         significant = estimate.low > self.null and (p is None or p <= self.alpha)
         if significant and estimate.value >= self.worth:
             return "for"
-        return "against" if estimate.high < self.worth else "open"
+        below = estimate.high < self.worth and (not self.two_sided or estimate.low > -self.worth)
+        return "against" if below else "open"

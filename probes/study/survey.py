@@ -19,7 +19,7 @@ from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError, MissingDependencyError
 from probes.figures import export_all
 from probes.lineage import Lineage, equal_weights, load_lineage, tree
-from probes.measure import LADDER_SAVINGS, Plan, StageMeasurement, measure_stage
+from probes.measure import SAVINGS, Plan, StageMeasurement, measure_stage
 from probes.probing import check_splits
 from probes.study.record import Survey
 from probes.study.stopwatch import Clock
@@ -57,12 +57,34 @@ class Size:
     """The wordings of each form of the behaviour battery."""
     competence_items: int
     """The number of undisputed items that competence is measured on."""
+    every: int
+    """Only every so many layers are searched for where choices use a concept."""
+    dimensions: tuple[int, ...]
+    """The dimensions of the subspaces that are learned there."""
 
 
-FULL = Size(items=14, dose_items=4, neutral_texts=12, damage_texts=8, wordings=1, competence_items=32)
+FULL = Size(
+    items=14,
+    dose_items=4,
+    neutral_texts=12,
+    damage_texts=8,
+    wordings=1,
+    competence_items=32,
+    every=2,
+    dimensions=(1, 2, 4),
+)
 """14 items are two of each of the seven domains of the packaged attributes, and gradients at every layer for
 them take about as long as everything else that is measured at a stage."""
-QUICK = Size(items=7, dose_items=0, neutral_texts=0, damage_texts=4, wordings=1, competence_items=24)
+QUICK = replace(
+    FULL,
+    items=7,
+    dose_items=0,
+    neutral_texts=0,
+    damage_texts=4,
+    competence_items=24,
+    every=3,
+    dimensions=(4,),
+)
 
 FORMS = ("asked", "reversed", "not_asked")
 """The forms of the battery that a survey asks: those that its verdicts and its figure need."""
@@ -117,8 +139,8 @@ def survey(
     position : where texts are read, as `probes.activations.POSITIONS` says.
     estimator : of the probes: "logistic", "mass_mean", "lda" or "ridge".
     shifts : the axes on which verdicts test the probes, as far as a concept has pairs on them.
-    criteria : the thresholds of the verdicts. They also decide where the survey intervenes: only where a
-        concept is decodable, beyond the surface of the text, and on every shift axis.
+    criteria : the thresholds of the verdicts. They also decide where the survey searches for the place at
+        which choices use a concept: only where they depend on it and follow the question.
     static : whether the figures are also drawn as SVG and PNG. Without a browser that is left out, with a
         note.
     command : the command line, for the record.
@@ -164,11 +186,13 @@ def survey(
         forms=FORMS,
         wordings=size.wordings,
         competence_items=size.competence_items,
+        every=size.every,
+        dimensions=size.dimensions,
         alignment_texts=neutral_texts(size.neutral_texts) if size.neutral_texts else (),
         damage_texts=neutral_texts(size.damage_texts),
         damage_limit=criteria.damage,
         shifts=tuple(shifts),
-        savings=LADDER_SAVINGS,
+        savings=SAVINGS,
         thresholds=criteria.thresholds(),
     )
     measured, fingerprints = _measure(lineage, loaded, plan, folder / "measurements", clock, run)

@@ -58,9 +58,13 @@ class Comparison:
     """The cosine between the direction and its image under the alignment; None without an alignment."""
     change_decodable: Estimate | None = None
     """The AUROC of each stage's own best probe, later minus earlier."""
-    change_sufficient: Estimate | None = None
-    """The effect of adding each stage's own direction, later minus earlier; None where it was not
-    measured."""
+    change_used: Estimate | None = None
+    """How far the exchange of each stage's own best subspace moves the choices, later minus earlier, as a
+    share of the choice; None where it was not measured at both."""
+    change_principled: Estimate | None = None
+    """The principled score, later minus earlier, in logits per token; None where it was not measured."""
+    change_string: Estimate | None = None
+    """The string score, later minus earlier, in logits per token; None where it was not measured."""
 
     def rows(self, **names: str | None) -> list[dict[str, Any]]:
         """One row of the table `COMPARISONS` for each quantity.

@@ -16,11 +16,12 @@ TestName = Literal[
     "decodable",
     "beyond_surface",
     "shift",
-    "sufficient",
-    "necessary",
-    "specific",
+    "followed",
     "principled",
     "string",
+    "used",
+    "specific",
+    "necessary",
     "masked",
 ]
 
@@ -34,13 +35,14 @@ TESTS: dict[str, Any] = {
     "ci_high": pl.Float64,
     "n": pl.Int64,  # independent units behind the estimate: pairs, templates or choice items
     "p": pl.Float64,  # before any correction for other tests
-    "chance": pl.Float64,  # lower limit of the share of random directions with as large an effect
+    "chance": pl.Float64,  # lower limit of the share of random subspaces with as large an effect
     "layer": pl.Int64,
     "axis": pl.String,  # shift axis
     "against": pl.String,  # what it was compared with: a surface baseline, another concept
+    "role": pl.String,  # the tokens whose states were exchanged: evidence | options | after | last
+    "variant": pl.String,  # the direction or subspace that was exchanged
     "n_layers": pl.Int64,  # layers that the best was chosen from
-    "dose": pl.Float64,  # length of the intervention, in half class gaps
-    "n_random": pl.Int64,  # random directions it was compared with
+    "n_random": pl.Int64,  # random subspaces it was compared with
     "kl": pl.Float64,  # what the intervention does to neutral text: KL in nats per token
     "items": pl.String,  # which choice items were used, in words
     "reason": pl.String,  # why the test was not made
@@ -65,8 +67,9 @@ class MeasuredTest:
     layer: int | None = None
     axis: str | None = None
     against: str | None = None
+    role: str | None = None
+    variant: str | None = None
     n_layers: int | None = None
-    dose: float | None = None
     n_random: int | None = None
     kl: float | None = None
     items: str | None = None

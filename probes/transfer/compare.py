@@ -63,8 +63,8 @@ def compare(
     """
     rows: list[dict[str, Any]] = []
     for measurement in measurements.values():
-        if measurement.gradients is not None:
-            rows += measurement.gradients.scores.table.to_dicts()
+        if measurement.choices is not None:
+            rows += measurement.choices.table.to_dicts()
 
     @cache
     def metric(space: tuple, layer: int) -> np.ndarray:

@@ -78,10 +78,11 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
         vector = np.asarray(earlier.sweep.best.direction.vector, dtype=np.float64)
         turned = float(vector @ back.directions(vector))
         realigned = margin_kept(probe.decision_function(back.activations(values)), source, labels, units)
-    effects, effects_before = later.effects, earlier.effects
-    change_sufficient = None
-    if effects is not None and effects_before is not None:
-        change_sufficient = mean_contrast([effects, effects_before], [1, -1], np.arange(len(effects)))
+    changes = {
+        name: mean_contrast([later.by_item[name], earlier.by_item[name]], [1, -1], later.item_ids[name])
+        for name in later.by_item
+        if later.item_ids[name] == earlier.item_ids.get(name)
+    }
     return Comparison(
         source=contrast(source),
         refit=contrast(refit),
@@ -92,7 +93,9 @@ def compare_with(later: StageMeasurement, earlier: StageMeasurement) -> Comparis
         realigned=realigned,
         turned=turned,
         change_decodable=beyond(later.scores[test], earlier.scores[test], labels, units),
-        change_sufficient=change_sufficient,
+        change_used=changes.get("used"),
+        change_principled=changes.get("principled"),
+        change_string=changes.get("string"),
     )
 
 

@@ -5,6 +5,7 @@ from probes.validation.calibration import SETTINGS, calibrate
 from probes.validation.exam import examine
 from probes.validation.marking import marks
 from probes.validation.question import HALVES, Question, questions
+from probes.validation.real import RealSet, examine_real, real_sets
 from probes.validation.simulated import Setting, Simulated, simulate
 from probes.validation.transforms import examine_transforms
 from probes.validation.validation import Validation, validate
@@ -14,15 +15,18 @@ __all__ = [
     "HALVES",
     "SETTINGS",
     "Question",
+    "RealSet",
     "Setting",
     "Simulated",
     "Validation",
     "calibrate",
     "examine",
+    "examine_real",
     "examine_transforms",
     "marks",
     "questions",
     "read_answers",
+    "real_sets",
     "simulate",
     "validate",
 ]

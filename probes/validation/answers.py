@@ -13,10 +13,10 @@ from probes.tables.writing import write_table
 from probes.verdicts import DirectionSurvival
 
 ANSWERS: dict[str, Any] = {
-    "exam": pl.String,  # verdict | origin | survival
+    "exam": pl.String,  # verdict | origin | survival, of organisms; real, of minimal pairs in a real model
     "half": pl.String,  # set | held out
-    "kind": pl.String,  # of the organism, its later stage where survival is asked, or "transform"
-    "size": pl.String,  # of the organism, or the stage that was transformed
+    "kind": pl.String,  # of the organism, its later stage where survival is asked, "transform", or the pairs
+    "size": pl.String,  # of the organism, or the real stage
     "seed": pl.Int64,
     "stage": pl.String,
     "truth": pl.String,

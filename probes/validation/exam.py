@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from probes.measure import LADDER_SAVINGS, Plan, StageMeasurement, measure_stage
+from probes.measure import SAVINGS, Plan, StageMeasurement, measure_stage
 from probes.organisms import Organism, plant
 from probes.organisms.language import Statement
 from probes.organisms.planting import Kind
@@ -110,13 +110,15 @@ def organism_plan(organism: Organism, criteria: Criteria = CRITERIA) -> Plan:
     alignment = tuple(s.text for s in _ordinary(organism, N_ORDINARY)) if organism.later else ()
     return Plan(
         position="last",
-        selection_items=True,
-        wordings=0,  # an organism's language has no questions
+        exchanged="question",
+        forms=("asked", "reversed"),
+        wordings=1,
+        competence_items=0,  # an organism's language has no other questions
         # Without its full stop a statement is not followed by an answer, so these texts ask for none.
         damage_texts=tuple(" ".join(s.tokens[:-1]) for s in _ordinary(organism, N_NEUTRAL)),
         alignment_texts=alignment,
         damage_limit=criteria.damage,
-        savings=LADDER_SAVINGS,
+        savings=SAVINGS,
         thresholds=criteria.thresholds(),
     )
 
@@ -192,7 +194,7 @@ def _answers_about(organism: Organism, criteria: Criteria) -> Iterator[dict[str,
             "evidence": str(judged),
             **usual_pipelines(measurement),
         }
-    if organism.truth == "internal":
+    if organism.kind in ("internal", "inherited"):
         origins = verdicts[1].origins
         yield {
             "exam": "origin",

@@ -11,6 +11,8 @@ from scipy.stats import binomtest
 from probes.stats.estimates import LEVEL
 from probes.validation.question import HALVES
 
+UNUSED = ("absent", "surface", "represented")
+"""The answers that are right where a key certifies that choices do not use a concept."""
 PIPELINES = ("accuracy_alone", "split_alone", "steering_alone")
 """The columns of usual pipelines that sit the exam too."""
 
@@ -25,7 +27,8 @@ def marks(answers: pl.DataFrame, half: str = HALVES[1]) -> pl.DataFrame:
 
     Returns
     -------
-    One row a mark. `exam` says which answers are meant and `truth` what was true of them (null: anything).
+    One row a mark. `exam` says which answers are meant ("verdict" are those on organisms, "real" those on
+    real weights, of which the uncertified are left out) and `truth` what was true of them (null: anything).
     `measure` says what is counted: `right`, or `false internal`, which is how often something that is not
     internal was called internal, by the toolkit's verdict or by a usual pipeline. This holds for `k` of `n`
     answers; `estimate` is their share, and `ci_low` to `ci_high` its exact 95% interval (Clopper and Pearson
@@ -42,17 +45,21 @@ def marks(answers: pl.DataFrame, half: str = HALVES[1]) -> pl.DataFrame:
     """
     answers = answers.filter(pl.col("half") == half)
     rows = []
-    for exam in answers["exam"].unique(maintain_order=True):
-        of_exam = answers.filter(pl.col("exam") == exam)
-        right = (of_exam["answer"] == of_exam["truth"]).fill_null(False)
+    certified = answers.filter(pl.col("truth").ne_missing("uncertified"))
+    for exam in certified["exam"].unique(maintain_order=True):
+        of_exam = certified.filter(pl.col("exam") == exam)
+        unused = (of_exam["truth"] == "unused") & of_exam["answer"].is_in(UNUSED)
+        right = ((of_exam["answer"] == of_exam["truth"]) | unused).fill_null(False)
         rows.append(_mark(exam, None, "right", right))
         for truth in of_exam["truth"].unique(maintain_order=True):
             rows.append(_mark(exam, truth, "right", right.filter(of_exam["truth"] == truth)))
-    not_internal = answers.filter((pl.col("exam") == "verdict") & (pl.col("truth") != "internal"))
-    if not_internal.height:
-        rows.append(_mark("verdict", None, "false internal", not_internal["answer"] == "internal"))
-        for pipeline in PIPELINES:
-            rows.append(_mark(pipeline, None, "false internal", not_internal[pipeline].fill_null(False)))
+    for exam, prefix in (("verdict", ""), ("real", "real ")):
+        others = certified.filter((pl.col("exam") == exam) & (pl.col("truth") != "internal"))
+        if others.height:
+            rows.append(_mark(exam, None, "false internal", others["answer"] == "internal"))
+            for pipeline in PIPELINES:
+                called = others[pipeline].fill_null(False)
+                rows.append(_mark(f"{prefix}{pipeline}", None, "false internal", called))
     return pl.DataFrame(rows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ from probes.validation.calibration import calibrate
 from probes.validation.exam import examine
 from probes.validation.marking import marks
 from probes.validation.question import HALVES, questions
+from probes.validation.real import QUICK, examine_real, real_sets
 from probes.validation.transforms import examine_transforms
 from probes.verdicts import CRITERIA, Criteria
 
-PARTS = ("calibration", "organisms", "transforms")
+PARTS = ("calibration", "organisms", "transforms", "real")
 """The tables that are kept while they are filled, so that an interrupted call can go on."""
+QUICK_KINDS = ("internal", "represented", "string", "absent")
+QUICK_LATER = ("rotate", "project")
+"""The organisms of a quick exam, and the later stages of its internal one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,8 +56,10 @@ class Validation(Result):
 
     @property
     def false_internal(self) -> int:
-        """How often something that is not internal was called internal, on the held-out half."""
-        rows = self.table.filter((pl.col("exam") == "verdict") & (pl.col("measure") == "false internal"))
+        """How often something that is not internal was called internal, on the held-out half of the organisms
+        and of the minimal pairs."""
+        asked = pl.col("exam").is_in(["verdict", "real"])
+        rows = self.table.filter(asked & (pl.col("measure") == "false internal"))
         return int(rows["k"].sum())
 
 
@@ -77,9 +83,11 @@ def validate(
         interrupted goes on where it stopped when it is given the same folder again. Organisms are not kept,
         their answers are.
     stages, concept : checkpoints that are transformed exactly, and the concept whose direction is followed in
-        them. Where one of the two is not given, nothing is transformed.
-    quick : whether to ask about one organism of each kind, of the held-out half, and one transform of each,
-        and to simulate a tenth of the data sets. That shows that the exam runs, not how well it is passed.
+        them. Where one of the two is not given, nothing is transformed. The first checkpoint is also asked
+        about the packaged minimal pairs (`examine_real`).
+    quick : whether to ask about one organism of each of `QUICK_KINDS`, of the held-out half, one transform of
+        each, and two sets of minimal pairs, one used and one not, and to simulate a tenth of the data sets.
+        That shows that the exam runs, not how well it is passed.
     n_each : organisms of each kind in each half.
     criteria : the thresholds of the verdicts.
     workers : processes, of one thread each.
@@ -116,7 +124,12 @@ def validate(
     folder = _opened(out, settings) if out is not None else None
     organisms = questions(1 if quick else n_each, seed)
     if quick:
-        organisms = [question for question in organisms if question.half == HALVES[1]]
+        held_out = [question for question in organisms if question.half == HALVES[1]]
+        organisms = [
+            replace(question, later=QUICK_LATER if question.later else ())
+            for question in held_out
+            if question.kind in QUICK_KINDS
+        ]
     files = {name: folder / f"{name}.parquet" if folder else None for name in PARTS}
     calibration = _calibration(files["calibration"], seed, workers, quick)
     answers = examine(
@@ -133,6 +146,12 @@ def validate(
             progress=progress,
         )
         answers = pl.concat([answers, of_transforms])
+    if stages:
+        sets = real_sets(QUICK if quick else None)
+        of_pairs = examine_real(
+            stages[0], sets, criteria=criteria, keep=files["real"], quick=quick, progress=progress
+        )
+        answers = pl.concat([answers, of_pairs])
     validation = Validation(marks(answers), answers, calibration)
     if folder is not None:
         write_table(answers, folder / "answers.parquet")

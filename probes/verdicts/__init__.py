@@ -1,9 +1,9 @@
 """From tables of measurements to verdicts. No model is run, so anyone can judge again under other
 criteria."""
 
-from probes.verdicts.criteria import CRITERIA, LADDER, OPTIONAL, TESTS, Criteria
+from probes.verdicts.criteria import CRITERIA, LADDER, OPTIONAL, REPORTED, TESTS, USE, Criteria
 from probes.verdicts.folder import judge_folder
-from probes.verdicts.origin import Origin, judge_origin
+from probes.verdicts.origin import Change, Origin, judge_change, judge_origin
 from probes.verdicts.summary import COLUMNS, Judged, judge_all, verdict_table
 from probes.verdicts.survival import DirectionSurvival, judge_survival
 from probes.verdicts.verdict import Finding, Verdict, correct, judge
@@ -13,7 +13,10 @@ __all__ = [
     "CRITERIA",
     "LADDER",
     "OPTIONAL",
+    "REPORTED",
     "TESTS",
+    "USE",
+    "Change",
     "Criteria",
     "DirectionSurvival",
     "Finding",
@@ -23,6 +26,7 @@ __all__ = [
     "correct",
     "judge",
     "judge_all",
+    "judge_change",
     "judge_folder",
     "judge_origin",
     "judge_survival",

@@ -20,15 +20,27 @@ Label = Literal["untestable", "absent", "surface", "represented", "internal", "i
 LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
     (("competent",), "untestable"),
     (("decodable",), "absent"),
-    (("beyond_surface", "shift"), "surface"),
-    (("sufficient", "necessary", "specific"), "represented"),
+    (("shift",), "surface"),
+    (("followed",), "represented"),
     (("principled",), "surface"),
+    (("used", "specific", "necessary"), "represented"),
 )
-"""The rungs in order: the tests of each, and the verdict where one of them counts against the concept."""
-OPTIONAL = ("competent", "principled")
-"""Tests of the behaviour battery. Their rungs are left out where a plan asks no questions."""
+"""The rungs in order: the tests of each, and the verdict where one of them counts against the concept.
+`judge` says where the rules differ from this."""
+OPTIONAL = ("competent", "shift", "principled")
+"""Tests whose rungs are left out where nothing was asked: of a plan without the behaviour battery, and of a
+concept without pairs on a shift axis."""
+USE = ("followed", "used", "specific", "necessary")
+"""Tests of whether choices use the concept. Where none was asked, because there are no choice items, a
+verdict says what reading alone supports."""
 TESTS = tuple(test for tests, _ in LADDER for test in tests)
 """The tests of all rungs, in the order in which they are weighed. Each has a threshold in `Criteria`."""
+REPORTED = ("string", "beyond_surface")
+"""Findings that stand beside the rungs. `string`: whether what is the same whatever is asked has changed from
+the parent. `beyond_surface`: whether a reader of the text could not have told the label."""
+TWO_SIDED = ("followed", "principled", "string")
+"""Tests in which an effect against the concept counts like one for it: a stage that was taught to choose the
+opposite uses the concept as well."""
 
 
 @dataclass(frozen=True)
@@ -59,21 +71,29 @@ class Criteria:
     decodable: float = 0.70
     """The smallest AUROC of the probe on held-out pairs that counts as decodable (the null is 0.5)."""
     beyond_surface: float = 0.05
-    """The smallest gain of AUROC over the strongest surface baseline that counts."""
+    """The smallest gain of AUROC over the strongest surface baseline that counts. No verdict depends on
+    it."""
     shift: float = 0.65
     """The smallest AUROC that counts where a probe is used away from the texts that it was fitted on: on a
     shift axis, or unchanged at a later stage (the null is 0.5)."""
-    sufficient: float = 0.10
-    """The smallest change of the choice logit that counts when half the class gap is added, or the part of it
-    that does no damage; as a share of the mean absolute choice logit."""
-    necessary: float = 0.10
-    """The smallest loss of the choice logit that counts when the direction is held half way between the
-    classes, as the same share."""
-    specific: float = 0.05
-    """How much larger the effect must be than that of the strongest other concept, whose direction is added
-    by the same part of its own gap; as the same share."""
+    followed: float = 0.25
+    """The smallest share of the choice that must follow an exchange of the text, the options or the question
+    (see `probes.locating.ChoiceShifts`)."""
+    used: float = 0.30
+    """The smallest share of that effect that the exchange of one subspace of at most four dimensions must
+    have, at one layer and one kind of tokens."""
+    specific: float = 0.15
+    """How much larger that share must be than the one of the strongest control: a subspace that was learned
+    on random targets, or another concept's direction."""
+    necessary: float = 0.30
+    """The smallest share of the choice that must be gone when the subspace's component is held at its
+    mean."""
+    string: float = 0.15
+    """The smallest change of the string score from the parent, in logits per token, that counts as a change
+    of what a stage says whatever is asked."""
     damage: float = 0.1
-    """The KL to the intact model on neutral text, in nats per token, above which an effect does not count."""
+    """The KL to the intact model on neutral text, in nats per token, above which what is gone when a
+    component is held at its mean does not count."""
     origin: float = 0.10
     """The smallest change of AUROC from the parent that counts as strengthened or weakened."""
     kept: float = 0.5
@@ -82,16 +102,16 @@ class Criteria:
     faded: float = 0.10
     """How much AUROC a refit must have lost since the source stage for the concept to have faded, or a frozen
     probe must be below a refit for its direction to be lost."""
-    random_directions: int = 20
-    """The fewest random directions that a p-value of a test that intervenes may rest on."""
+    random_subspaces: int = 20
+    """The fewest random subspaces that a p-value of a test that intervenes may rest on."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value <= 0 or (field.name != "random_directions" and value >= 1):
+            if value <= 0 or (field.name != "random_subspaces" and value >= 1):
                 raise InputError(f"{field.name}={value}: expected a number between 0 and 1")
-        if self.random_directions < 20:
-            raise InputError(f"random_directions={self.random_directions}: expected at least 20")
+        if self.random_subspaces < 20:
+            raise InputError(f"random_subspaces={self.random_subspaces}: expected at least 20")
 
     def threshold(self, test: str) -> Threshold:
         """The threshold that the estimate of a test is compared with.
@@ -101,15 +121,15 @@ class Criteria:
         Example
         -------
         >>> probes.Criteria().threshold("decodable")
-        Threshold(null=0.5, worth=0.7, alpha=0.05)
+        Threshold(null=0.5, worth=0.7, alpha=0.05, two_sided=False)
         """
-        if test not in TESTS:
-            raise InputError(f"no test {test!r}: expected one of {', '.join(TESTS)}")
-        return Threshold(NULLS.get(test, 0.0), getattr(self, test), self.alpha)
+        if test not in (*TESTS, *REPORTED):
+            raise InputError(f"no test {test!r}: expected one of {', '.join((*TESTS, *REPORTED))}")
+        return Threshold(NULLS.get(test, 0.0), getattr(self, test), self.alpha, two_sided=test in TWO_SIDED)
 
     def thresholds(self) -> Mapping[str, Threshold]:
         """The threshold of every test."""
-        return {test: self.threshold(test) for test in TESTS}
+        return {test: self.threshold(test) for test in (*TESTS, *REPORTED)}
 
     @classmethod
     def read(cls, path: str | Path) -> Criteria:

@@ -40,7 +40,7 @@ def judge_folder(folder: str | Path, criteria: Criteria = CRITERIA) -> pl.DataFr
     >>> pl.DataFrame(schema=COMPARISONS).write_parquet(folder / "comparisons.parquet")
     >>> for criteria in (probes.Criteria(), probes.Criteria(decodable=0.8)):
     ...     probes.judge_folder(folder, criteria).select("stage", "verdict", "decided_by").rows()
-    [('base', 'inconclusive', 'beyond_surface')]
+    [('base', 'inconclusive', 'shift')]
     [('base', 'absent', 'decodable')]
     """
     tables = []

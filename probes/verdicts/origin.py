@@ -1,4 +1,5 @@
-"""Where a finding comes from: inherited from the parent stage, made here, strengthened or weakened.
+"""Where a finding comes from: inherited from the parent stage, made here, strengthened or weakened; and what
+has changed of the choices since the parent.
 
 Every verdict comes with its origin, so that midtraining never gets the credit for what pretraining made.
 """
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from probes.stats.estimates import Estimate
+from probes.tables.comparisons import Comparison
+from probes.verdicts.criteria import Criteria
 from probes.verdicts.verdict import Finding
 
 OriginLabel = Literal["made here", "inherited", "strengthened", "weakened", "absent", "unclear"]
@@ -74,3 +77,54 @@ def judge_origin(here: Finding, parent: Finding, change: Estimate, worth: float)
         case "against", "against":
             return origin("absent")
     return origin("unclear")
+
+
+ChangeLabel = Literal["meaning", "strings", "both", "none", "unclear"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has changed of the choices since the parent stage: what follows the question, or what is said
+    whatever is asked.
+
+    Example
+    -------
+    >>> strings, nothing = Estimate(0.36, 0.22, 0.53, n=24), Estimate(0.01, -0.01, 0.02, n=24)
+    >>> print(Change("strings", principled=nothing, string=strings).sentence)
+    Since the parent, what is said whatever is asked has changed by .36 [.22, .53] logits per token, and ...
+    """
+
+    label: ChangeLabel
+    principled: Estimate
+    string: Estimate
+
+    @property
+    def sentence(self) -> str:
+        """The change in one plain sentence."""
+        said = f"what is said whatever is asked has changed by {self.string.short} logits per token"
+        return f"Since the parent, {said}, and what follows the question by {self.principled.short}."
+
+
+def judge_change(comparison: Comparison, criteria: Criteria) -> Change | None:
+    """What has changed of the choices since the parent; None where the battery was not asked at both stages.
+
+    The label is `meaning` where what follows the question has changed and what is said whatever is asked has
+    not, `strings` the other way round, `both`, `none`, or `unclear` where an interval leaves one of them
+    open.
+    """
+    if comparison.change_principled is None or comparison.change_string is None:
+        return None
+    moved = tuple(
+        criteria.threshold(test).outcome(estimate)
+        for test, estimate in (
+            ("principled", comparison.change_principled),
+            ("string", comparison.change_string),
+        )
+    )
+    labels: dict[tuple[str, ...], ChangeLabel] = {
+        ("for", "against"): "meaning",
+        ("against", "for"): "strings",
+        ("for", "for"): "both",
+        ("against", "against"): "none",
+    }
+    return Change(labels.get(moved, "unclear"), comparison.change_principled, comparison.change_string)

@@ -12,8 +12,8 @@ from probes.stats.estimates import Estimate
 from probes.tables.comparisons import COMPARISONS, Comparison
 from probes.tables.schema import interval_columns
 from probes.tables.tests import MeasuredTest, measured_tests
-from probes.verdicts.criteria import CRITERIA, TESTS, Criteria
-from probes.verdicts.origin import Origin, judge_origin
+from probes.verdicts.criteria import CRITERIA, REPORTED, TESTS, Criteria
+from probes.verdicts.origin import Change, Origin, judge_change, judge_origin
 from probes.verdicts.survival import DirectionSurvival, judge_survival
 from probes.verdicts.verdict import Finding, Verdict, correct, judge
 
@@ -26,15 +26,22 @@ COLUMNS: dict[str, Any] = {
     "verdict": pl.String,  # untestable | absent | surface | represented | internal | inconclusive
     "survival": pl.String,  # of the parent's direction: persists | rotated | faded | lost | inconclusive
     "origin": pl.String,  # of what can be read: made here | inherited | strengthened | weakened | ...
-    "effect_origin": pl.String,  # the same of what adding the direction does
+    "effect_origin": pl.String,  # the same of whether choices run through it
+    "change": pl.String,  # of the choices since the parent: meaning | strings | both | none | unclear
     "decided_by": pl.String,
     "n_to_settle": pl.Int64,  # pairs or items that would settle an inconclusive verdict
     "n_pairs": pl.Int64,
     "n_seeds": pl.Int64,
-    **{f"{test}{part}": pl.Float64 for test in TESTS for part in ("", "_low", "_high", "_p")},
-    "string": pl.Float64,  # what of the choices is the same whatever is asked, in logits per token
-    "string_low": pl.Float64,
-    "string_high": pl.Float64,
+    **{
+        f"{test}{part}": pl.Float64
+        for test in (*TESTS, "beyond_surface")
+        for part in ("", "_low", "_high", "_p")
+    },
+    **{
+        f"{name}{part}": pl.Float64  # in logits per token; string is the same whatever is asked
+        for name in ("string", "change_string", "change_principled")
+        for part in ("", "_low", "_high")
+    },
     "sentence": pl.String,  # the verdict in one plain sentence
     "evidence": pl.String,  # every finding, for and against, in words
 }
@@ -58,11 +65,15 @@ class Judged:
     """What could not be tested, and why."""
     string: Estimate | None = None
     """The string score of the behaviour battery; None where it was not measured."""
+    change: Change | None = None
+    """What has changed of the choices since the parent; None where that was not measured."""
 
     def __str__(self) -> str:
         lines = [str(self.verdict)]
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  origin of {name}: {origin.label}" for name, origin in self.origins.items()]
+        if self.change:
+            lines.append(f"  {self.change.sentence}")
         if self.survival:
             survival = self.survival
             lines.append(f"  the parent's direction {survival.label} (decided by {survival.decided_by})")
@@ -72,7 +83,8 @@ class Judged:
     def row(self) -> dict[str, Any]:
         """The row of `verdict_table`. Of the shift axes it shows the one with the lowest AUROC."""
         numbers: dict[str, Any] = {}
-        for finding in sorted(self.verdict.findings, key=lambda finding: -finding.estimate.value):
+        findings = [finding for finding in self.verdict.findings if finding.test != "string"]
+        for finding in sorted(findings, key=lambda finding: -finding.estimate.value):
             columns = interval_columns(finding.estimate)
             values = (columns["estimate"], columns["ci_low"], columns["ci_high"], finding.p)
             numbers |= dict(
@@ -86,22 +98,25 @@ class Judged:
             "verdict": self.verdict.label,
             "survival": self.survival.label if self.survival else None,
             "origin": self.origins["decodable"].label if "decodable" in self.origins else None,
-            "effect_origin": self.origins["sufficient"].label if "sufficient" in self.origins else None,
+            "effect_origin": self.origins["used"].label if "used" in self.origins else None,
+            "change": self.change.label if self.change else None,
             "decided_by": self.verdict.decided_by,
             "n_to_settle": self.verdict.n_to_settle,
             "n_pairs": decodable[0].estimate.n if decodable else None,
             "n_seeds": 1,
             "evidence": str(self),
-            "sentence": self.verdict.sentence,
+            "sentence": " ".join([self.verdict.sentence, *([self.change.sentence] if self.change else [])]),
             **numbers,
-            **({f"string{part}": value for part, value in self._string_columns()}),
+            **_columns("string", self.string),
+            **(_columns("change_string", self.change.string) if self.change else {}),
+            **(_columns("change_principled", self.change.principled) if self.change else {}),
         }
 
-    def _string_columns(self) -> Iterator[tuple[str, float]]:
-        if self.string is not None:
-            yield from zip(
-                ("", "_low", "_high"), (self.string.value, self.string.low, self.string.high), strict=True
-            )
+
+def _columns(name: str, estimate: Estimate | None) -> dict[str, float]:
+    if estimate is None:
+        return {}
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
 def judge_all(
@@ -134,7 +149,7 @@ def judge_all(
     ('absent', 'decodable')
     """
     comparisons = pl.DataFrame(schema=COMPARISONS) if comparisons is None else comparisons
-    tests = tests.filter(pl.col("test").is_in([*TESTS, "string"]))
+    tests = tests.filter(pl.col("test").is_in([*TESTS, *REPORTED]))
     measured = {
         (names[0], names[1], names[2]): list(measured_tests(rows))
         for names, rows in tests.group_by("lineage", "stage", "concept", maintain_order=True)
@@ -148,16 +163,19 @@ def judge_all(
         rows = comparisons.filter(same_lineage, stage=stage, concept=concept)
         comparison = Comparison.from_rows(rows) if rows.height else None
         earlier = findings.get((lineage, rows["source_stage"][0], concept), []) if rows.height else []
+        change = judge_change(comparison, criteria) if comparison else None
+        said = [] if change is None else [Finding("string", change.string, criteria.threshold("string"))]
         judged.append(
             Judged(
                 lineage=lineage,
                 stage=stage,
                 concept=concept,
-                verdict=judge(corrected[key], _reasons(of_key, criteria)),
+                verdict=judge([*corrected[key], *said], _reasons(of_key, criteria)),
                 origins=_origins(findings[key], earlier, comparison, criteria) if comparison else {},
                 survival=judge_survival(comparison, criteria) if comparison else None,
                 notes=tuple(_notes(of_key, followed=comparison is not None)),
                 string=next((test.estimate for test in of_key if test.test == "string"), None),
+                change=change,
             )
         )
     return judged
@@ -175,47 +193,49 @@ def verdict_table(judged: list[Judged]) -> pl.DataFrame:
 def _findings(tests: list[MeasuredTest], criteria: Criteria) -> Iterator[Finding]:
     """The tests that were made and count, under the criteria."""
     for test in tests:
-        if test.test in TESTS and test.estimate is not None and _uncounted(test, criteria) is None:
-            threshold = criteria.threshold(test.test)
-            yield Finding(test.test, test.estimate, threshold, test.p, _note(test), test.chance)
+        if test.test == "string" or test.estimate is None or _uncounted(test, criteria) is not None:
+            continue
+        yield Finding(
+            test.test, test.estimate, criteria.threshold(test.test), test.p, _note(test), test.chance
+        )
 
 
 def _uncounted(test: MeasuredTest, criteria: Criteria) -> str | None:
     """Why a test that was made does not count; None where it does.
 
-    An effect at a dose that damages neutral text does not count, but the lack of one does.
+    What erasing takes away does not count where erasing damages neutral text, but the lack of it does.
     """
-    if test.n_random is not None and test.n_random < criteria.random_directions:
-        return f"only {test.n_random} random directions: expected at least {criteria.random_directions}"
+    if test.n_random is not None and test.n_random < criteria.random_subspaces:
+        return f"only {test.n_random} random subspaces: expected at least {criteria.random_subspaces}"
     if test.estimate is None or test.kl is None or test.kl <= criteria.damage:
         return None
-    outcome = criteria.threshold(test.test).outcome(test.estimate, test.p, test.chance)
-    if test.test == "necessary" or outcome == "for":
-        return (
-            f"the intervention damages neutral text too much: KL {test.kl:.2f}, allowed {criteria.damage:g}"
-        )
+    if criteria.threshold(test.test).outcome(test.estimate, test.p, test.chance) == "for":
+        return f"erasing damages neutral text too much: KL {test.kl:.2f}, allowed {criteria.damage:g}"
     return None
 
 
 def _note(test: MeasuredTest) -> str:
     """What was tested and where, in a few words."""
+    place = f"{(test.variant or '').replace('_', ' ')} at layer {test.layer}, {test.role}"
     match test.test:
         case "decodable":
             return f"layer {test.layer}; p is corrected for having chosen the best of {test.n_layers} layers"
-        case "beyond_surface" | "specific":
-            return f"against {test.against}"
+        case "beyond_surface":
+            return f"decides nothing; whether a reader of the text could have told, by {test.against}"
         case "competent":
             return "share of undisputed answers that turn round with the question"
         case "principled":
             return "logits per token that follow the question"
         case "shift":
             return test.axis or ""
-        case "sufficient":
-            return (
-                f"{test.dose:g} of half the class gap, layer {test.layer}, {test.n_random} random directions"
-            )
+        case "followed":
+            return "share of the choice that follows the exchange"
+        case "used":
+            return f"share of that effect; {place}, {test.n_random} random subspaces"
+        case "specific":
+            return f"above {test.against}"
         case "necessary":
-            return f"held half way between the classes, {test.n_random} random directions to first order"
+            return f"share that is gone when held at the mean; {place}"
     return ""
 
 
@@ -236,7 +256,7 @@ def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
             f"{string.high:.2f}] logits per token"
         )
     if items := next((test.items for test in tests if test.items), None):
-        yield f"whether choices follow was measured on {items}"
+        yield f"whether choices follow the concept was measured on {items}"
     if not followed:
         yield "not compared with a parent stage: whether this stage made it is not known"
     yield "one training seed: this is about one checkpoint, not about the recipe"
@@ -245,11 +265,11 @@ def _notes(tests: list[MeasuredTest], followed: bool) -> Iterator[str]:
 def _origins(
     here: list[Finding], earlier: list[Finding], comparison: Comparison, criteria: Criteria
 ) -> dict[str, Origin]:
-    """The origins of the tests `decodable`, paired by example, and `sufficient`, paired by item."""
+    """The origins of the tests `decodable`, paired by example, and `used`, paired by item."""
     now, before = ({f.test: f for f in findings} for findings in (here, earlier))
     changes: dict[str, tuple[Estimate | None, float]] = {
         "decodable": (comparison.change_decodable, criteria.origin),
-        "sufficient": (comparison.change_sufficient, criteria.sufficient),
+        "used": (comparison.change_used, criteria.used),
     }
     return {
         test: judge_origin(now[test], before[test], change, worth)

@@ -16,9 +16,10 @@ from probes.errors import InputError
 from probes.stats.corrections import discoveries
 from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.threshold import Outcome, Threshold
-from probes.verdicts.criteria import LADDER, OPTIONAL, Label
+from probes.verdicts.criteria import LADDER, OPTIONAL, REPORTED, TESTS, USE, Label
 
 POWER = 0.8
+NO_AXIS = "the concept has no pairs on a shift axis, so nothing says whether what is read carries over"
 Key = TypeVar("Key")
 
 
@@ -61,7 +62,7 @@ class Finding:
         """
         if self.outcome != "open":
             return None
-        estimate = self.estimate
+        estimate = self.threshold.oriented(self.estimate)
         error = (estimate.high - estimate.low) / (2 * norm.ppf((1 + LEVEL) / 2))
         null, worth = self.threshold.null, self.threshold.worth
         far = estimate.value - null if estimate.value >= worth else worth - estimate.value
@@ -109,40 +110,63 @@ class Verdict:
         """
         found = {finding.test: finding for finding in reversed(self.findings)}
         decisive = found.get(self.decided_by)
-        numbers = "" if decisive is None else _numbers(decisive.estimate)
-        match self.label:
-            case "untestable":
+        numbers = "" if decisive is None else decisive.estimate.short
+        read = f"AUROC {found['decodable'].estimate.short}" if "decodable" in found else "not measured"
+        match self.label, self.decided_by:
+            case "untestable", _:
                 n = decisive.estimate.n if decisive else 0
-                read = found.get("decodable")
-                reading = f" A probe reads the concept at AUROC {_numbers(read.estimate)}." if read else ""
+                reading = f" A probe reads the concept at {read}." if "decodable" in found else ""
                 return (
                     f"The stage does not follow questions: of {n} undisputed answers a share of {numbers} "
                     f"turns round with the question. So nothing can be said of what its choices use.{reading}"
                 )
-            case "absent":
-                return f"No probe reads the concept here (AUROC {numbers})."
-            case "surface" if self.decided_by == "principled":
+            case "absent", _:
+                return f"No probe reads the concept here ({read})."
+            case "surface", "string":
+                return (
+                    f"The stage says other things than its parent, by {numbers} logits per token whatever is "
+                    "asked, and its choices do not follow the concept."
+                )
+            case "surface", "principled":
                 return (
                     "The choices are the same whatever is asked: what follows the question is "
                     f"{numbers} logits per token."
                 )
-            case "surface":
+            case "surface", _:
+                return f"What a probe reads does not carry over to other texts (AUROC {numbers})."
+            case "represented", "followed":
                 return (
-                    f"What a probe reads is a property of these texts ({self.decided_by.replace('_', ' ')}: "
-                    f"{numbers})."
+                    f"A probe reads the concept ({read}), and the choices do not depend on it: a share of "
+                    f"{numbers} of the choice follows."
                 )
-            case "represented":
+            case "represented", ("used" | "specific" | "necessary"):
                 return (
-                    "The concept is read beyond the texts, and choices do not use it "
-                    f"({self.decided_by.replace('_', ' ')}: {numbers})."
+                    f"A probe reads the concept ({read}), and at no place that was searched do the choices "
+                    f"run through it ({self._named}: {numbers})."
                 )
-            case "internal":
-                return "The concept is read beyond the texts, and choices use it."
-        test = self.decided_by.replace("_", " ")
+            case "represented", _:
+                return (
+                    f"A probe reads the concept ({read}). Whether choices use it was not asked, as there are "
+                    "no choice items."
+                )
+            case "internal", _:
+                share = f", a share of {found['used'].estimate.short}" if "used" in found else ""
+                return f"A probe reads the concept ({read}), and the choices run through it{share}."
+            case _, "decodable" if all(found[test].outcome == "for" for test in USE if test in found) and (
+                "used" in found
+            ):
+                return (
+                    "The choices run through the concept, and no probe reads it where the texts are read "
+                    f"({read}): read them at another position."
+                )
         if decisive is None:
             why = self.missing.get(self.decided_by, "not measured")
-            return f"Nothing can be concluded, as one test was not made ({test}: {why})."
-        return f"Nothing can be concluded, as one test is open ({test}: {numbers})."
+            return f"Nothing can be concluded, as one test was not made ({self._named}: {why})."
+        return f"Nothing can be concluded, as one test is open ({self._named}: {numbers})."
+
+    @property
+    def _named(self) -> str:
+        return self.decided_by.replace("_", " ")
 
     @property
     def n_to_settle(self) -> int | None:
@@ -161,24 +185,23 @@ class Verdict:
         return "\n".join(lines)
 
 
-def _numbers(estimate: Estimate) -> str:
-    """A value and its interval, without the zeros before the points."""
-    text = f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
-    return text.replace("0.", ".")
-
-
 def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None) -> Verdict:
     """The verdict on a concept at a stage, from its findings.
 
-    The verdict is `untestable` unless the stage can follow a question, `absent` unless the concept is
-    decodable, `surface` unless it is beyond the surface of the text and carries over to every shift axis,
-    `represented` unless its direction is sufficient, necessary and specific, `surface` again unless the
-    choices follow the question when that is turned round, and `internal` otherwise. The first and the last
-    test are those of the behaviour battery, and are left out where it was not asked.
+    The tests are weighed in the order of `LADDER`:
 
-    On each of these rungs, a test that counts against the concept decides first; then a test that is open, or
-    was not made, makes the verdict `inconclusive`. So `internal` needs every test to count for the concept. A
-    test with several findings (one for each shift axis, for example) must hold each time.
+    - `untestable`: the stage cannot follow a question (`competent`).
+    - `absent`: no probe reads the concept (`decodable`), and choices do not use it.
+    - `surface`: what the probe reads does not carry over to a shift axis (`shift`), or what changed is what
+      the stage says, whatever is asked (`string`, `principled`).
+    - `represented`: the concept is read, and the choices do not depend on it (`followed`), or run through it
+      at no place that was searched (`used`, `specific`, `necessary`). Where there are no choice items, it is
+      what reading alone supports, which then has to carry over to a shift axis.
+    - `internal`: it is read, and the choices depend on it, run through it, and follow the question.
+
+    On each rung, a test that counts against the concept decides first; then a test that is open, or was not
+    made, makes the verdict `inconclusive`. A test with several findings (one for each shift axis, for
+    example) must hold each time. Tests of `OPTIONAL` are left out where nothing was asked of them.
 
     Parameters
     ----------
@@ -187,7 +210,7 @@ def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None)
 
     Raises
     ------
-    InputError : a finding is of a test that is on no rung.
+    InputError : a finding is of a test that no verdict knows.
 
     Example
     -------
@@ -196,30 +219,49 @@ def judge(findings: Sequence[Finding], missing: Mapping[str, str] | None = None)
     >>> verdict.label, verdict.decided_by
     ('absent', 'decodable')
     """
-    by_test: dict[str, list[Finding]] = {name: [] for tests, _ in LADDER for name in tests}
+    by_test: dict[str, list[Finding]] = {name: [] for name in (*TESTS, *REPORTED)}
     for finding in findings:
         if finding.test not in by_test:
             raise InputError(f"no test {finding.test!r}: expected one of {', '.join(by_test)}")
         by_test[finding.test].append(finding)
-    everything = tuple(finding for name in by_test for finding in by_test[name])
+    everything = tuple(finding for of_test in by_test.values() for finding in of_test)
     reasons = missing or {}
+    asks_use = any(by_test[name] or name in reasons for name in USE)
+    left_out = {name for name in OPTIONAL if not by_test[name] and name not in reasons}
+    left_out = left_out if asks_use else left_out - {"shift"} | set(USE)
     unmade = {
-        name: reasons.get(name, "not measured")
-        for name, of_test in by_test.items()
-        if not of_test and (name in reasons or name not in OPTIONAL)
+        name: reasons.get(name, NO_AXIS if name == "shift" else "not measured")
+        for name in TESTS
+        if not by_test[name] and name not in left_out
     }
+    outcomes = {name: _together(of_test) for name, of_test in by_test.items()}
+
+    def verdict(label: Label, decided_by: str) -> Verdict:
+        return Verdict(label, decided_by, everything, unmade)
+
     for tests, otherwise in LADDER:
-        if set(tests) <= set(OPTIONAL) and not any(by_test[name] or name in reasons for name in tests):
-            continue
-        outcomes = {name: {finding.outcome for finding in by_test[name]} for name in tests}
-        for name in tests:
-            if "against" in outcomes[name]:
-                return Verdict(otherwise, name, everything, unmade)
-        for name in tests:
-            if outcomes[name] != {"for"}:
-                return Verdict("inconclusive", name, everything, unmade)
-    decided_by = [name for name in by_test if by_test[name]][-1]
-    return Verdict("internal", decided_by, everything, unmade)
+        weighed = [name for name in tests if name not in left_out]
+        for name in weighed:
+            if outcomes[name] != "against":
+                continue
+            if name == "decodable" and asks_use and all(outcomes[test] != "against" for test in USE):
+                return verdict("inconclusive", name)
+            if name == "followed" and outcomes["string"] == "for":
+                return verdict("surface", "string")
+            return verdict(otherwise, name)
+        for name in weighed:
+            if outcomes[name] != "for":
+                return verdict("inconclusive", name)
+    decided_by = [name for name in TESTS if by_test[name]][-1]
+    return verdict("internal" if asks_use else "represented", decided_by)
+
+
+def _together(findings: Sequence[Finding]) -> Outcome | None:
+    """What several findings of one test say together; None without any."""
+    outcomes = {finding.outcome for finding in findings}
+    if not outcomes:
+        return None
+    return "against" if "against" in outcomes else "open" if "open" in outcomes else "for"
 
 
 def correct(findings: Mapping[Key, Sequence[Finding]]) -> dict[Key, list[Finding]]:

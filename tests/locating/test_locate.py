@@ -11,6 +11,7 @@ from probes.concepts import ChoiceItem
 from probes.errors import InputError
 from probes.locating import align, split_items
 from probes.locating.das import distributed_alignment, first_guess
+from probes.locating.location import _best_site
 from probes.locating.patching import Patcher, whole
 from probes.locating.shifting import ItemShifts
 from probes.locating.subspaces import Held, Within, orthonormal, random_basis
@@ -128,18 +129,58 @@ def test_alignment_search_finds_what_the_head_reads(context):
 def test_a_location_holds_shares_of_what_the_text_does(context):
     found = probes.locate(context, pairs(), **QUICK)
     assert found.share("whole_state").n == len(found.ids) == 8
-    site = found.layers.index(found.layer), found.roles.index(found.role)
-    means = np.nan_to_num(found.selection["class_mean"]).mean(-1) * np.sign(found.selection_total.mean())
-    assert means[site] == means.max()
+    assert found.followed.value == pytest.approx(found.total.mean() / 2 / found.sizes.mean())
+    assert found.control == "das_shuffled"
+    gap = found.shifts[found.best] - found.shifts["das_shuffled"]
+    assert found.specific.value == pytest.approx(gap.mean() / found.total.mean())
+    assert found.necessary.value == pytest.approx(2 * found.erased[found.best].mean() / found.total.mean())
     assert found.layers == list(range(context.model.n_layers - 1))
     table = found.table
     assert set(table["measure"]) == {
-        "site_search", "exchange_share", "erased_share", "exchange_total", "exchange_p",
+        "site_search", "exchange_share", "exchange_specific", "erased_share", "exchange_total", "followed",
+        "exchange_p",
     }  # fmt: skip
     assert table.filter(measure="exchange_total")["estimate"].item() == pytest.approx(found.total.mean())
     row = table.filter(measure="exchange_share", variant="das_1").to_dicts()[0]
     assert row["estimate"] == pytest.approx(found.shifts["das_1"].mean() / found.total.mean())
     assert probes.draw(found).kind == "site_search"
+
+
+def test_the_site_is_before_the_last_token_unless_nothing_moves_there():
+    roles = ["evidence", "last"]
+    class_means = np.array([[[0.1, 0.1], [0.9, 0.9]], [[0.4, 0.4], [1.0, 1.0]]])
+    whole_states = np.array([[[1.0, 1.0], [0.2, 0.2]], [[0.5, 0.6], [1.0, 1.0]]])
+    total = np.array([1.0, 1.0])
+    selection = {"whole_state": whole_states, "class_mean": class_means}
+    assert _best_site(selection, roles, total) == (1, 0)
+    assert _best_site(selection | {"whole_state": whole_states * [[[0.3], [1]]]}, roles, total) == (1, 1)
+    turned = {name: -values for name, values in selection.items()}
+    assert _best_site(turned, roles, -total) == (1, 0)
+    missing = class_means.copy()
+    missing[:, 0] = np.nan
+    assert _best_site(selection | {"class_mean": missing}, roles, total) == (1, 1)
+
+
+def test_random_subspaces_to_first_order_do_what_small_exchanges_do(context):
+    exchanges = align(pairs(), context).exchanges
+    work = ItemShifts(context, {"test": Patcher(context, exchanges)}, progress=False)
+    basis = random_basis(2, 32, 99)
+    linear = work.random(0, "evidence", basis, 8)
+    small = {
+        f"{i}": lambda old, new, sign, i=i: (
+            old + 1e-2 * (Within(basis, random_basis(2, 32, i))(old, new, sign) - old)
+        )
+        for i in range(8)
+    }
+    full = work.shifts("test", 0, "evidence", small)
+    np.testing.assert_allclose([100 * full[f"{i}"].mean() for i in range(8)], linear, rtol=0.05, atol=2e-3)
+
+
+def test_erasing_is_measured_on_neutral_text_as_well(context):
+    texts = ["the cheap chair was sold in Ohio", "the lamp was near"]
+    found = probes.locate(context, pairs(), **QUICK, texts=texts)
+    assert found.damage > 0
+    assert found.table.filter(measure="erased_kl")["estimate"].to_list() == [found.damage]
 
 
 def test_the_same_seed_gives_the_same_location(context):

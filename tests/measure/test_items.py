@@ -8,8 +8,7 @@ import pytest
 import probes
 from probes.concepts import ChoiceItem
 from probes.errors import InputError
-from probes.measure.items import describe_items, evaluation_items, planned_items, spread_items
-from probes.measure.plan import Plan
+from probes.measure.items import describe_items, evaluation_items, spread_items
 from tests.makers import price_concept
 
 
@@ -21,7 +20,7 @@ def test_the_packaged_attributes_are_asked_about_in_all_their_domains(name):
     assert len({item.domain for item in items}) == 7
     assert max(Counter(item.template for item in items).values()) <= 2
     assert (
-        describe_items(concept, items, 0)
+        describe_items(evaluation_items(concept), items, 0)
         == "14 of 80 test items, drawn over 7 domains and 10 templates with seed 0"
     )
 
@@ -48,9 +47,10 @@ def test_unequal_domains_and_items_without_tags():
 
 def test_a_plan_takes_all_in_their_order_and_none():
     concept = price_concept()
-    assert planned_items(concept, Plan(items=None)) == [c for c in concept.choices if c.split == "test"]
-    assert planned_items(concept, Plan(items=0, selection_items=True)) == []
-    assert describe_items(concept, evaluation_items(concept), 0) == "all 8 test items"
+    everything = [c for c in concept.choices if c.split == "test"]
+    assert evaluation_items(concept, None) == everything
+    assert evaluation_items(concept, 0) == []
+    assert describe_items(everything, everything, 0) == "all 8 test items"
 
 
 @pytest.mark.parametrize("items", [0, -1, "some", 2.5, True])

@@ -11,7 +11,7 @@ from probes.cli import main
 from probes.errors import InputError
 from probes.measure import stage as stage_room
 from probes.tables.schema import SCHEMA
-from probes.verdicts import COLUMNS, CRITERIA, OPTIONAL, judge_all, verdict_table
+from probes.verdicts import COLUMNS, CRITERIA, judge_all, verdict_table
 from tests.makers import many_prices, price_concept, tiny_llama, tiny_tokenizer
 
 
@@ -51,8 +51,7 @@ def test_every_stage_and_concept_is_complete(surveyed):
         ("auroc", "embedding"), ("auroc", "random_init"), ("auroc", "shuffled_labels"),
         ("auroc_gap", "probe_minus_best_surface"), ("auroc", "frozen"), ("auroc", "refit"),
         ("cosine", "direction"), ("cosine", "noise_floor"), ("cosine_whitened", "direction"),
-        ("steering_slope", "direction"), ("steering_slope", "random_direction"),
-        ("steering_slope", "other_concept"), ("steering_slope", "shuffled_labels"),
+        ("battery_logit", "principled"), ("battery_logit", "string"),
         ("choice_rate", "summed"), ("choice_rate", "per_token"), ("choice_logit", "summed"),
     }  # fmt: skip
     for stage in ("base", "mid", "copy", "control"):
@@ -60,9 +59,9 @@ def test_every_stage_and_concept_is_complete(surveyed):
             here = done.table.filter((pl.col("stage") == stage) & (pl.col("concept") == concept))
             found = set(here.select("measure", "variant").iter_rows())
             assert wanted <= found, (stage, concept, wanted - found)
-    doses = done.table.filter(pl.col("alpha").is_not_null())
-    assert set(doses["stage"]) == {"copy", "control"}  # where an arm ends
-    assert {"kl", "perplexity_ratio", "choice_logit"} <= set(doses["measure"])
+    # The tiny model follows no question, so nothing is pushed.
+    assert done.table.filter(measure="steering_slope").is_empty()
+    assert done.table.filter(pl.col("alpha").is_not_null()).is_empty()
 
 
 def test_verdicts_are_judged_by_the_saved_criteria_and_come_with_their_evidence(surveyed):
@@ -81,15 +80,12 @@ def test_verdicts_are_judged_by_the_saved_criteria_and_come_with_their_evidence(
     assert decided == {name: {("untestable", "competent")} for name in ("prices", "places")}
     assert verdicts["string"].is_not_null().all()
     assert all(text.startswith("The stage does not follow questions") for text in verdicts["sentence"])
-    # Without the battery: the words give the label away. 50 pairs decide that nothing is beyond them, 8 pairs
-    # decide nothing.
-    read = verdict_table(judge_all(done.tests.filter(~pl.col("test").is_in(OPTIONAL)), done.comparisons))
-    by_reading = {
-        concept: set(read.filter(concept=concept).select("verdict", "decided_by").iter_rows())
-        for concept in ("prices", "places")
-    }
-    assert by_reading["prices"] == {("surface", "beyond_surface")}
-    assert by_reading["places"] == {("inconclusive", "beyond_surface")}
+    # Without the battery and the exchanges, reading is left, and no pair is on a shift axis.
+    reading = done.tests.filter(pl.col("test").is_in(["decodable", "beyond_surface"]))
+    read = verdict_table(judge_all(reading, done.comparisons))
+    assert set(read.filter(concept="prices")["decided_by"]) == {"shift"}
+    assert set(read["verdict"]) == {"inconclusive"}
+    assert verdicts["beyond_surface"].is_not_null().all()  # reported, and in no verdict
     assert json.loads((out / "run.json").read_text())["criteria"] == CRITERIA.to_dict()
     copied = verdicts.filter(stage="copy", concept="prices").to_dicts()[0]
     before = verdicts.filter(stage="mid", concept="prices").to_dicts()[0]

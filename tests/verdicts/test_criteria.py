@@ -3,7 +3,7 @@
 import pytest
 
 from probes.errors import InputError
-from probes.verdicts import CRITERIA, TESTS, Criteria
+from probes.verdicts import CRITERIA, REPORTED, TESTS, Criteria
 
 
 def test_criteria_are_frozen_printed_and_checked():
@@ -11,14 +11,14 @@ def test_criteria_are_frozen_printed_and_checked():
     assert Criteria(**CRITERIA.to_dict()) == CRITERIA
     with pytest.raises(AttributeError):
         CRITERIA.alpha = 0.5  # pyright: ignore[reportAttributeAccessIssue]
-    for wrong in ({"alpha": 0}, {"decodable": 1.5}, {"random_directions": 5}):
+    for wrong in ({"alpha": 0}, {"decodable": 1.5}, {"random_subspaces": 5}):
         with pytest.raises(InputError, match="expected"):
             Criteria(**wrong)
 
 
 def test_every_test_has_a_threshold_at_the_level_of_the_criteria():
     thresholds = Criteria(alpha=0.01, specific=0.2).thresholds()
-    assert set(thresholds) == set(TESTS)
+    assert set(thresholds) == {*TESTS, *REPORTED}
     assert {threshold.alpha for threshold in thresholds.values()} == {0.01}
     assert (thresholds["specific"].null, thresholds["specific"].worth) == (0.0, 0.2)
     assert (thresholds["shift"].null, thresholds["shift"].worth) == (0.5, 0.65)
@@ -28,8 +28,8 @@ def test_every_test_has_a_threshold_at_the_level_of_the_criteria():
 
 def test_a_file_gives_what_differs_from_the_defaults(tmp_path):
     file = tmp_path / "criteria.toml"
-    file.write_text("\ufeffdecodable = 0.8\nrandom_directions = 40\n", encoding="utf-8")  # a BOM is no fault
-    assert Criteria.read(file) == Criteria(decodable=0.8, random_directions=40)
+    file.write_text("\ufeffdecodable = 0.8\nrandom_subspaces = 40\n", encoding="utf-8")  # a BOM is no fault
+    assert Criteria.read(file) == Criteria(decodable=0.8, random_subspaces=40)
     for text, complaint in (
         ("decodeable = 0.8", "no threshold 'decodeable': expected some of competent"),
         ('decodable = "high"', "decodable = 'high': expected a number"),

@@ -32,7 +32,7 @@ def test_other_criteria_need_nothing_but_the_two_tables(surveyed, tmp_path, caps
     (tmp_path / "comparisons.parquet").write_bytes((surveyed.folder / "comparisons.parquet").read_bytes())
     without = surveyed.tests.filter(~pl.col("test").is_in(OPTIONAL))  # the tiny model follows no question
     without.write_parquet(tmp_path / "tests.parquet")
-    assert set(probes.judge_folder(tmp_path)["verdict"]) == {"surface"}
+    assert set(probes.judge_folder(tmp_path)["verdict"]) == {"inconclusive"}  # what they use was not asked
     (tmp_path / "criteria.toml").write_text("alpha = 0.001\n")
     out = tmp_path / "verdicts.csv"
     criteria = ["--criteria", str(tmp_path / "criteria.toml")]

@@ -1,19 +1,20 @@
 """Verdicts from tables: other criteria give other verdicts, and no model takes part."""
 
 import polars as pl
+import pytest
 
 from probes.tables.comparisons import COMPARISONS, Comparison
 from probes.tables.tests import MeasuredTest, tests_table
-from probes.verdicts import COLUMNS, OPTIONAL, TESTS, Criteria, judge_all, verdict_table
+from probes.verdicts import COLUMNS, TESTS, Criteria, judge_all, verdict_table
 from tests.makers import estimate
 
 
 def table_of(stage, value=0.9, p=0.001, **more):
     """A table in which all tests have one value, and those of the battery hold."""
-    common = {"layer": 3, "n_layers": 12, "dose": 0.5, "n_random": 99, "against": "length"}
+    common = {"layer": 3, "n_layers": 12, "n_random": 99, "against": "length"}
     made = [
         MeasuredTest(name, estimate(0.9), p=0.001, **common)
-        if name in OPTIONAL
+        if name in ("competent", "principled")
         else MeasuredTest(name, estimate(value), p=p, axis="wording" if name == "shift" else None, **common)
         for name in TESTS
     ]
@@ -29,7 +30,8 @@ def compared(stage, source, **quantities):
 
 
 def test_a_row_for_each_concept_and_stage_with_numbers_origin_and_survival():
-    tests = pl.concat([table_of("base", value=0.52, p=0.4), table_of("mid")])
+    unused = MeasuredTest("followed", estimate(0.0))
+    tests = pl.concat([table_of("base", value=0.52, p=0.4, followed=unused), table_of("mid")])
     comparisons = compared("mid", "base", change_decodable=estimate(0.38))
     table = verdict_table(judge_all(tests, comparisons))
     assert table.columns == list(COLUMNS)
@@ -61,33 +63,51 @@ def test_a_comparison_is_read_for_its_own_lineage_alone():
 def test_other_criteria_give_another_verdict_from_the_same_table():
     tests = table_of("mid", value=0.75)
     assert judge_all(tests)[0].verdict.label == "internal"
-    assert judge_all(tests, criteria=Criteria(decodable=0.8))[0].verdict.label == "absent"
+    assert judge_all(tests, criteria=Criteria(shift=0.8))[0].verdict.label == "surface"
+    assert judge_all(tests, criteria=Criteria(used=0.8))[0].verdict.label == "represented"
     assert judge_all(tests, criteria=Criteria(alpha=0.0001))[0].verdict.label == "inconclusive"
 
 
-def test_an_effect_that_only_damage_reaches_does_not_count_but_its_lack_does():
-    strong = MeasuredTest("sufficient", estimate(0.9), p=0.001, dose=1.0, kl=0.3)
-    table = table_of("mid", sufficient=strong)
+def test_what_is_gone_by_damage_does_not_count_but_its_lack_does():
+    strong = MeasuredTest("necessary", estimate(0.9), kl=0.3)
+    table = table_of("mid", necessary=strong)
     judged = judge_all(table)[0]
-    assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "sufficient")
-    assert "damages neutral text too much: KL 0.30" in judged.verdict.missing["sufficient"]
+    assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "necessary")
+    assert "damages neutral text too much: KL 0.30" in judged.verdict.missing["necessary"]
     assert judge_all(table, criteria=Criteria(damage=0.4))[0].verdict.label == "internal"
-    weak = MeasuredTest("sufficient", estimate(0.0), p=0.6, dose=1.0, kl=0.3)
-    assert judge_all(table_of("mid", sufficient=weak))[0].verdict.label == "represented"
+    weak = MeasuredTest("necessary", estimate(0.0), kl=0.3)
+    assert judge_all(table_of("mid", necessary=weak))[0].verdict.label == "represented"
 
 
-def test_what_is_lost_by_damage_says_nothing_about_necessity():
-    for value in (0.9, 0.0):
-        damaging = MeasuredTest("necessary", estimate(value), p=0.001, kl=0.3)
-        judged = judge_all(table_of("mid", necessary=damaging))[0]
-        assert (judged.verdict.label, judged.verdict.decided_by) == ("inconclusive", "necessary")
+def test_few_random_subspaces_carry_no_p_value():
+    few = MeasuredTest("used", estimate(0.9), p=0.001, n_random=30)
+    assert judge_all(table_of("mid", used=few))[0].verdict.label == "internal"
+    judged = judge_all(table_of("mid", used=few), criteria=Criteria(random_subspaces=50))[0]
+    assert judged.verdict.missing["used"] == "only 30 random subspaces: expected at least 50"
 
 
-def test_few_random_directions_carry_no_p_value():
-    few = MeasuredTest("sufficient", estimate(0.9), p=0.001, dose=1.0, n_random=30)
-    assert judge_all(table_of("mid", sufficient=few))[0].verdict.label == "internal"
-    judged = judge_all(table_of("mid", sufficient=few), criteria=Criteria(random_directions=50))[0]
-    assert judged.verdict.missing["sufficient"] == "only 30 random directions: expected at least 50"
+@pytest.mark.parametrize(
+    ("principled", "string", "label"),
+    [
+        (0.5, 0.01, "meaning"),
+        (-0.5, 0.01, "meaning"),
+        (0.01, 0.5, "strings"),
+        (0.5, 0.5, "both"),
+        (0.0, 0.0, "none"),
+        (0.14, 0.0, "unclear"),
+    ],
+)
+def test_what_has_changed_of_the_choices_since_the_parent(principled, string, label):
+    tests = pl.concat([table_of("base"), table_of("mid")])
+    changes = {"change_principled": estimate(principled), "change_string": estimate(string)}
+    base, mid = verdict_table(judge_all(tests, compared("mid", "base", **changes))).to_dicts()
+    assert (base["change"], mid["change"]) == (None, label)
+    assert mid["change_string"] == string
+    assert mid["change_principled_low"] == pytest.approx(principled - 0.03)
+    assert "Since the parent, what is said whatever is asked has changed by" in mid["sentence"]
+    unfollowed = table_of("mid", followed=MeasuredTest("followed", estimate(0.02)))
+    judged = judge_all(pl.concat([table_of("base"), unfollowed]), compared("mid", "base", **changes))[1]
+    assert judged.verdict.label == ("surface" if string == 0.5 else "represented")
 
 
 def test_the_reason_of_a_test_that_was_not_made_stands_in_the_evidence():
