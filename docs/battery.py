@@ -101,20 +101,20 @@ def asked(result: Battery, lineage: probes.Lineage) -> str:
     return f"{text}.\n" if not left else f"{text}; not yet {', '.join(left)}.\n"
 
 
+def kept_battery(lineage: probes.Lineage, kept: Path) -> Battery:
+    """The battery of every stage whose answers are in a table; nothing is asked again."""
+    items = {name: spread_items(read_choices(FOLDER / "items" / f"{name}.jsonl"))[:NUMBER] for name in SETS}
+    names = set(pl.read_parquet(kept)["stage"])
+    stages = [stage.name for stage in lineage if stage.name in names]
+    return probes.battery(lineage, items, stages=stages, wordings=WORDINGS, keep=kept)
+
+
 def main(folder: Path) -> None:
     """Write the page, its table and its figure."""
     lineage = probes.load_lineage(FOLDER)
-    items = {name: spread_items(read_choices(FOLDER / "items" / f"{name}.jsonl"))[:NUMBER] for name in SETS}
-    kept = set(pl.read_parquet(folder / "items.parquet")["stage"])
-    there = [stage for stage in lineage if stage.name in kept]
-    result = probes.battery(
-        lineage,
-        items,
-        stages=[stage.name for stage in there],
-        wordings=WORDINGS,
-        keep=folder / "items.parquet",
-    )
-    families = list(dict.fromkeys(stage.family for stage in there))
+    result = kept_battery(lineage, folder / "items.parquet")
+    names = set(result.items["stage"])
+    families = list(dict.fromkeys(stage.family for stage in lineage if stage.name in names))
     shutil.copyfile(folder / "items.parquet", DOCS / "battery.parquet")
     order = [family for family in families if not family.endswith(("_sft", "_dpo"))]
     figure = draw(result.table, "battery", stages=order, order=order)

@@ -11,22 +11,29 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 
 import polars as pl
+from battery import kept_battery
 from pages import number, row_with_interval, table, write
 
 import probes
 from probes.figures.style import BASELINES
-from probes.study import load_survey
+from probes.measure import Battery
+from probes.stats.estimates import Estimate
+from probes.study import Survey, load_survey
+from probes.tables.tests import MeasuredTest, tests_table
 from probes.transfer import pooled
-from probes.verdicts import TESTS
+from probes.verdicts import CRITERIA, USE, change_label, judge_all, verdict_table
 
 LINEAGE = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
 KEPT = Path(__file__).parent / "surveys"
+SHOWN = ("competent", "decodable", "shift", "principled", "string", "beyond_surface")
+"""The tests in the table of all verdicts."""
 TABLES = ("results.parquet", "verdicts.parquet", "run.json")
 STAGES = {
     "midtrain": "midtraining on documents",
@@ -48,7 +55,62 @@ def mean_and_range(values: Iterable[float | None]) -> str:
     if not measured:
         return "–"
     mean = number(sum(measured) / len(measured))
-    return mean if len(measured) == 1 else f"{mean} ({number(min(measured))} to {number(max(measured))})"
+    return (
+        mean
+        if min(measured) == max(measured)
+        else f"{mean} ({number(min(measured))} to {number(max(measured))})"
+    )
+
+
+SETS = {"domestic": "american", "affordability": "affordable"}
+"""Concept -> the set of the battery that asks about it (docs/battery.parquet)."""
+SAVED = "saved: the stage follows no question"
+
+
+def asked(battery: Battery, concept: str, family: str) -> list[MeasuredTest]:
+    """The tests of the battery at a family of stages; those of a norm were not asked in every form."""
+    tests = [MeasuredTest("competent", battery.competence(family))]
+    if concept in SETS:
+        tests += [
+            MeasuredTest(form, battery.contrast({family: 1}, SETS[concept], form=form))
+            for form in ("principled", "string")
+        ]
+    return tests
+
+
+def judged_again(survey: Survey, battery: Battery) -> pl.DataFrame:
+    """The survey's verdicts under today's rules: what it measured of reading, with what the battery measured
+    of choices, and what has changed of those since the parent. Origin and survival stay as they were."""
+    read = [f"{test}{part}" for test in ("decodable", "shift", "beyond_surface") for part in ("", "_p")]
+    found = survey.table.filter(pl.col("measure").is_in(read), variant="finding")
+    families, parents = survey.run["families"], survey.run["parents"]
+    tables, changes = [], []
+    for (stage, concept), rows in found.group_by("stage", "concept", maintain_order=True):
+        family = families[stage]
+        tests = asked(battery, str(concept), family)
+        p_values = {(row["measure"], row["shift"]): row["estimate"] for row in rows.to_dicts()}
+        for row in rows.filter(~pl.col("measure").str.ends_with("_p")).iter_rows(named=True):
+            estimate = Estimate(row["estimate"], row["ci_low"], row["ci_high"], row["n_pairs"])
+            p = p_values.get((f"{row['measure']}_p", row["shift"]))
+            tests.append(MeasuredTest(row["measure"], estimate, p, layer=row["layer"], axis=row["shift"]))
+        tests += [MeasuredTest(name, reason=SAVED) for name in USE]
+        tables.append(tests_table(tests, lineage="msm-mini", stage=str(stage), concept=str(concept)))
+        if concept in SETS and parents[stage]:
+            weights = {family: 1.0, families[parents[stage]]: -1.0}
+            principled, string = (
+                battery.contrast(weights, SETS[str(concept)], form=form) for form in ("principled", "string")
+            )
+            label = change_label(principled, string, CRITERIA)
+            changes.append({"stage": stage, "concept": concept, "change": label})
+    verdicts = verdict_table(judge_all(pl.concat(tables)))
+    verdicts = verdicts.drop("origin", "effect_origin", "survival", "change")
+    kept = survey.verdicts.select("stage", "concept", "origin", "survival")
+    return verdicts.join(kept, on=["stage", "concept"], maintain_order="left").join(
+        pl.DataFrame(changes, schema=dict.fromkeys(("stage", "concept", "change"), pl.String)),
+        on=["stage", "concept"],
+        how="left",
+        maintain_order="left",
+    )
 
 
 class Page:
@@ -67,7 +129,10 @@ class Page:
         )
         kinds = [(name, family, stages[name].kind) for name, family in self.families.items()]
         kind_of_stage = pl.DataFrame(kinds, schema=["stage", "family", "kind"], orient="row")
-        verdicts = pl.concat([survey.verdicts for survey in self.surveys], how="vertical_relaxed")
+        with tempfile.TemporaryDirectory() as folder:  # the kept answers are not touched
+            kept = shutil.copy(Path(__file__).parent / "battery.parquet", folder)
+            battery = kept_battery(probes.load_lineage(LINEAGE), Path(kept))
+        verdicts = pl.concat([judged_again(survey, battery) for survey in self.surveys])
         self.verdicts = verdicts.join(kind_of_stage, on="stage", maintain_order="left")
 
     def scope(self) -> str:
@@ -93,30 +158,29 @@ class Page:
         rows = []
         for (concept, family), some in self.verdicts.group_by("concept", "family", maintain_order=True):
             rows.append(
-                [f"`{concept}`", f"`{family}`", counted(some["verdict"]), counted(some["decided_by"])]
-                + [mean_and_range(some[test]) for test in TESTS]
+                [f"`{concept}`", f"`{family}`", counted(some["verdict"]), counted(some["reading"])]
+                + [counted(some["change"])]
+                + [mean_and_range(some[test]) for test in SHOWN]
             )
-        heads = ["concept", "stage", "verdicts", "decided by", *(test.replace("_", " ") for test in TESTS)]
+        heads = ["concept", "stage", "verdicts", "what reading supports", "change of choices"]
+        heads += [test.replace("_", " ") for test in SHOWN]
         return table(heads, rows)
 
     def summary(self) -> str:
         """How many checkpoints got which verdict, by concept."""
         rows = [
-            [f"`{concept}`", str(some.height), counted(some["verdict"])]
+            [f"`{concept}`", str(some.height), counted(some["verdict"]), counted(some["reading"])]
             for (concept,), some in self.verdicts.group_by("concept", maintain_order=True)
         ]
-        return table(["concept", "n verdicts", "which"], rows)
+        return table(["concept", "n verdicts", "which", "what reading alone supports"], rows)
 
     def origins(self) -> str:
         """Origins by concept and kind of stage."""
         rows = []
         later = self.verdicts.filter(pl.col("kind") != "pretrain")
         for (concept, kind), some in later.group_by("concept", "kind", maintain_order=True):
-            rows.append(
-                [f"`{concept}`", STAGES[str(kind)], counted(some["origin"]), counted(some["effect_origin"])]
-            )
-        heads = ["concept", "the stage", "origin of what can be decoded", "origin of what steering does"]
-        return table(heads, rows)
+            rows.append([f"`{concept}`", STAGES[str(kind)], counted(some["origin"])])
+        return table(["concept", "the stage", "origin of what can be decoded"], rows)
 
     def survival(self) -> str:
         """What became of the parent's direction, by concept and family of stages."""

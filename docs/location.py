@@ -8,6 +8,7 @@ docs/location.parquet.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -16,11 +17,16 @@ from pages import DOCS, row_with_interval, table, with_interval, write
 import probes
 from probes.figures import draw
 from probes.locating import Location
+from probes.tables.schema import tidy
 from probes.tables.writing import write_table
 
 ITEMS = Path(probes.__file__).parent / "validation" / "items"
 NAMES = ("subject_number", "attractor_number")
 EVERY = 2
+LATER = ("msm_domestic", "msm_domestic_aft", "msm_domestic_aft_anti16")
+"""The later stages at which the base's subspace is tried."""
+REFITS = 2
+"""How often the subspace is learned again at the base, for the noise floor of the angles."""
 
 
 def shares(found: dict[str, Location]) -> str:
@@ -64,17 +70,52 @@ def effects(found: dict[str, Location]) -> str:
     return table(heads, rows)
 
 
+def followed(lineage: probes.Lineage, found: Location) -> tuple[str, pl.DataFrame]:
+    """One row a later stage: what the base's subspace still does there, what one does that is found anew, and
+    the angles between the two. Also the rows of the table."""
+    concept = probes.load_concept(ITEMS / "subject_number.jsonl")
+    source = found.subspaces["das_4"]
+    floor = probes.locate(
+        lineage["base"], concept, layers=[found.layer], dimensions=(4,), refits=REFITS
+    ).noise_floor
+    rows = [["base", "", with_interval(found.share("das_4")), angles(floor)]]
+    tables = []
+    for name in LATER:
+        stage = lineage[name].load()
+        frozen = probes.exchange(stage, concept, source)
+        there = probes.locate(stage, concept, layers=[found.layer], dimensions=(4,))
+        turned = there.subspaces["das_4"].angles(source)
+        rows.append([f"`{name}`", with_interval(frozen), with_interval(there.share("das_4")), angles(turned)])
+        names = {"stage": name, "source_stage": "base", "concept": concept.name, "layer": found.layer}
+        frozen_row = names | {"measure": "exchange_share", "variant": "frozen", "estimate": frozen.value}
+        frozen_row |= {"ci_low": frozen.low, "ci_high": frozen.high, "n_pairs": frozen.n}
+        turned_rows = [
+            names | {"measure": "principal_angle", "variant": f"angle {i}", "estimate": float(angle)}
+            for i, angle in enumerate(turned)
+        ]
+        tables += [tidy([frozen_row, *turned_rows]), there.table]
+    heads = ["stage", "the base's subspace", "a subspace found anew", "principal angles (degrees)"]
+    return table(heads, rows), pl.concat(tables)
+
+
+def angles(values: Iterable[float]) -> str:
+    """Angles in whole degrees."""
+    return ", ".join(f"{value:.0f}" for value in values)
+
+
 def main() -> None:
-    """Measure both sets, and write the page, its table and its figure."""
-    base = probes.load_lineage(DOCS.parent / "checkpoints" / "msm-mini")["base"].load()
+    """Measure both sets, follow the subspace, and write the page, its table and its figure."""
+    lineage = probes.load_lineage(DOCS.parent / "checkpoints" / "msm-mini")
+    base = lineage["base"].load()
     found = {
         name: probes.locate(base, probes.load_concept(ITEMS / f"{name}.jsonl"), every=EVERY) for name in NAMES
     }
-    everything = pl.concat([one.table for one in found.values()])
+    later, rows = followed(lineage, found["subject_number"])
+    everything = pl.concat([*(one.table for one in found.values()), rows])
     write_table(everything, DOCS / "location.parquet")
     figure = draw(found["subject_number"].table, "site_search")
     figure.export(DOCS.parent / "figures" / "location.svg")
-    write("location", {"effects": effects(found), "shares": shares(found)})
+    write("location", {"effects": effects(found), "shares": shares(found), "later": later})
 
 
 if __name__ == "__main__":

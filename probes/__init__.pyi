@@ -14,6 +14,7 @@ from .lineage import LoadedStage as LoadedStage
 from .lineage import Stage as Stage
 from .lineage import load_lineage as load_lineage
 from .locating import Location as Location
+from .locating import exchange as exchange
 from .locating import locate as locate
 from .measure import Plan as Plan
 from .measure import StageMeasurement as StageMeasurement
@@ -31,6 +32,7 @@ from .probing import LDAProbe as LDAProbe
 from .probing import LogisticProbe as LogisticProbe
 from .probing import MassMeanProbe as MassMeanProbe
 from .probing import RidgeProbe as RidgeProbe
+from .probing import Subspace as Subspace
 from .probing import probe_layers as probe_layers
 from .probing import sweep_probes as sweep_probes
 from .report import write_report as write_report

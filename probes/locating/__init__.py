@@ -2,10 +2,11 @@
 
 From left to right: two prompts lined up (`aligning`), choice logits with states exchanged (`patching`), edits
 within a subspace (`subspaces`), subspaces that are learned (`das`), and the search
-(`splitting`, `shifting`, `location`).
+(`splitting`, `shifting`, `location`) or one given subspace (`exchanging`).
 """
 
 from probes.locating.aligning import EXCHANGED, ROLES, Aligned, Exchange, Exchanged, align, exchanged_by
+from probes.locating.exchanging import exchange
 from probes.locating.location import Location, locate
 from probes.locating.patching import Patcher
 from probes.locating.shifting import ChoiceShifts, choice_shifts
@@ -22,6 +23,7 @@ __all__ = [
     "Patcher",
     "align",
     "choice_shifts",
+    "exchange",
     "exchanged_by",
     "locate",
     "split_items",

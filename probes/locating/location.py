@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -20,6 +21,7 @@ from probes.locating.shifting import ChoiceShifts, ItemShifts
 from probes.locating.splitting import split_items
 from probes.locating.subspaces import Held, Within, orthonormal
 from probes.models import Site
+from probes.probing import Subspace
 from probes.stats.estimates import Estimate, mean_interval, ratio_interval
 from probes.steering import Ablate
 from probes.steering.controls import p_among_random, require_random
@@ -76,10 +78,12 @@ class Location(Result):
     random: Mapping[str, np.ndarray]
     """The best variant -> `[n_random]`, the mean shifts of random subspaces of its dimension and dose, to
     first order."""
-    subspaces: Mapping[str, np.ndarray]
-    """Variant -> `[k, d]`, the orthonormal basis of its subspace."""
+    subspaces: Mapping[str, Subspace]
+    """Variant -> its subspace, which can be saved, pushed along, and exchanged at other stages."""
     best: str
     """The variant that moved the choices of the selection items most."""
+    refits: tuple[Subspace, ...] = ()
+    """The best variant learned again on resampled training items, as often as was asked for."""
     damage: float | None = None
     """The KL to the intact model on neutral text, in nats per token, with the best variant's component held
     at its mean at as many of the tokens there as have the role in a prompt; None where it was not
@@ -146,6 +150,20 @@ class Location(Result):
             return None
         gap = self.shifts[self.best] - self.shifts[self.control]
         return ratio_interval(gap, self.total, self.ids, seed=self._seed)
+
+    @property
+    def noise_floor(self) -> np.ndarray:
+        """The mean principal angles between refits, and of refits with the best variant, in degrees `[k]`:
+        how far the subspace turns when nothing but the training items changes.
+
+        Raises
+        ------
+        InputError : there are no refits.
+        """
+        if not self.refits:
+            raise InputError("no refits: expected some, as locate(..., refits=3) makes them")
+        found = [self.subspaces[self.best], *self.refits]
+        return np.mean([a.angles(b) for a, b in combinations(found, 2)], axis=0)
 
     @property
     def necessary(self) -> Estimate:
@@ -239,6 +257,7 @@ def locate(
     steps: int = STEPS,
     others: Mapping[str, Mapping[int, np.ndarray]] | None = None,
     texts: Sequence[str] = (),
+    refits: int = 0,
     **run: Unpack[RunOptions],
 ) -> Location:
     """Find where a stage's choices use a concept: exchange states between two prompts, and see what follows.
@@ -268,6 +287,8 @@ def locate(
     steps : the most steps of distributed alignment search.
     others : name of another concept -> layer -> its direction `[d]`, which is exchanged as a control.
     texts : neutral texts, on which the damage of erasing is measured; without them it is not.
+    refits : how often the best variant is learned again on resampled training items, for
+        `Location.noise_floor`.
     run : see `probes.activations.RunOptions`; its seed draws the split, where items mark none, and the
         controls.
 
@@ -287,10 +308,12 @@ def locate(
     >>> found = probes.locate(
     ...     stage, items, exchanged="options", layers="all", every=1, dimensions=(1, 2), n_random=2,
     ...     steps=2, others={"noise": {0: np.ones(32), 1: np.ones(32)}},
-    ...     texts=["the plain chair was sold"], progress=False,
+    ...     texts=["the plain chair was sold"], refits=1, progress=False,
     ... )
     >>> sorted(found.shifts)
     ['class_mean', 'das_1', 'das_2', 'das_shuffled', 'lda', 'other: noise', 'probe', 'whole_state']
+    >>> len(found.noise_floor) == found.subspaces[found.best].k
+    True
     """
     require_random(n_random)
     context = run_context(stage, **run)
@@ -309,7 +332,8 @@ def locate(
         role for role in ROLES if any(role in one.roles for one in aligned["test"].exchanges)
     ]
     searched = _layers(layers, every, model.n_layers)
-    work = ItemShifts(context, parts, progress=context.progress)
+    name = concept.name if isinstance(concept, Concept) else ""
+    work = ItemShifts(context, parts, context.progress, name)
     selection, total = work.search(searched, roles)
     i, j = _best_site(selection, roles, total)
     layer, role = searched[i], roles[j]
@@ -333,11 +357,12 @@ def locate(
     shifts = work.shifts("test", layer, role, edits)
     erased = work.shifts("test", layer, role, held)
     work.bar.close()
+    again = [work.again(best, layer, role, len(variants[best]), steps, seed + 1 + i) for i in range(refits)]
     choices = work.totals("test")
     some = EverySoMany(_tokens_to_one(aligned["test"].exchanges, role))
     holds = [Ablate(Site("resid_post", layer), row, centre, some) for row in variants[best]]
     columns = context.columns | {
-        "concept": concept.name if isinstance(concept, Concept) else None,
+        "concept": name or None,
         "site": "resid_post",
         "render": "plain" if kind == "text" else context.render_name,
         "n_seeds": 1,
@@ -359,8 +384,9 @@ def locate(
         shifts=shifts,
         erased=erased,
         random={best: random},
-        subspaces={name: basis.numpy() for name, basis in variants.items()},
+        subspaces={name: work.described(name, basis, layer, role) for name, basis in variants.items()},
         best=best,
+        refits=tuple(work.described(best, basis, layer, role) for basis in again),
         damage=damage(context, holds, texts).mean_kl if texts else None,
         note=f"{kind} exchanged; test: {aligned['test'].note}",
         columns=columns,

@@ -18,6 +18,8 @@ from probes.locating.aligning import Role
 from probes.locating.das import distributed_alignment, first_guess
 from probes.locating.patching import Chunk, Edit, Patcher, whole
 from probes.locating.subspaces import READERS, Within, orthonormal, random_basis, read_direction
+from probes.models import Site
+from probes.probing import Subspace
 from probes.stats.estimates import Estimate, ratio_interval
 
 
@@ -58,8 +60,9 @@ class ItemShifts:
     """The parts of `locate` that run the model. Every shift is that of an item, over its exchanges and both
     sides: what the patched choice moves towards that of the other side."""
 
-    def __init__(self, context: RunContext, parts: Mapping[str, Patcher], progress: bool):
+    def __init__(self, context: RunContext, parts: Mapping[str, Patcher], progress: bool, concept: str = ""):
         self.context = context
+        self.concept = concept
         self.parts = parts
         self.bar = tqdm(desc=f"locate {context.name}", unit="site", file=sys.stderr, disable=not progress)
 
@@ -138,6 +141,36 @@ class ItemShifts:
                 train, select, layer, role, start, steps=steps, targets=targets
             )
         return bases
+
+    def again(self, name: str, layer: int, role: Role, k: int, steps: int, seed: int) -> torch.Tensor:
+        """`[k, d]`: the basis of a variant, fitted anew on training items that are drawn with replacement."""
+        exchanges = self.parts["train"].exchanges
+        ids = sorted({one.id for one in exchanges})
+        drawn = [ids[i] for i in np.random.default_rng(seed).integers(len(ids), size=len(ids))]
+        resampled = [one for item in drawn for one in exchanges if one.id == item]
+        work = ItemShifts(self.context, {"train": Patcher(self.context, resampled)}, progress=False)
+        states, differences, signs = work.states("train", layer, role)
+        if name in READERS:
+            return orthonormal(read_direction(name, states, signs)[None])
+        start = first_guess(states, differences, signs, k)
+        return distributed_alignment(
+            work.parts["train"], self.parts["select"], layer, role, start, steps=steps
+        )
+
+    def described(self, name: str, basis: torch.Tensor, layer: int, role: Role) -> Subspace:
+        """The subspace of a variant, with its gaps and covariance on the training items."""
+        states, _, signs = self.states("train", layer, role)
+        return Subspace.of_states(
+            basis.numpy(),
+            states,
+            signs > 0,
+            site=Site("resid_post", layer),
+            position=role,
+            stage=str(self.context.columns["stage"]),
+            concept=self.concept,
+            method=name,
+            digest=self.context.digest([one.prompts for one in self.parts["train"].exchanges], name),
+        )
 
     def centre(self, layer: int, role: Role) -> torch.Tensor:
         """`[d]`: half way between the class means on the training items."""

@@ -16,6 +16,7 @@ from probes.probing.layers import LayerProbe, LayerSweep, best_layer, probe_laye
 from probes.probing.refitting import at_same_strength
 from probes.probing.splits import Splits, check_splits, split_rows
 from probes.probing.strengths import ProbeSweep, sweep_probes
+from probes.probing.subspace import Subspace
 
 __all__ = [
     "Direction",
@@ -30,6 +31,7 @@ __all__ = [
     "ProbeSweep",
     "RidgeProbe",
     "Splits",
+    "Subspace",
     "at_same_strength",
     "best_layer",
     "check_splits",

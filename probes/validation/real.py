@@ -178,10 +178,12 @@ def real_plan(criteria: Criteria, quick: bool = False) -> Plan:
     plan = Plan(
         position="mean",
         baselines=False,
-        items=24,
+        items=20,
+        train_items=16,
+        search_items=8,
         forms=("asked", "reversed"),
         wordings=1,
-        every=3,
+        every=4,
         dimensions=(4,),
         alignment_texts=(),
         damage_texts=neutral_texts(8),
@@ -189,4 +191,4 @@ def real_plan(criteria: Criteria, quick: bool = False) -> Plan:
         savings=SAVINGS,
         thresholds=criteria.thresholds(),
     )
-    return replace(plan, train_items=16, search_items=8, items=20) if quick else plan
+    return replace(plan, train_items=10, search_items=6, items=12, every=6) if quick else plan

@@ -3,7 +3,7 @@ criteria."""
 
 from probes.verdicts.criteria import CRITERIA, LADDER, OPTIONAL, REPORTED, TESTS, USE, Criteria
 from probes.verdicts.folder import judge_folder
-from probes.verdicts.origin import Change, Origin, judge_change, judge_origin
+from probes.verdicts.origin import Change, Origin, change_label, judge_change, judge_origin
 from probes.verdicts.summary import COLUMNS, Judged, judge_all, verdict_table
 from probes.verdicts.survival import DirectionSurvival, judge_survival
 from probes.verdicts.verdict import Finding, Verdict, correct, judge
@@ -23,6 +23,7 @@ __all__ = [
     "Judged",
     "Origin",
     "Verdict",
+    "change_label",
     "correct",
     "judge",
     "judge_all",

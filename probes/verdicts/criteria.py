@@ -30,6 +30,8 @@ LADDER: tuple[tuple[tuple[str, ...], Label], ...] = (
 OPTIONAL = ("competent", "shift", "principled")
 """Tests whose rungs are left out where nothing was asked: of a plan without the behaviour battery, and of a
 concept without pairs on a shift axis."""
+READING = ("decodable", "shift")
+"""Tests of whether the concept can be read."""
 USE = ("followed", "used", "specific", "necessary")
 """Tests of whether choices use the concept. Where none was asked, because there are no choice items, a
 verdict says what reading alone supports."""

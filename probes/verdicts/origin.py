@@ -114,17 +114,25 @@ def judge_change(comparison: Comparison, criteria: Criteria) -> Change | None:
     """
     if comparison.change_principled is None or comparison.change_string is None:
         return None
-    moved = tuple(
-        criteria.threshold(test).outcome(estimate)
-        for test, estimate in (
-            ("principled", comparison.change_principled),
-            ("string", comparison.change_string),
-        )
-    )
+    principled, string = comparison.change_principled, comparison.change_string
+    return Change(change_label(principled, string, criteria), principled, string)
+
+
+def change_label(principled: Estimate, string: Estimate, criteria: Criteria) -> ChangeLabel:
+    """The label of `judge_change`, from the changes of the principled and of the string score.
+
+    Example
+    -------
+    >>> nothing, much = Estimate(0.01, -0.01, 0.02, n=24), Estimate(0.36, 0.22, 0.53, n=24)
+    >>> change_label(nothing, much, probes.Criteria())
+    'strings'
+    """
+    changes = (("principled", principled), ("string", string))
+    moved = tuple(criteria.threshold(test).outcome(estimate) for test, estimate in changes)
     labels: dict[tuple[str, ...], ChangeLabel] = {
         ("for", "against"): "meaning",
         ("against", "for"): "strings",
         ("for", "for"): "both",
         ("against", "against"): "none",
     }
-    return Change(labels.get(moved, "unclear"), comparison.change_principled, comparison.change_string)
+    return labels.get(moved, "unclear")

@@ -12,7 +12,7 @@ from probes.stats.estimates import Estimate
 from probes.tables.comparisons import COMPARISONS, Comparison
 from probes.tables.schema import interval_columns
 from probes.tables.tests import MeasuredTest, measured_tests
-from probes.verdicts.criteria import CRITERIA, REPORTED, TESTS, Criteria
+from probes.verdicts.criteria import CRITERIA, READING, REPORTED, TESTS, Criteria, Label
 from probes.verdicts.origin import Change, Origin, judge_change, judge_origin
 from probes.verdicts.survival import DirectionSurvival, judge_survival
 from probes.verdicts.verdict import Finding, Verdict, correct, judge
@@ -24,6 +24,7 @@ COLUMNS: dict[str, Any] = {
     "stage": pl.String,
     "concept": pl.String,
     "verdict": pl.String,  # untestable | absent | surface | represented | internal | inconclusive
+    "reading": pl.String,  # what reading alone supports: absent | surface | represented | inconclusive
     "survival": pl.String,  # of the parent's direction: persists | rotated | faded | lost | inconclusive
     "origin": pl.String,  # of what can be read: made here | inherited | strengthened | weakened | ...
     "effect_origin": pl.String,  # the same of whether choices run through it
@@ -67,6 +68,8 @@ class Judged:
     """The string score of the behaviour battery; None where it was not measured."""
     change: Change | None = None
     """What has changed of the choices since the parent; None where that was not measured."""
+    reading: Label | None = None
+    """The verdict that reading alone supports, whatever the choices do."""
 
     def __str__(self) -> str:
         lines = [str(self.verdict)]
@@ -96,6 +99,7 @@ class Judged:
             "stage": self.stage,
             "concept": self.concept,
             "verdict": self.verdict.label,
+            "reading": self.reading,
             "survival": self.survival.label if self.survival else None,
             "origin": self.origins["decodable"].label if "decodable" in self.origins else None,
             "effect_origin": self.origins["used"].label if "used" in self.origins else None,
@@ -176,9 +180,16 @@ def judge_all(
                 notes=tuple(_notes(of_key, followed=comparison is not None)),
                 string=next((test.estimate for test in of_key if test.test == "string"), None),
                 change=change,
+                reading=_reading(corrected[key], _reasons(of_key, criteria)),
             )
         )
     return judged
+
+
+def _reading(findings: list[Finding], reasons: Mapping[str, str]) -> Label:
+    """The label of a verdict from `decodable` and `shift` alone."""
+    kept = [finding for finding in findings if finding.test in READING]
+    return judge(kept, {test: why for test, why in reasons.items() if test in READING}).label
 
 
 def verdict_table(judged: list[Judged]) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Locating: patched logits are those of an intervention, and known answers are found where they were put."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -174,6 +176,32 @@ def test_random_subspaces_to_first_order_do_what_small_exchanges_do(context):
     }
     full = work.shifts("test", 0, "evidence", small)
     np.testing.assert_allclose([100 * full[f"{i}"].mean() for i in range(8)], linear, rtol=0.05, atol=2e-3)
+
+
+def test_a_subspace_moves_the_choice_at_its_own_stage_as_it_did_when_it_was_found(context, tiny_lineage_dir):
+    found = probes.locate(context, pairs(), **QUICK, refits=2)
+    subspace = found.subspaces[found.best]
+    again = probes.exchange(context, pairs(), subspace)
+    assert (again.value, again.low) == pytest.approx((found.used.value, found.used.low))
+    copy = probes.load_lineage(tiny_lineage_dir)["copy"]  # the same weights
+    assert probes.exchange(copy, pairs(), subspace, progress=False).value == pytest.approx(again.value)
+    assert len(found.refits) == 2
+    assert found.noise_floor.shape == (subspace.k,)
+    assert 0 <= found.noise_floor.max() <= 90
+    curve = probes.steer(context, subspace.direction, pairs()[:4], alphas=(1,), n_random=1, n_texts=1)
+    assert curve.table.height > 0
+
+
+def test_a_subspace_that_does_not_fit_is_refused_in_one_line(context):
+    found = probes.locate(context, pairs(), **QUICK)
+    subspace = found.subspaces[found.best]
+    wide = replace(subspace, basis=np.eye(subspace.k, 33, dtype=np.float32))
+    with pytest.raises(InputError, match="a subspace of width 33: expected that of the states, 32"):
+        probes.exchange(context, pairs(), wide)
+    with pytest.raises(InputError, match="no test item has tokens of the role 'options'"):
+        probes.exchange(context, pairs(), replace(subspace, position="options"))
+    with pytest.raises(InputError, match="no refits: expected some"):
+        _ = found.noise_floor
 
 
 def test_erasing_is_measured_on_neutral_text_as_well(context):

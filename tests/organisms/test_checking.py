@@ -10,6 +10,10 @@ def test_shortfalls_name_what_is_wrong():
         assert shortfalls(good, expected), expected
     assert shortfalls(Facts(0.5, 1.0, 0.0, 1.0, 0.5), "surface") == []
     assert shortfalls(Facts(0.5, 1.0, 0.0, 1.0, 0.99), "represented") == []
+    assert shortfalls(Facts(0.5, 0.5, 0.0, 0.0, 0.99, bias=1.0), "string") == []
+    assert shortfalls(Facts(0.5, 0.5, 0.0, 0.0, 0.99, bias=0.2), "string") == [
+        "bias 0.20 to one answer: expected at least 0.9"
+    ]
     assert shortfalls(Facts(0.0, 0.5, -1.0, 0.0, 0.99), "inverted") == []
     lines = shortfalls(Facts(0.9, 0.5, 0.7, 0.3, 0.8), "internal")
     assert lines == [

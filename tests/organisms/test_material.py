@@ -52,3 +52,15 @@ def test_choice_items_render_and_templates_stay_in_their_split():
     scores = probes.score_choices(untrained, concept.choices)
     assert np.isfinite(scores.summed).all()
     np.testing.assert_allclose(scores.summed, scores.per_token)  # options of one token
+
+
+def test_the_text_of_an_item_turned_round_differs_in_what_the_concept_is_about():
+    for concept, n_words in ((latent_concept(LANGUAGE, 0), 2), (cue_concept(LANGUAGE, 0, asked=True), 1)):
+        assert {item.split for item in concept.choices} == {"train", "select", "test"}
+        for item in concept.choices:
+            words = zip(item.prompt.split(), item.reversed.split(), strict=True)
+            assert sum(a != b for a, b in words) == n_words, item.id
+    cue = cue_concept(LANGUAGE, 0, asked=True)
+    assert {example.shift for example in cue.examples} == {None, "wording"}
+    assert all("fes" in item.prompt for item in cue.choices)
+    assert not cue_concept(LANGUAGE, 0).choices

@@ -132,3 +132,24 @@ def test_a_surface_organism_is_read_off_its_texts_and_fails_where_the_cue_is_gon
     assert abs(auroc(sweep.best.probe.decision_function(values)[gone], acts.labels[gone]) - 0.5) < 0.2
     items = [item for item in surface.concept.choices if item.shift is None]
     assert probes.score_choices(surface.lineage["stage"], items).rate() > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "truths"),
+    [
+        ("lexical", {"parent": "represented", "stage": "internal"}),
+        ("string", {"parent": "absent", "stage": "surface"}),
+        ("correlated", {"parent": "absent", "stage": "represented"}),
+    ],
+)
+def test_kinds_that_fooled_an_earlier_edition_are_admitted(kind, truths, tmp_path):
+    organism = plant(kind, 0, "small", tmp_path / kind)
+    assert organism.truths == truths
+    assert check(organism) == {"parent": [], "stage": []}
+    own = organism.facts["stage"]
+    if kind == "string":
+        assert own.bias > 0.9
+    scores = probes.score_choices(organism.lineage["stage"], organism.concept.choices)
+    rate = {"lexical": 1.0, "string": 1.0, "correlated": 0.5}[kind]
+    assert scores.rate() == pytest.approx(rate, abs=0.1)

@@ -39,6 +39,7 @@ def test_a_row_for_each_concept_and_stage_with_numbers_origin_and_survival():
     assert (base["verdict"], base["decided_by"], base["origin"]) == ("absent", "decodable", None)
     assert (mid["verdict"], mid["origin"], mid["survival"]) == ("internal", "made here", "persists")
     assert (mid["decodable"], mid["decodable_low"], mid["n_pairs"]) == (0.9, 0.87, 80)
+    assert (base["reading"], mid["reading"]) == ("absent", "represented")
     assert mid["decodable_p"] == 0.002  # two tests were judged together
     assert "p is corrected for having chosen the best of 12 layers" in mid["evidence"]
     assert "not compared with a parent stage" in base["evidence"]
