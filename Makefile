@@ -20,7 +20,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check lint bench bench-quick notebooks docs concepts shifts battery location msm-mini survey norms findings validation validate-quick figures browser clean
+.PHONY: help demo test test-slow test-all check lint bench bench-quick notebooks docs concepts shifts battery location msm-mini survey norms findings validation validate-quick real-weights figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -128,9 +128,12 @@ msm-mini: .venv/.ready browser ## train what is not shipped, ask every stage, wr
 validate-quick: .venv/.ready ## a few questions of the exam, in under four minutes; fails on a false "internal"
 	$(BIN)/probes validate --quick --workers 2
 
-validation: .venv/.ready browser ## sit the whole exam, write docs/validation.md (about two hours on two cores; goes on where it stopped)
+validation: .venv/.ready browser ## sit the whole exam, write docs/validation.md (about three hours on two cores; goes on where it stopped)
 	$(BIN)/probes validate --workers 2 --out out/validation
 	$(BIN)/python docs/validation.py out/validation
+
+real-weights: .venv/.ready ## the part of the exam that is on real weights, write docs/real-weights.md (about forty minutes on two cores; goes on where it stopped)
+	$(BIN)/python docs/real_weights.py
 
 clean: ## remove the virtual environment and outputs
 	rm -rf .venv out

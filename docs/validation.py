@@ -62,33 +62,6 @@ def bound(answers: pl.DataFrame) -> str:
     )
 
 
-KEYS = {"internal": "used", "unused": "unused", "uncertified": "not certain"}
-
-
-def real(answers: pl.DataFrame) -> str:
-    """One row a set of minimal pairs: the key, and what the toolkit said."""
-    rows = []
-    for row in answers.filter(exam="real").sort("half", "truth", "kind").iter_rows(named=True):
-        effect = row["evidence"].split("turns ")[1].split(" of the choice")[0]
-        answer = f"{row['answer']} ({row['decided_by'].replace('_', ' ')})"
-        rows.append([row["kind"].replace("_", " "), row["half"], effect, KEYS[row["truth"]], answer])
-    heads = ["minimal pairs", "half", "share of the choice that the text turns", "key", "verdict"]
-    return table(heads, rows)
-
-
-def real_marks(answers: pl.DataFrame) -> str:
-    """How many of the certified sets are right, by half, beside the usual pipelines."""
-    rows = []
-    for half in HALVES:
-        for row in marks(answers, half).iter_rows(named=True):
-            if row["exam"] == "real" or row["exam"].startswith("real "):
-                who = PIPELINES.get(row["exam"].removeprefix("real "), "this toolkit")
-                what = {"internal": "used", "unused": "unused"}.get(row["truth"], "all")
-                what = "unused" if row["measure"] == "false internal" else what
-                rows.append([half, who, what, COUNTED[row["measure"]], share(row)])
-    return table(["half", "who answers", "key", "what is counted", "how many, and the share"], rows)
-
-
 def usual(answers: pl.DataFrame) -> str:
     """How many organisms this toolkit and three usual methods call internal."""
     verdicts = answers.filter(pl.col("half") == HALVES[1], pl.col("exam") == "verdict")
@@ -154,7 +127,7 @@ def figure(answers: pl.DataFrame) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    kept = [folder / f"{name}.parquet" for name in ("organisms", "transforms", "real")]
+    kept = [folder / f"{name}.parquet" for name in ("organisms", "transforms")]
     answers = pl.concat([read_answers(file) for file in kept if file.exists()])
     figure(answers)
     parts = {
@@ -162,8 +135,6 @@ def main() -> None:
         "held_out": exam(answers, HALVES[1]),
         "set": exam(answers, HALVES[0]),
         "usual": usual(answers),
-        "real": real(answers),
-        "real_marks": real_marks(answers),
         "transforms": transforms(answers),
         "simulated": simulated(pl.read_parquet(folder / "calibration.parquet")),
         "thresholds": thresholds(),
