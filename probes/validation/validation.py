@@ -85,8 +85,8 @@ def validate(
     stages, concept : checkpoints that are transformed exactly, and the concept whose direction is followed in
         them. Where one of the two is not given, nothing is transformed. The first checkpoint is also asked
         about the packaged minimal pairs (`examine_real`).
-    quick : whether to ask about one organism of each of `QUICK_KINDS`, of the held-out half, one transform of
-        each, and two sets of minimal pairs, one used and one not, and to simulate a tenth of the data sets.
+    quick : whether to ask about one organism of each of `QUICK_KINDS`, of the held-out half, and two sets of
+        minimal pairs, one used and one not, and to simulate a tenth of the data sets; nothing is transformed.
         That shows that the exam runs, not how well it is passed.
     n_each : organisms of each kind in each half.
     criteria : the thresholds of the verdicts.
@@ -135,11 +135,10 @@ def validate(
     answers = examine(
         organisms, criteria=criteria, workers=workers, keep=files["organisms"], progress=progress
     )
-    if stages and concept is not None:
+    if stages and concept is not None and not quick:
         of_transforms = examine_transforms(
             stages,
             concept,
-            n_each=1 if quick else 10,
             criteria=criteria,
             keep=files["transforms"],
             seed=seed,
