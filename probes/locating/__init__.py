@@ -2,13 +2,14 @@
 
 From left to right: two prompts lined up (`aligning`), choice logits with states exchanged (`patching`), edits
 within a subspace (`subspaces`), subspaces that are learned (`das`), and the search
-(`splitting`, `shifting`, `location`) or one given subspace (`exchanging`).
+(`splitting`, `shifting`, `location` and `searching`) or one given subspace (`exchanging`).
 """
 
 from probes.locating.aligning import EXCHANGED, ROLES, Aligned, Exchange, Exchanged, align, exchanged_by
 from probes.locating.exchanging import exchange
-from probes.locating.location import Location, locate
+from probes.locating.location import Location
 from probes.locating.patching import Patcher
+from probes.locating.searching import locate
 from probes.locating.shifting import ChoiceShifts, choice_shifts
 from probes.locating.splitting import split_items
 

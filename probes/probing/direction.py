@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from probes.errors import InputError
 from probes.models.sites import Site
 from probes.probing.layer_values import values_at
 from probes.probing.splits import split_rows
-from probes.tables.writing import written_atomically
+from probes.probing.vector_files import read_vectors, write_vectors
 
 if TYPE_CHECKING:
     from probes.activations import Activations
@@ -171,9 +168,7 @@ class Direction:
         True
         """
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "vector"}
-        facts["site"] = str(self.site)
-        with written_atomically(path) as temporary:
-            save_file({"vector": self.vector}, temporary, metadata={"direction": json.dumps(facts)})
+        write_vectors(path, "direction", {"vector": self.vector}, facts)
 
     @classmethod
     def load(cls, path: str | Path) -> Direction:
@@ -190,13 +185,7 @@ class Direction:
         >>> probes.Direction.load(folder / "prices.safetensors").concept
         'prices'
         """
-        try:
-            with safe_open(str(path), framework="np") as file:
-                facts = json.loads((file.metadata() or {})["direction"])
-                facts["site"] = Site.parse(facts["site"])
-                return cls(vector=file.get_tensor("vector"), **facts)
-        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path}: expected a direction written by Direction.save ({error})") from error
+        return cls(**read_vectors(path, "direction", [field.name for field in dataclasses.fields(cls)]))
 
     def _repr_html_(self) -> str:
         facts = {

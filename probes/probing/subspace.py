@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from scipy.linalg import subspace_angles
 
 from probes.errors import InputError
 from probes.models.sites import Site
 from probes.probing.direction import Direction
+from probes.probing.vector_files import read_vectors, write_vectors
 from probes.stats.alignment import Alignment
-from probes.tables.writing import written_atomically
 
 _ARRAYS = ("basis", "gaps", "covariance")
 
@@ -197,12 +194,9 @@ class Subspace:
         OutputError
             When the file cannot be written.
         """
-        fields = dataclasses.fields(self)
-        facts = {f.name: getattr(self, f.name) for f in fields if f.name not in _ARRAYS}
-        facts["site"] = str(self.site)
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
-        with written_atomically(path) as temporary:
-            save_file(arrays, temporary, metadata={"subspace": json.dumps(facts)})
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        arrays = {name: values.pop(name) for name in _ARRAYS}
+        write_vectors(path, "subspace", arrays, values)
 
     @classmethod
     def load(cls, path: str | Path) -> Subspace:
@@ -220,12 +214,6 @@ class Subspace:
         >>> facts |= dict(gaps=[1.0], covariance=[[1.0]], site=probes.Site("resid_post", 0))
         >>> Subspace([[1.0, 0.0]], **facts).save(folder / "prices.safetensors")
         >>> Subspace.load(folder / "prices.safetensors").site
-        Site('resid_post', layer=0)
+        Site(kind='resid_post', layer=0)
         """
-        try:
-            with safe_open(str(path), framework="np") as file:
-                facts = json.loads((file.metadata() or {})["subspace"])
-                facts["site"] = Site.parse(facts["site"])
-                return cls(**{name: file.get_tensor(name) for name in _ARRAYS}, **facts)
-        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path}: expected a subspace written by Subspace.save ({error})") from error
+        return cls(**read_vectors(path, "subspace", [field.name for field in dataclasses.fields(cls)]))

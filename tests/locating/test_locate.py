@@ -13,8 +13,8 @@ from probes.concepts import ChoiceItem
 from probes.errors import InputError
 from probes.locating import align, split_items
 from probes.locating.das import distributed_alignment, first_guess
-from probes.locating.location import _best_site
 from probes.locating.patching import Patcher, whole
+from probes.locating.searching import _best_site
 from probes.locating.shifting import ItemShifts
 from probes.locating.subspaces import Held, Within, orthonormal, random_basis
 from probes.models import Site, TokenBatch
