@@ -109,9 +109,10 @@ def measured_key(model: Any, tokenizer: Any, items: Sequence[ChoiceItem]) -> Key
 
     Example
     -------
+    >>> from probes.concepts import ChoiceItem
     >>> from probes.validation.keys import measured_key
     >>> items = [
-    ...     probes.ChoiceItem(
+    ...     ChoiceItem(
     ...         id=f"c{i}", prompt=f"the cheap {noun}", reversed=f"the costly {noun}", positive=" sold",
     ...         negative=" near", completion=True,
     ...     )

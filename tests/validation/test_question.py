@@ -11,8 +11,8 @@ def test_the_halves_share_no_organism_and_hold_every_kind_in_every_size():
     by_half = {half: [q for q in exam if q.half == half] for half in ("set", "held out")}
     assert not {q.seed for q in by_half["set"]} & {q.seed for q in by_half["held out"]}
     for group in by_half.values():
-        assert len({(q.kind, q.size) for q in group}) == 15
-        assert len(group) == 30
+        assert len({(q.kind, q.size) for q in group}) == 24
+        assert len(group) == 48
     assert all(q.later for q in exam if q.kind == "internal")
     with pytest.raises(InputError, match="at least 1"):
         questions(0)
