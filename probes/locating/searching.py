@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Unpack
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from probes.activations import AnyStage, RunOptions, run_context
@@ -181,14 +182,17 @@ def locate(
 
 @dataclass(frozen=True)
 class EverySoMany:
-    """The positions of every `n`-th token of a text, counted from its second."""
+    """The positions of every `n`-th token of a text, counted from its second; of the middle one in a text
+    that has no `n`-th."""
 
     n: int
 
     def __call__(self, attention_mask: Tensor) -> Tensor:
         """Bool `[batch, seq]`, from an attention mask `[batch, seq]`."""
         place = attention_mask.cumsum(-1) - 1
-        return (place > 0) & (place % self.n == 0) & attention_mask.bool()
+        last = place.amax(-1, keepdim=True)
+        chosen = torch.where(last < self.n, place == (last + 1) // 2, place % self.n == 0)
+        return (place > 0) & chosen & attention_mask.bool()
 
 
 def _tokens_to_one(exchanges: Sequence[Exchange], role: Role) -> int:

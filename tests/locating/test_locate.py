@@ -14,7 +14,7 @@ from probes.errors import InputError
 from probes.locating import align, split_items
 from probes.locating.das import distributed_alignment, first_guess
 from probes.locating.patching import Patcher, whole
-from probes.locating.searching import _best_site
+from probes.locating.searching import EverySoMany, _best_site
 from probes.locating.shifting import ItemShifts
 from probes.locating.subspaces import Held, Within, orthonormal, random_basis
 from probes.models import Site, TokenBatch
@@ -202,6 +202,13 @@ def test_a_subspace_that_does_not_fit_is_refused_in_one_line(context):
         probes.exchange(context, pairs(), replace(subspace, position="options"))
     with pytest.raises(InputError, match="no refits: expected some"):
         _ = found.noise_floor
+
+
+def test_every_so_many_tokens_are_held_on_neutral_text_and_one_of_a_short_one():
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0, 0]])
+    held = EverySoMany(3)(mask).int().tolist()
+    assert held == [[0, 0, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 0, 0]]
+    assert EverySoMany(9)(mask).int().tolist()[0] == [0, 0, 0, 1, 0, 0, 0]
 
 
 def test_erasing_is_measured_on_neutral_text_as_well(context):

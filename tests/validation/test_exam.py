@@ -48,5 +48,5 @@ def test_what_damages_everything_counts_for_nothing(tmp_path):
         [judged] = judge_all(measurement.tests, criteria=criteria)
         labels[limit] = (judged.verdict.label, judged.verdict.decided_by)
     assert labels[0.99][0] == "internal"
-    assert labels[1e-9] == ("inconclusive", "sufficient")
-    assert "damages neutral text" in judged.verdict.missing["sufficient"]
+    assert labels[1e-9] == ("inconclusive", "necessary")
+    assert "damages neutral text" in judged.verdict.missing["necessary"]
