@@ -117,7 +117,8 @@ class Subspace:
         means = np.stack([inside[labels == label].mean(0) for label in (0, 1)])
         rest = inside - means[labels]
         covariance = rest.T @ rest / max(1, len(labels) - 2)
-        return cls(basis, (means[1] - means[0]) / 2, covariance, **facts)
+        rows = np.asarray(basis, dtype=np.float32)
+        return cls(rows, (means[1] - means[0]) / 2, covariance, **facts)
 
     @property
     def k(self) -> int:
