@@ -26,9 +26,9 @@ from probes.figures.style import BASELINES
 from probes.measure import Battery
 from probes.stats.estimates import Estimate
 from probes.study import Survey, load_survey
-from probes.tables.tests import MeasuredTest, tests_table
+from probes.tables.tests import USE, MeasuredTest, tests_table
 from probes.transfer import pooled
-from probes.verdicts import CRITERIA, USE, change_label, judge_all, verdict_table
+from probes.verdicts import CRITERIA, change_label, judge_all, verdict_table
 
 LINEAGE = Path(__file__).parent.parent / "checkpoints" / "msm-mini"
 KEPT = Path(__file__).parent / "surveys"
