@@ -14,7 +14,7 @@ from probes.errors import InputError
 from probes.locating.aligning import Role
 from probes.locating.shifting import ChoiceShifts
 from probes.probing import Subspace
-from probes.stats.estimates import Estimate, mean_interval, ratio_interval
+from probes.stats.estimates import Estimate, mean_interval, ratio_interval, share_interval
 from probes.steering.controls import p_among_random
 from probes.tables.result import Result
 from probes.tables.schema import interval_columns, tidy
@@ -159,6 +159,13 @@ class Location(Result):
     def p_value(self) -> float:
         """The p-value of the best variant's shift among those of random subspaces like it."""
         return p_among_random(float(self.shifts[self.best].mean()), self.random[self.best])
+
+    @property
+    def chance(self) -> float:
+        """The lower end of the exact 95% interval of the share of random subspaces that do at least as
+        much."""
+        random, effect = self.random[self.best], abs(float(self.shifts[self.best].mean()))
+        return share_interval(int((np.abs(random) >= effect).sum()), len(random)).low
 
     @property
     def _seed(self) -> int:

@@ -14,9 +14,6 @@ from probes.locating import Exchanged
 from probes.stats.threshold import Outcome, Threshold
 from probes.tables.tests import MeasuredTest
 
-USE = ("followed", "used", "specific", "necessary")
-"""The tests of whether choices use a concept, in the order in which one needs another."""
-
 
 @dataclass(frozen=True)
 class Saving:

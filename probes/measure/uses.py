@@ -16,14 +16,14 @@ from probes.concepts import ChoiceItem, Concept
 from probes.errors import ConceptError, InputError
 from probes.locating import Location, Patcher, align, choice_shifts, exchanged_by, locate, split_items
 from probes.measure.items import describe_items, spread_items
-from probes.measure.plan import USE, Plan
+from probes.measure.plan import Plan
 from probes.probing import class_gap
-from probes.tables.tests import MeasuredTest
+from probes.tables.tests import USE, MeasuredTest
 
 
 @dataclass(frozen=True)
 class Used:
-    """The tests of `probes.measure.plan.USE`, and the search behind them."""
+    """The tests of `probes.tables.tests.USE`, and the search behind them."""
 
     tests: list[MeasuredTest] = field(default_factory=list)
     location: Location | None = None
@@ -111,7 +111,8 @@ def _directions(others: Mapping[str, Activations], seed: int) -> dict[str, dict[
 def _located(found: Location, plan: Plan) -> list[MeasuredTest]:
     """The tests at the place that was found."""
     where = {"layer": found.layer, "role": found.role, "variant": found.best}
-    used = MeasuredTest("used", found.used, p=found.p_value, n_random=plan.n_random, **where)
+    among = {"p": found.p_value, "chance": found.chance, "n_random": plan.n_random}
+    used = MeasuredTest("used", found.used, **among, **where)
     control = "no control" if found.control is None else found.control.replace("_", " ")
     specific = MeasuredTest("specific", found.specific, against=control, **where)
     if found.specific is None:

@@ -25,6 +25,9 @@ TestName = Literal[
     "masked",
 ]
 
+USE: tuple[TestName, ...] = ("followed", "used", "specific", "necessary")
+"""The tests of whether choices use a concept, in the order in which one needs another."""
+
 TESTS: dict[str, Any] = {
     "lineage": pl.String,
     "stage": pl.String,

@@ -1,7 +1,7 @@
 """From tables of measurements to verdicts. No model is run, so anyone can judge again under other
 criteria."""
 
-from probes.verdicts.criteria import CRITERIA, LADDER, OPTIONAL, REPORTED, TESTS, USE, Criteria
+from probes.verdicts.criteria import CRITERIA, LADDER, OPTIONAL, REPORTED, TESTS, Criteria
 from probes.verdicts.folder import judge_folder
 from probes.verdicts.origin import Change, Origin, change_label, judge_change, judge_origin
 from probes.verdicts.summary import COLUMNS, Judged, judge_all, verdict_table
@@ -15,7 +15,6 @@ __all__ = [
     "OPTIONAL",
     "REPORTED",
     "TESTS",
-    "USE",
     "Change",
     "Criteria",
     "DirectionSurvival",

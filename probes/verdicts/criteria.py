@@ -32,9 +32,6 @@ OPTIONAL = ("competent", "shift", "principled")
 concept without pairs on a shift axis."""
 READING = ("decodable", "shift")
 """Tests of whether the concept can be read."""
-USE = ("followed", "used", "specific", "necessary")
-"""Tests of whether choices use the concept. Where none was asked, because there are no choice items, a
-verdict says what reading alone supports."""
 TESTS = tuple(test for tests, _ in LADDER for test in tests)
 """The tests of all rungs, in the order in which they are weighed. Each has a threshold in `Criteria`."""
 REPORTED = ("string", "beyond_surface")

@@ -16,7 +16,8 @@ from probes.errors import InputError
 from probes.stats.corrections import discoveries
 from probes.stats.estimates import LEVEL, Estimate
 from probes.stats.threshold import Outcome, Threshold
-from probes.verdicts.criteria import LADDER, OPTIONAL, REPORTED, TESTS, USE, Label
+from probes.tables.tests import USE
+from probes.verdicts.criteria import LADDER, OPTIONAL, REPORTED, TESTS, Label
 
 POWER = 0.8
 NO_AXIS = "the concept has no pairs on a shift axis, so nothing says whether what is read carries over"

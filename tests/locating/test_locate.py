@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.stats import binomtest
 
 import probes
 from probes.cli import main
@@ -133,6 +134,8 @@ def test_a_location_holds_shares_of_what_the_text_does(context):
     assert found.share("whole_state").n == len(found.ids) == 8
     assert found.followed.value == pytest.approx(found.total.mean() / 2 / found.sizes.mean())
     assert found.control == "das_shuffled"
+    as_much = int((np.abs(found.random[found.best]) >= abs(found.shifts[found.best].mean())).sum())
+    assert found.chance == pytest.approx(binomtest(as_much, 3).proportion_ci(0.95).low)
     gap = found.shifts[found.best] - found.shifts["das_shuffled"]
     assert found.specific.value == pytest.approx(gap.mean() / found.total.mean())
     assert found.necessary.value == pytest.approx(2 * found.erased[found.best].mean() / found.total.mean())

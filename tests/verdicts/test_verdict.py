@@ -9,7 +9,8 @@ from scipy.stats import false_discovery_control
 from probes.errors import InputError
 from probes.stats.estimates import Estimate, mean_interval
 from probes.stats.threshold import Threshold
-from probes.verdicts import CRITERIA, LADDER, OPTIONAL, TESTS, USE, Finding, correct, judge
+from probes.tables.tests import USE
+from probes.verdicts import CRITERIA, LADDER, OPTIONAL, TESTS, Finding, correct, judge
 from tests.makers import finding
 
 
