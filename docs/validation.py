@@ -99,7 +99,7 @@ def simulated(calibration: pl.DataFrame) -> str:
             low, high = float(measured["estimate"].min()), float(measured["estimate"].max())
             cells.append(f"{number(pooled)} ({number(low)} to {number(high)}, n={measured['n'].sum()})")
         if any(cells):
-            name = str(function).replace("_", " ").replace("push effect", "steering effect")
+            name = str(function).replace("_", " ")
             rows.append([name, *cells])
     return table(["function", *MEASURES.values()], rows)
 

@@ -16,7 +16,8 @@ from probes.locating.shifting import ItemShifts
 from probes.locating.splitting import split_items
 from probes.locating.subspaces import Within
 from probes.probing import Subspace
-from probes.stats.estimates import Estimate, ratio_interval
+from probes.stats.estimates import Estimate
+from probes.stats.jackknife import ratio_of_means
 
 
 def exchange(
@@ -77,4 +78,4 @@ def exchange(
     edit = Within(torch.tensor(subspace.basis))
     shifts = work.shifts("test", subspace.site.layer or 0, role, {"exchanged": edit})["exchanged"]
     choices = work.totals("test")
-    return ratio_interval(shifts, choices.totals, choices.ids, seed=context.seed)
+    return ratio_of_means(shifts, choices.totals, choices.ids)

@@ -14,7 +14,8 @@ from probes.errors import InputError
 from probes.locating.aligning import Role
 from probes.locating.shifting import ChoiceShifts
 from probes.probing import Subspace
-from probes.stats.estimates import Estimate, mean_interval, ratio_interval, share_interval
+from probes.stats.estimates import Estimate, mean_interval, share_interval
+from probes.stats.jackknife import ratio_of_means
 from probes.steering.controls import p_among_random
 from probes.tables.result import Result
 from probes.tables.schema import interval_columns, tidy
@@ -106,7 +107,7 @@ class Location(Result):
         """
         if variant not in self.shifts:
             raise InputError(f"no exchange {variant!r}: there is {', '.join(self.shifts)}")
-        return ratio_interval(self.shifts[variant], self.total, self.ids, seed=self._seed)
+        return ratio_of_means(self.shifts[variant], self.total, self.ids)
 
     @property
     def followed(self) -> Estimate:
@@ -134,7 +135,7 @@ class Location(Result):
         if self.control is None:
             return None
         gap = self.shifts[self.best] - self.shifts[self.control]
-        return ratio_interval(gap, self.total, self.ids, seed=self._seed)
+        return ratio_of_means(gap, self.total, self.ids)
 
     @property
     def noise_floor(self) -> np.ndarray:
@@ -153,7 +154,7 @@ class Location(Result):
     @property
     def necessary(self) -> Estimate:
         """The share of the choice that is gone when the best variant's component is held at its mean."""
-        return ratio_interval(2 * self.erased[self.best], self.total, self.ids, seed=self._seed)
+        return ratio_of_means(2 * self.erased[self.best], self.total, self.ids)
 
     @property
     def p_value(self) -> float:
@@ -189,11 +190,10 @@ class Location(Result):
                 for j, role in enumerate(self.roles):
                     have = np.isfinite(shifts[i, j])
                     if have.sum() > 1 and self.selection_total[have].mean():
-                        share = ratio_interval(
+                        share = ratio_of_means(
                             shifts[i, j][have],
                             self.selection_total[have],
                             np.array(names)[have],
-                            seed=self._seed,
                         )
                         where = {"layer": layer, "position": role, "selected": self._is_chosen(layer, role)}
                         rows.append(
@@ -206,7 +206,7 @@ class Location(Result):
             if variant in self.random:
                 rows.append(here | self._random_row(variant))
         for variant, shifts in self.erased.items():
-            lost = ratio_interval(2 * shifts, self.total, self.ids, seed=self._seed)
+            lost = ratio_of_means(2 * shifts, self.total, self.ids)
             rows.append(here | {"measure": "erased_share", "variant": variant} | interval_columns(lost))
         if self.specific is not None:
             over = {"measure": "exchange_specific", "variant": self.best}

@@ -20,7 +20,8 @@ from probes.locating.patching import Chunk, Edit, Patcher, whole
 from probes.locating.subspaces import READERS, Within, orthonormal, random_basis, read_direction
 from probes.models import Site
 from probes.probing import Subspace
-from probes.stats.estimates import Estimate, ratio_interval
+from probes.stats.estimates import Estimate
+from probes.stats.jackknife import ratio_of_means
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ChoiceShifts:
         """The share of the choice that follows what is exchanged: half the mean of `totals` over the mean of
         `sizes`. It is 1 where every choice turns round with it, 0 where none depends on it, and -1 where
         every choice goes against it."""
-        return ratio_interval(self.totals / 2, self.sizes, self.ids)
+        return ratio_of_means(self.totals / 2, self.sizes, self.ids)
 
 
 def choice_shifts(patcher: Patcher) -> ChoiceShifts:

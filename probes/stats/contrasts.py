@@ -1,4 +1,4 @@
-"""What a result is compared with: baselines, control arms, random directions and other concepts.
+"""What a result is compared with: baselines, control arms and other concepts.
 
 Arrays go in, and estimates with p-values come out; `probes.stats.jackknife` says how those are computed.
 """
@@ -8,16 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from probes.errors import InputError
-from probes.stats.estimates import LEVEL, share_interval
-from probes.stats.jackknife import Tested, auroc_contrast, mean_contrast
-from probes.stats.permutation import add_one_p
-
-MIN_RANDOM = 20
-"""With fewer random directions than this, a rank among them cannot be significant at 0.05."""
+from probes.stats.estimates import LEVEL
+from probes.stats.jackknife import Tested, auroc_contrast
 
 
 @dataclass(frozen=True)
@@ -44,38 +39,6 @@ class Strongest:
     name: str
     gap: Tested
     gaps: Mapping[str, Tested]
-
-
-@dataclass(frozen=True)
-class PushEffect:
-    """What pushing along a direction does to behaviour, compared with random and with other directions.
-
-    Attributes
-    ----------
-    effect : Tested
-        The mean effect over items.
-    p_random : float
-        The one-sided p-value of the effect's rank among random directions (see `add_one_p`).
-    n_random : int
-        The number of random directions.
-    chance : float
-        The lower end of the exact 95% interval of the share of random directions that do at least as much.
-    specificity : Strongest or None
-        The effect minus that of the strongest other concept, pushed forwards or backwards; None without
-        other concepts.
-
-    Example
-    -------
-    >>> effect = Tested(0.4, 0.2, 0.6, n=30, p=0.001)
-    >>> PushEffect(effect, p_random=0.05, n_random=19, chance=0.0, specificity=None).effect.low
-    0.2
-    """
-
-    effect: Tested
-    p_random: float
-    n_random: int
-    chance: float
-    specificity: Strongest | None
 
 
 def beyond(scores: ArrayLike, other: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> Tested:
@@ -204,71 +167,6 @@ def difference_in_differences(
     (True, True)
     """
     return auroc_contrast([arm, parent, control, control_parent], [1, -1, -1, 1], labels, groups)
-
-
-def push_effect(
-    effect: ArrayLike,
-    random_effects: ArrayLike,
-    other_effects: Mapping[str, ArrayLike] | None = None,
-    groups: ArrayLike | None = None,
-) -> PushEffect:
-    """Whether a push moves behaviour, more than random directions do, and more than other concepts' do.
-
-    Parameters
-    ----------
-    effect : float array `[item]` or `[training seed, item]`
-        The change of the choice logit (or of the choice), signed so that what is claimed is positive.
-    random_effects : float array `[direction, item]`
-        The same for at least `MIN_RANDOM` random directions of the same length.
-    other_effects : dict of str to float array `[item]`, optional
-        Concept -> the same for its direction.
-    groups : array `[item]`, optional
-        The independent units; by default every item is one.
-
-    Returns
-    -------
-    PushEffect
-
-    Raises
-    ------
-    InputError
-        For too few random directions, or widths that differ.
-
-    Example
-    -------
-    >>> rng = np.random.default_rng(0)
-    >>> result = push_effect(1 + rng.normal(size=30), rng.normal(size=(39, 30)))
-    >>> result.p_random
-    0.025
-    """
-    effect, random_effects = np.asarray(effect, dtype=float), np.asarray(random_effects, dtype=float)
-    if random_effects.ndim != 2 or random_effects.shape[1] != effect.shape[-1]:
-        raise InputError(
-            f"effect {effect.shape} and random_effects {random_effects.shape}: expected [item] and "
-            "[direction, item]"
-        )
-    n_random = len(random_effects)
-    if n_random < MIN_RANDOM:
-        raise InputError(f"{n_random} random directions: expected at least {MIN_RANDOM}")
-    groups = np.arange(effect.shape[-1]) if groups is None else np.asarray(groups)
-    mean = mean_contrast([effect], [1], groups)
-    as_much = int((random_effects.mean(1) >= mean.value).sum())
-    others = {
-        name + ("" if sign > 0 else ", pushed backwards"): sign * np.asarray(other, dtype=float)
-        for name, other in (other_effects or {}).items()
-        for sign in (1, -1)
-    }
-
-    def gap(name: str, level: float) -> Tested:
-        return mean_contrast([effect, others[name]], [1, -1], groups, level=level)
-
-    return PushEffect(
-        effect=mean,
-        p_random=add_one_p(as_much, n_random),
-        n_random=n_random,
-        chance=share_interval(as_much, n_random).low,
-        specificity=_strongest(list(others), gap) if others else None,
-    )
 
 
 def _strongest(names: Sequence[str], gap: Callable[[str, float], Tested]) -> Strongest:

@@ -143,47 +143,6 @@ def mean_interval(
     return _estimate(rows.mean(), resamples.over_seeds(drawn), left_out, resamples.n, bounds)
 
 
-def ratio_interval(
-    numerators: ArrayLike, denominators: ArrayLike, groups: ArrayLike, *, n_boot: int = 1000, seed: int = 0
-) -> Estimate:
-    """The ratio of two means over the same examples, with its cluster-bootstrap interval (percentiles).
-
-    Parameters
-    ----------
-    numerators, denominators : float array `[example]`
-        What is a share, and what it is a share of.
-    groups : array `[example]`
-        The cluster of each example.
-    n_boot : int
-        Number of bootstrap replicates.
-    seed : int
-        Of the resampling.
-
-    Raises
-    ------
-    InputError
-        For values that are not finite, fewer than 2 clusters, or denominators whose mean is 0.
-
-    Example
-    -------
-    >>> ratio_interval([1.0, 2.0, 3.0], [2.0, 4.0, 6.0], groups=[0, 1, 2])
-    Estimate(value=0.50, low=0.50, high=0.50, n=3)
-    """
-    rows = np.stack([np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)])
-    if not np.isfinite(rows).all():
-        raise InputError("values hold NaN or infinity: expected finite numbers")
-    if not rows[1].mean():
-        raise InputError("the denominators have a mean of 0, so there is no share of it")
-    member = clusters_of(groups, rows.shape[-1])
-    n = int(member.max()) + 1
-    counts = _Resamples(n, n_boot, seed).counts
-    top, bottom = sums_by_cluster(rows, member) @ counts.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = top / bottom
-    low, high = np.nanquantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(rows[0].mean() / rows[1].mean()), float(low), float(high), n)
-
-
 def share_interval(k: int, n: int, level: float = LEVEL) -> Estimate:
     """The share k / n with its exact binomial interval (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404).
 

@@ -188,6 +188,53 @@ def mean_contrast(
     return combined(measured, weights, bounded=bounded, null=null, level=level)
 
 
+def ratio_of_means(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    groups: ArrayLike,
+    *,
+    null: float = 0.0,
+    level: float = LEVEL,
+) -> Tested:
+    """The ratio of two means over the same examples: what share of one quantity another is.
+
+    Parameters
+    ----------
+    numerators, denominators : float array `[example]`
+        What is a share, and what it is a share of.
+    groups : array `[example]`
+        The independent units.
+    null : float
+        The p-value is that of "the ratio is above this".
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Tested
+
+    Raises
+    ------
+    InputError
+        For values that are not finite, fewer than 2 units, or denominators whose mean is 0, with all units or
+        without one of them.
+
+    Example
+    -------
+    >>> ratio_of_means([1.0, 2.0, 3.0], [2.0, 4.0, 6.0], groups=[0, 1, 2]).value
+    0.5
+    """
+    rows = np.stack([np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)])
+    if not np.isfinite(rows).all():
+        raise InputError("values hold NaN or infinity: expected finite numbers")
+    member = clusters_of(groups, rows.shape[-1])
+    wholes = [rows[1].mean(), *means_without_each(rows[1:], member)[0]]
+    if not np.all(wholes):
+        raise InputError("the denominators have a mean of 0, so there is no share of it")
+    shares = np.array([rows[0].mean(), *means_without_each(rows[:1], member)[0]]) / wholes
+    return combined([Measured(shares[:1], shares[None, 1:])], [1], null=null, level=level)
+
+
 def combined(
     measured: Sequence[Measured],
     weights: Sequence[float],

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from probes.concepts import ChoiceItem
 from probes.lineage.decoders import decoder_blocks
-from probes.stats.estimates import Estimate, ratio_interval
+from probes.stats.estimates import Estimate
+from probes.stats.jackknife import ratio_of_means
 
 KeyLabel = Literal["used", "unused", "uncertified"]
 Role = Literal["evidence", "last"]
@@ -125,13 +126,13 @@ def measured_key(model: Any, tokenizer: Any, items: Sequence[ChoiceItem]) -> Key
     pairs = [pair for item in items if (pair := _pair(item, tokenizer)) is not None]
     logits = _by_pair(pairs, lambda some: _choices(model, some))
     totals, names = logits[:, 0] - logits[:, 1], np.arange(len(pairs))
-    effect = ratio_interval(totals / 2, np.abs(logits).mean(1), names)
+    effect = ratio_of_means(totals / 2, np.abs(logits).mean(1), names)
     if effect.low <= 0 or effect.value < USED:
         return Key(effect, None)
     tested = np.linspace(0, len(pairs) - 1, min(AT_MOST, len(pairs))).astype(int)
     moved = _by_pair([pairs[i] for i in tested], lambda some: _moved(model, some))
     best = int(moved[::2].mean(0).argmax())
-    return Key(effect, ratio_interval(moved[1::2, best], totals[tested][1::2], tested[1::2]))
+    return Key(effect, ratio_of_means(moved[1::2, best], totals[tested][1::2], tested[1::2]))
 
 
 def _pair(item: ChoiceItem, tokenizer: Any) -> _Pair | None:

@@ -12,16 +12,14 @@ from scipy.special import ndtr
 from probes.probing import RidgeProbe
 from probes.probing.decoding import description_length, max_layer_p, selectivity
 from probes.probing.frozen_scores import fragility, margin_kept, threshold_drift
-from probes.stats.contrasts import beyond, difference_in_differences, push_effect, strongest_baseline
+from probes.stats.contrasts import beyond, difference_in_differences, strongest_baseline
 from probes.stats.estimates import Estimate
-from probes.stats.jackknife import auroc_contrast
-from probes.steering.controls import random_directions
+from probes.stats.jackknife import auroc_contrast, ratio_of_means
 from probes.validation.simulated import Setting, Simulated, simulate
 
 N_PERMUTATIONS = 99
 N_SEEDS = 4
-N_ITEMS = 40
-N_RANDOM = 39
+N_ITEMS = (14, 40)
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def function_results(where: str, setting: Setting, seed: int, refits: bool) -> I
     """
     yield from _probes(where, setting, seed)
     yield from _arms(setting, seed)
-    yield from _pushes(setting, seed)
+    yield from _shares(setting, seed)
     if refits:
         yield from _refits(where, setting, seed)
 
@@ -158,39 +156,17 @@ def _arms(setting: Setting, seed: int) -> Iterator[FunctionResult]:
         yield FunctionResult(where, function, estimate, truth, estimate.p, name == "no effect")
 
 
-def _pushes(setting: Setting, seed: int) -> Iterator[FunctionResult]:
-    """Effects of adding a direction, which are linear in it: `gradients` are those of the items' choice
-    logits.
-
-    The gradients of the items scatter about a common one, and their lengths are skewed.
-    """
-    rng, where = np.random.default_rng([seed, 2]), f"{N_ITEMS} items"
-    common = rng.standard_normal(setting.width)
-    along = common / np.linalg.norm(common)
-    noise = 0.7 * rng.standard_normal((N_ITEMS, setting.width)) * rng.lognormal(0, 0.5, (N_ITEMS, 1))
-    gradients = common + noise
-
-    def direction(part: float) -> NDArray[np.float64]:
-        """A unit vector with a given component along the common gradient."""
-        across = random_directions(1, setting.width, int(rng.integers(2**32)))[0]
-        across -= (across @ along) * along
-        return part * along + np.sqrt(1 - part**2) * across / np.linalg.norm(across)
-
-    random = gradients @ random_directions(N_RANDOM, setting.width, int(rng.integers(2**32))).T
-    chance = random_directions(1, setting.width, int(rng.integers(2**32)))[0]
-    for name, vector, rival in (("chance", chance, 0.0), ("as strong", direction(0.4), 0.4),
-                                ("stronger", direction(0.4), 0.1)):  # fmt: skip
-        others = {"a": gradients @ direction(rival), "b": gradients @ direction(0.0)}
-        push = push_effect(gradients @ vector, random.T, others)
-        if name != "as strong":
-            function = f"push_effect, random, {name}"
-            yield FunctionResult(where, function, p=push.p_random, null=name == "chance")
-        if name != "chance":
-            assert push.specificity is not None
-            gap = push.specificity.gap
-            truth = (0.4 - rival) * float(common @ along)
-            yield FunctionResult(where, f"push_effect, specificity, {name}", gap, truth, gap.p, rival == 0.4)
-            yield FunctionResult(where, "push_effect, mean", push.effect, float(common @ vector))
+def _shares(setting: Setting, seed: int) -> Iterator[FunctionResult]:
+    """What exchanges move of choices, as a share of what the text moves: `wholes` differ much between items,
+    and a few are negative."""
+    rng = np.random.default_rng([seed, 2])
+    for n_items in N_ITEMS:
+        wholes = 3 * rng.lognormal(0, 0.5, n_items) * np.where(rng.random(n_items) < 0.05, -1, 1)
+        scatter = 0.8 * rng.standard_normal(n_items) * rng.lognormal(0, 0.4, n_items)
+        for name, share in (("none", 0.0), ("a part", 0.6)):
+            estimate = ratio_of_means(share * wholes + scatter, wholes, np.arange(n_items))
+            where, function = f"{n_items} items", f"ratio_of_means, {name}"
+            yield FunctionResult(where, function, estimate, share, estimate.p, share == 0)
 
 
 def _refits(where: str, setting: Setting, seed: int) -> Iterator[FunctionResult]:

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from probes.errors import InputError
-from probes.stats.contrasts import difference_in_differences, push_effect, strongest_baseline
+from probes.stats.contrasts import difference_in_differences, strongest_baseline
 from tests.makers import paired, scored
 
 
@@ -37,35 +36,7 @@ class TestContrasts:
         assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
         assert narrow.p < wide.p
 
-    def test_rank_among_random_directions_counts_the_push_itself(self):
-        rng = np.random.default_rng(2)
-        effect = 1.0 + rng.normal(size=30)
-        random = np.repeat(np.linspace(-0.5, 0.5, 39)[:, None], 30, axis=1)
-        result = push_effect(effect, random, {"other": effect - 0.8 + 0.1 * rng.normal(size=30)})
-        assert result.p_random == 1 / 40
-        assert result.effect.p == pytest.approx(
-            stats.ttest_1samp(effect, 0, alternative="greater").pvalue, rel=1e-5
-        )
-        assert result.specificity.name == "other"
-        assert result.specificity.gap.value == pytest.approx(0.8, abs=0.1)
-        weak = push_effect(0.1 * effect, random)
-        assert weak.p_random == (1 + (random.mean(1) >= 0.1 * effect.mean()).sum()) / 40
-        assert weak.specificity is None
-        as_much = int((random.mean(1) >= 0.1 * effect.mean()).sum())
-        assert weak.chance == pytest.approx(stats.binomtest(as_much, 39).proportion_ci(method="exact").low)
-        assert result.chance == 0
-
-    def test_another_concept_that_acts_when_pushed_backwards_is_not_less_strong(self):
-        effect, random = np.ones(10), np.zeros((20, 10))
-        result = push_effect(effect, random, {"other": -0.9 * effect})
-        assert result.specificity.name == "other, pushed backwards"
-        assert result.specificity.gap.value == pytest.approx(0.1)
-
     def test_bad_input_is_refused(self):
         labels, groups = paired(4)
         with pytest.raises(InputError, match="no baselines"):
             strongest_baseline(labels, {}, labels, groups)
-        with pytest.raises(InputError, match="19 random directions: expected at least 20"):
-            push_effect(np.zeros(5), np.zeros((19, 5)))
-        with pytest.raises(InputError, match="direction, item"):
-            push_effect(np.zeros(5), np.zeros((20, 4)))

@@ -26,7 +26,7 @@ def test_every_function_is_measured_and_keeps_what_it_promises(table):
     measured = set(table["function"].str.split(",").list.first())
     assert measured == {
         "max_layer_p", "auroc_contrast", "beyond", "strongest_baseline", "fragility",
-        "margin_kept", "threshold_drift", "difference_in_differences", "push_effect",
+        "margin_kept", "threshold_drift", "difference_in_differences", "ratio_of_means",
         "description_length", "selectivity",
     }  # fmt: skip
     honest = table.filter(~pl.col("function").str.contains("by pair"))
