@@ -14,7 +14,11 @@ from .lineage import LoadedStage as LoadedStage
 from .lineage import Stage as Stage
 from .lineage import load_lineage as load_lineage
 from .locating import Location as Location
+from .locating import carried as carried
+from .locating import cross as cross
+from .locating import difference as difference
 from .locating import exchange as exchange
+from .locating import graft as graft
 from .locating import locate as locate
 from .measure import Plan as Plan
 from .measure import StageMeasurement as StageMeasurement

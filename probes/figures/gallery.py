@@ -16,6 +16,7 @@ from probes.figures.dose import dose_response
 from probes.figures.figure import Figure
 from probes.figures.layers import layer_profile
 from probes.figures.matrix import transfer_matrix
+from probes.figures.mixing import crossing_map, graft_bars, graft_dose
 from probes.figures.presets import Preset
 from probes.figures.rows import Table, table_of
 from probes.figures.sites import site_search
@@ -43,6 +44,9 @@ _UNDOSED = pl.col("alpha").is_null() & pl.col("shift").is_null()
 # In the order in which the figures are the most telling ones of a table that holds the rows for several.
 KINDS: dict[str, _Kind] = {
     "site_search": _Kind(site_search, _rows("site_search")),
+    "crossing_map": _Kind(crossing_map, _rows("crossing_below")),
+    "graft_bars": _Kind(graft_bars, _rows("graft_put_in")),
+    "graft_dose": _Kind(graft_dose, _rows("graft_dose")),
     "battery": _Kind(battery_rates, _rows("battery_rate", "asked", "reversed")),
     "steadiness": _Kind(steadiness, _rows("auroc", "shift_transfer")),
     "worst_axis": _Kind(worst_axis, _rows("steadiness")),
@@ -69,6 +73,9 @@ _REPORT_ORDER = (
     "choice_rates",
     "battery",
     "site_search",
+    "crossing_map",
+    "graft_bars",
+    "graft_dose",
     "steadiness",
     "worst_axis",
     "steering_profile",

@@ -179,6 +179,11 @@ class Grid:
         """Set the title (plotly text) and other plotly settings of the y axis of a panel."""
         self._axis("yaxis" + self._names(index)[1][1:], title, settings)
 
+    def range_of(self, index: int) -> tuple[float, float]:
+        """The range of the y axis of a panel, which must have been set."""
+        low, high = self._axes["yaxis" + self._names(index)[1][1:]]["range"]
+        return low, high
+
     def hide(self, index: int) -> None:
         """Leave the place of a panel empty."""
         self.xaxis(index, visible=False)

@@ -35,6 +35,9 @@ class Block:
     projection: nn.Module | None = None
     """Its input is z."""
     z_width: int | None = None
+    of_attention: frozenset[str] = frozenset()
+    """The paths inside the block of the modules that make what attention adds, its norms included. The others
+    make what the MLP adds. Empty where that cannot be told."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """The kinds of site that the block does not have, and why."""
 
@@ -204,8 +207,16 @@ def _map_block(block: nn.Module, trace: list[_Call]) -> Block:
         mlp_out=None if mlp_add is None else mlp_add.module,
         projection=None if projection is None else projection.module,
         z_width=None if projection is None or projection.given is None else projection.given.shape[-1],
+        of_attention=frozenset() if attn_add is None else _until(trace, attn_add, mlp_add),
         missing=missing,
     )
+
+
+def _until(trace: list[_Call], attention: _Call, mlp: _Call | None) -> frozenset[str]:
+    """The paths of the modules that finished by the time attention's output was there, but for the MLP's."""
+    first = trace[: trace.index(attention) + 1]
+    top = "" if mlp is None else mlp.path.partition(".")[0]
+    return frozenset(call.path for call in first if not top or call.path.partition(".")[0] != top)
 
 
 def _named(trace: list[_Call], names: tuple[str, ...], like: Tensor) -> _Call | None:

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probes.models.batching import batches_by_length
+from probes.models.batching import TokenBatch, batches_by_length
 from probes.models.protocol import Continuation
 from probes.models.scoring import check_scorable, token_logprobs
+from probes.models.sites import Site
 
 ROW_WIDTH = 128
 """Up to so many tokens, any sequences with a common beginning share a row. A longer row, of up to twice the
@@ -125,6 +126,133 @@ def scored_tokens(group: Sequence[Continuation]) -> list[list[int]]:
     return [[*prompt, *option][:-1] for prompt, option in group]
 
 
+@dataclass(frozen=True)
+class Pack:
+    """Some groups of continuations as the rows of one batch, and where their options are read out."""
+
+    groups: tuple[int, ...]
+    """The numbers of the groups."""
+    ids: Tensor
+    """`[batch, width]`, as `layout` gives it."""
+    depth: Tensor
+    visible: Tensor
+    shared: bool
+    """Whether rows hold several sequences. Otherwise each is a row of its own, padded on the right."""
+    places: tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+    """Group -> continuation -> its row, and the indices there of the tokens that the model runs."""
+    at: Tensor
+    """`[k, 2]`: the (row, token) after which something is read out."""
+    which: Tensor
+    """For each token of each option the row of `at` that predicts it."""
+    targets: Tensor
+    """The tokens of the options."""
+    lengths: tuple[int, ...]
+    """The number of tokens of each option."""
+
+    def scores(self, logits: Tensor) -> list[list[Tensor]]:
+        """From the logits at `at`, `[..., k, vocab]`, the log-probabilities of each option's tokens, by group
+        and continuation."""
+        parts = iter(token_logprobs(logits, self.which, self.targets).split(self.lengths, -1))
+        return [[next(parts) for _ in of_group] for of_group in self.places]
+
+    def read(self, model: Any, sites: Sequence[Site]) -> dict[Site, Tensor]:
+        """The activations at sites, `[batch, width, d]` each."""
+        if self.shared:
+            return model.read_packed(self.ids, self.depth, self.visible, sites)
+        return model.read(self._batch, sites)
+
+    def logits(self, model: Any) -> Tensor:
+        """The logits at `at`."""
+        if self.shared:
+            return model.packed_logits(self.ids, self.depth, self.visible, self.at)
+        return model.logits(self._batch, self.at)
+
+    def logits_from(self, model: Any, layer: int, states: Tensor) -> Tensor:
+        """The logits at `at` with `states` `[batch, width, d]` as the output of block `layer`."""
+        if self.shared:
+            return model.packed_logits_from(layer, states, self.ids, self.depth, self.visible, self.at)
+        return model.logits_from(layer, states, self._batch, self.at)
+
+    @property
+    def _batch(self) -> TokenBatch:
+        # A padding token sees itself alone and so has depth 0, which else only the first token of a row has.
+        mask = (self.depth > 0).long()
+        mask[:, 0] = 1
+        return TokenBatch(self.ids, mask)
+
+
+def packs_of(
+    groups: Sequence[Sequence[Continuation]], token_budget: int, join: bool = False, share: bool = True
+) -> Iterator[Pack]:
+    """Groups of continuations in batches of up to `token_budget` tokens.
+
+    Parameters
+    ----------
+    join : whether groups that begin alike share a row.
+    share : whether the continuations of a group do; otherwise every continuation is a row of its own.
+
+    Raises
+    ------
+    InputError : an empty prompt or option.
+
+    Example
+    -------
+    >>> [pack] = packs_of([[([1, 2], [3, 4]), ([1, 2], [6])]], token_budget=100)
+    >>> pack.ids.tolist(), pack.places, pack.at.tolist()
+    ([[1, 2, 3]], (((0, (0, 1, 2)), (0, (0, 1))),), [[0, 1], [0, 2]])
+    """
+    for group in groups:
+        check_scorable(group)
+    one_each = [[i] for i in range(len(groups))]
+    joined = joined_groups(groups, min(token_budget, JOINED_WIDTH)) if join and share else one_each
+    rows = [[Trie.of(_scored(groups, numbers))] if share else _alone(groups, numbers) for numbers in joined]
+    sizes = [len(tries) * max(len(trie.ids) for trie in tries) for tries in rows]
+    for chosen in batches_by_length(sizes, token_budget):
+        numbers = [i for row in chosen for i in joined[row]]
+        tries = [trie for row in chosen for trie in rows[row]]
+        yield _pack(groups, numbers, tries, share)
+
+
+def _scored(groups: Sequence[Sequence[Continuation]], numbers: Sequence[int]) -> list[list[int]]:
+    return [tokens for i in numbers for tokens in scored_tokens(groups[i])]
+
+
+def _alone(groups: Sequence[Sequence[Continuation]], numbers: Sequence[int]) -> list[Trie]:
+    """Each continuation of some groups by itself."""
+    return [Trie.of([tokens]) for tokens in _scored(groups, numbers)]
+
+
+def _pack(
+    groups: Sequence[Sequence[Continuation]], numbers: Sequence[int], tries: Sequence[Trie], share: bool
+) -> Pack:
+    """Groups as one batch, with the tries that hold their continuations in order."""
+    paths = [(row, tuple(path)) for row, trie in enumerate(tries) for path in trie.paths]
+    found = iter(paths)
+    places = tuple(tuple(next(found) for _ in groups[i]) for i in numbers)
+    ids, depth, visible = layout(tries)
+    read: dict[tuple[int, int], int] = {}
+    which: list[int] = []
+    targets: list[int] = []
+    lengths: list[int] = []
+    for i, of_group in zip(numbers, places, strict=True):
+        for (prompt, option), (row, path) in zip(groups[i], of_group, strict=True):
+            which += [read.setdefault((row, node), len(read)) for node in path[len(prompt) - 1 :]]
+            targets += [int(token) for token in option]
+            lengths.append(len(option))
+    return Pack(
+        groups=tuple(numbers),
+        ids=ids,
+        depth=depth,
+        visible=visible,
+        shared=share,
+        places=places,
+        at=torch.tensor(list(read)),
+        which=torch.tensor(which),
+        targets=torch.tensor(targets),
+        lengths=tuple(lengths),
+    )
+
+
 def packed_logprobs(
     model: Any, groups: Sequence[Sequence[Continuation]], token_budget: int, join: bool = False
 ) -> list[list[Tensor]]:
@@ -133,44 +261,10 @@ def packed_logprobs(
     `model` has `packed_logits(ids, depth, visible, at)`. The head runs once for each token that predicts,
     however many sequences share it. Raises InputError for an empty prompt or option.
     """
-    for group in groups:
-        check_scorable(group)
-    if join:
-        joint = joined_groups(groups, min(token_budget, JOINED_WIDTH))
-        whole = [[one for i in numbers for one in groups[i]] for numbers in joint]
-        scored = {
-            i: part
-            for numbers, of_row in zip(joint, packed_logprobs(model, whole, token_budget), strict=True)
-            for i, part in _split(numbers, of_row, groups)
-        }
-        return [scored[i] for i in range(len(groups))]
-    results: list[list[Tensor]] = [[] for _ in groups]
-    tries = [Trie.of(scored_tokens(group)) for group in groups]
-    for chosen in batches_by_length([len(trie.ids) for trie in tries], token_budget):
-        ids, depth, visible = layout([tries[i] for i in chosen])
-        rows: dict[tuple[int, int], int] = {}
-        which: list[int] = []
-        targets: list[int] = []
-        for k, i in enumerate(chosen):
-            for (prompt, option), path in zip(groups[i], tries[i].paths, strict=True):
-                which += [rows.setdefault((k, node), len(rows)) for node in path[len(prompt) - 1 :]]
-                targets += [int(token) for token in option]
-        logits = model.packed_logits(ids, depth, visible, torch.tensor(list(rows)))
-        scores = token_logprobs(logits, which, targets)
-        lengths = [len(option) for i in chosen for _, option in groups[i]]
-        parts = iter(scores.split(lengths, -1))
-        for i in chosen:
-            results[i] = [next(parts) for _ in tries[i].paths]
-    return results
-
-
-def _split(
-    numbers: Sequence[int], of_row: Sequence[Tensor], groups: Sequence[Sequence[Continuation]]
-) -> Iterator[tuple[int, list[Tensor]]]:
-    """The results of a joined row, for each of its groups, which `numbers` names."""
-    rest = iter(of_row)
-    for i in numbers:
-        yield i, [next(rest) for _ in groups[i]]
+    results: dict[int, list[Tensor]] = {}
+    for pack in packs_of(groups, token_budget, join):
+        results.update(zip(pack.groups, pack.scores(pack.logits(model)), strict=True))
+    return [results[i] for i in range(len(groups))]
 
 
 def packing_is_exact(model: Any, alone: Callable[..., list[list[Tensor]]]) -> bool:

@@ -119,6 +119,16 @@ class TransformersBackend(Backend):
         with self._lock, self._handing_on(layer, states):
             return self._logits(batch, at)
 
+    def packed_logits_from(
+        self, layer: int, states: Tensor, ids: Tensor, depth: Tensor, visible: Tensor, at: Tensor
+    ) -> Tensor:
+        """`logits_from` of packed rows; `ids`, `depth` and `visible` are those of `read_packed`."""
+        self._check_sites([Site("resid_post", layer)])
+        if self._active or self._n_variants:
+            raise InputError("packed_logits_from inside intervene or fan_out: expected the model as it is")
+        with self._lock, self._handing_on(layer, states):
+            return self.packed_logits(ids, depth, visible, at)
+
     @contextmanager
     def _handing_on(self, layer: int, states: Tensor) -> Iterator[None]:
         """Inside, the blocks below `layer` return their input, and block `layer` returns `states`."""
@@ -148,9 +158,14 @@ class TransformersBackend(Backend):
     def _block_output(self, block: nn.Module) -> Any:
         """What a block returns, which is a tensor in some families and a tuple in others."""
         outputs: list[Any] = []
-        handle = block.register_forward_hook(lambda _module, _args, output: outputs.append(output))
+
+        def keep_and_stop(_module: nn.Module, _args: Any, output: Any) -> None:
+            outputs.append(output)
+            raise _Read
+
+        handle = block.register_forward_hook(keep_and_stop)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), suppress(_Read):
                 self.model(**self._inputs(TokenBatch.pad([[0]])))
         finally:
             handle.remove()

@@ -1,0 +1,427 @@
+"""`graft`: which modules of a training stage make its change, by putting them in and taking them out.
+
+A stage's weights are exact grafts: any of its modules can be put into the stage that it was trained from, or
+be given back the weights of before.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from probes.activations import RunContext, RunOptions
+from probes.concepts import ChoiceItem, Concept
+from probes.errors import InputError
+from probes.locating.asking import Questions
+from probes.locating.greedy import fewest
+from probes.locating.scores import derived
+from probes.locating.stage_pairs import SeveralStages, StagePair, pair_columns, stage_pairs
+from probes.locating.weights import Unit
+from probes.models import Site
+from probes.models.packing import Pack
+from probes.stats.estimates import Estimate
+from probes.stats.jackknife import mean_contrast, ratio_of_means
+from probes.steering.choices import Score
+from probes.tables.result import Result
+from probes.tables.schema import interval_columns, tidy
+
+DOSES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+"""The doses of the whole change: 0 is the parent and 1 the child."""
+ENOUGH = 0.9
+"""The share of the change that the smallest set of modules keeps."""
+WAYS = ("put in", "taken out", "from below", "from above")
+"""How modules are grafted: one alone into the parent, one alone out of the child, and all up to one, or all
+from one on, into the parent."""
+Way = Literal["put in", "taken out", "from below", "from above"]
+
+
+@dataclass(frozen=True, repr=False)
+class Grafting(Result):
+    """What the modules of a stage do to choices, alone and together.
+
+    Example
+    -------
+    >>> found = probes.graft(lineage["mid"], lineage["base"], concept.choices, n_random=2, progress=False)
+    >>> [str(unit) for unit in found.units], found.effects["asked"].shape[1:3]
+    (['attention 0', 'MLP 0', 'attention 1', 'MLP 1', 'attention 2', 'MLP 2'], (4, 6))
+    """
+
+    units: list[Unit]
+    """The modules whose weights differ between the two stages, from the embeddings upwards."""
+    ids: list[str]
+    """`[item]`: the test items. The others chose the smallest set."""
+    plain: Mapping[str, np.ndarray]
+    """Score -> `[training seed, stage, item]`: the choice logits of the parent (0) and of the child (1); the
+    scores are those of `Crossing`."""
+    effects: Mapping[str, np.ndarray]
+    """Score -> `[training seed, way, unit, item]`: how far each graft moves the choices, in the order of
+    `WAYS`: from the parent's, and for "taken out" what is lost of the child's."""
+    doses: tuple[float, ...]
+    at_doses: Mapping[str, np.ndarray]
+    """Score -> `[training seed, dose, item]`: the choice logits of the parent with so much of the whole
+    change."""
+    smallest: list[list[Unit]]
+    """For each training seed the fewest modules found that keep `ENOUGH` of the change on the selection
+    items; all of them where none do."""
+    kept: Mapping[str, np.ndarray]
+    """Score -> `[training seed, item]`: how far those modules alone move the choices from the parent's."""
+    random: Mapping[str, np.ndarray]
+    """Score -> `[training seed, draw, item]`: how far random updates of the same norm and rank in the same
+    modules move them."""
+    aim: str
+    """The score that the smallest set was searched for."""
+    note: str = ""
+    """What the two stages have in common, in words."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """The columns of `.table` that are the same in every row."""
+
+    def __repr__(self) -> str:
+        names = f"{self.columns.get('stage')} and {self.columns.get('source_stage')}"
+        few = " and ".join(str(len(units)) for units in self.smallest)
+        return (
+            f"Grafting({names}: {few} of {len(self.units)} modules keep {ENOUGH:.0%}, {len(self.ids)} items)"
+        )
+
+    def total(self, score: str = "asked") -> np.ndarray:
+        """`[training seed, item]`: the child's choice logits minus the parent's."""
+        parent, child = np.moveaxis(self._of(self.plain, score), 1, 0)
+        return child - parent
+
+    def effect(self, unit: Unit, way: Way = "put in", score: str = "asked") -> Estimate:
+        """How far one graft moves the choices, in logits, over items and training seeds.
+
+        Raises
+        ------
+        InputError : there is no such unit, way or score.
+
+        Example
+        -------
+        >>> found = probes.graft(
+        ...     lineage["mid"], lineage["base"], concept.choices, n_random=2, progress=False
+        ... )
+        >>> found.effect(found.units[0], "taken out").n
+        8
+        """
+        if unit not in self.units or way not in WAYS:
+            raise InputError(
+                f"no graft of {unit} {way}: expected one of .units, and one of {', '.join(WAYS)}"
+            )
+        values = self._of(self.effects, score)[:, WAYS.index(way), self.units.index(unit)]
+        return mean_contrast([values], [1], self.ids)
+
+    @property
+    def kept_share(self) -> Estimate:
+        """The share of the change that the smallest set of modules keeps, on the test items."""
+        return ratio_of_means(self.kept[self.aim].mean(0), self.total(self.aim).mean(0), self.ids)
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """Rows in the columns of `probes.tables.schema.SCHEMA`.
+
+        `graft_put_in`, `graft_taken_out`, `graft_from_below` and `graft_from_above`: the effect of a graft in
+        logits, at the layer and module (`attn` or `mlp` in the column `site`), with the score as its variant.
+        `graft_dose`: the change at a dose (column `alpha`). `graft_total`: the whole change. `graft_kept`:
+        the share of the smallest set; `graft_random`: the share of random updates in its place, with the
+        range of the draws; `graft_smallest`: a row for each of its modules, with the share of training seeds
+        whose set it is in.
+        """
+        rows: list[dict[str, Any]] = []
+        for score in self.plain:
+            total = mean_contrast([self.total(score)], [1], self.ids)
+            rows.append({"measure": "graft_total", "variant": score} | interval_columns(total))
+            for number, unit in enumerate(self.units):
+                for k, way in enumerate(WAYS):
+                    name = {"measure": f"graft_{way.replace(' ', '_')}", "variant": score}
+                    estimate = mean_contrast([self.effects[score][:, k, number]], [1], self.ids)
+                    rows.append(_place(unit) | name | interval_columns(estimate))
+            start = self.at_doses[score][:, :1] if self.doses and self.doses[0] == 0 else 0
+            for k, dose in enumerate(self.doses):
+                moved = mean_contrast([(self.at_doses[score] - start)[:, k]], [1], self.ids)
+                name = {"measure": "graft_dose", "variant": score, "alpha": dose}
+                rows.append(name | interval_columns(moved))
+        whole = self.total(self.aim).mean()
+        if whole and any(self.smallest):
+            name = {"measure": "graft_kept", "variant": self.aim}
+            rows.append(name | interval_columns(self.kept_share))
+            shares = self.random[self.aim].mean((0, 2)) / whole
+            if len(shares):
+                low, high = np.quantile(shares, [0.025, 0.975])
+                spread = {"estimate": float(shares.mean()), "ci_low": float(low), "ci_high": float(high)}
+                rows.append({"measure": "graft_random", "variant": self.aim} | spread)
+        for unit in self.units:
+            share = float(np.mean([unit in units for units in self.smallest]))
+            if share:
+                name = {"measure": "graft_smallest", "variant": self.aim, "estimate": share}
+                rows.append(_place(unit) | name)
+        seeds = {"n_seeds": len(self.smallest)}
+        return tidy(self.columns | seeds | row for row in rows)
+
+    def _of(self, values: Mapping[str, np.ndarray], score: str) -> np.ndarray:
+        if score not in values:
+            raise InputError(f"no score {score!r}: expected one of {', '.join(values)}")
+        return values[score]
+
+
+def graft(
+    child: SeveralStages,
+    parent: SeveralStages,
+    items: Concept | Sequence[ChoiceItem],
+    *,
+    turned: bool = False,
+    aim: str | None = None,
+    doses: Sequence[float] = DOSES,
+    n_random: int = 8,
+    score: Score = "per_token",
+    **run: Unpack[RunOptions],
+) -> Grafting:
+    """Put the modules of one stage into another, and take them out, one by one and together.
+
+    A module is the attention or the MLP of a block (embeddings and head, where they differ). What is grafted
+    is the difference of weights (Ilharco et al. 2022, arXiv 2212.04089; Panigrahi et al. 2023, arXiv
+    2302.06600), so it is exact for adapters and for full checkpoints. Half of the items choose the smallest
+    set of modules that keeps `ENOUGH` of the change, by greedy search; all numbers are of the other half. Its
+    control is a random update with the same singular values in the same modules.
+
+    Parameters
+    ----------
+    child, parent : as in `probes.cross`.
+    items : choice items, or a concept, of which the canonical ones are used. Those marked "test" are the test
+        items; where none is marked, every second one is.
+    turned : as in `probes.cross`.
+    aim : the score whose change the smallest set keeps; by default "asked", and "principled" with `turned`.
+    doses : multiples of the whole change.
+    n_random : the number of random updates.
+    score : "per_token" or "summed" log-probabilities of the options.
+    run : see `probes.activations.RunOptions`.
+
+    Returns
+    -------
+    Grafting
+
+    Raises
+    ------
+    InputError : the stages are of different shapes, there are fewer than 4 items, `n_random` is negative, or
+        there is no such score.
+    TokenizerError : the stages do not have one vocabulary.
+    ConceptError : an item cannot be turned round.
+
+    Example
+    -------
+    >>> found = probes.graft(
+    ...     lineage["mid"], lineage["mid"], concept.choices, doses=(), n_random=0, progress=False
+    ... )
+    >>> found.units, found.smallest
+    ([], [[]])
+    """
+    if n_random < 0:
+        raise InputError(f"n_random={n_random}: expected 0 or more random updates")
+    asked = items.choices if isinstance(items, Concept) else items
+    select, test = _halves([item for item in asked if item.shift is None])
+    aim = aim or ("principled" if turned else "asked")
+    columns: dict[str, Any] = {}
+    parts: tuple[Questions, Questions] | None = None
+    found: list[_Grafted] = []
+    notes: list[str] = []
+    units: list[Unit] = []
+    for pair in stage_pairs(child, parent, run):
+        if parts is None:
+            parts = (
+                Questions(pair.parent, select, turned, score),
+                Questions(pair.parent, test, turned, score),
+            )
+            columns = pair_columns(pair) | {"concept": items.name if isinstance(items, Concept) else None}
+            columns["digest"] = pair.child.digest([pair.parent.name, parts[1].ids, list(doses), n_random])
+            if aim not in derived(parts[0].forms, np.zeros(len(parts[0].forms))):
+                raise InputError(f"aim={aim!r}: expected a score that is measured, such as 'asked'")
+        for part in parts:
+            pair.check(part.packs)
+        found.append(_grafted(pair, *parts, aim, doses, n_random))
+        notes.append(_in_common(pair))
+        units = list(dict.fromkeys([*units, *found[-1].units]))
+    assert parts is not None
+    names = parts[1].forms
+    units.sort(key=lambda unit: (unit.layer is None and unit.part == "head", unit.layer or -1))
+    effects = np.stack([one.effects_of(units) for one in found], 1)
+    return Grafting(
+        units=units,
+        ids=parts[1].ids,
+        plain=derived(names, np.stack([one.plain for one in found], 1)),
+        effects=derived(names, effects),
+        doses=tuple(doses),
+        at_doses=derived(names, np.stack([one.at_doses for one in found], 1)),
+        smallest=[one.smallest for one in found],
+        kept=derived(names, np.stack([one.kept for one in found], 1)),
+        random=derived(names, np.stack([one.random for one in found], 1)),
+        aim=aim,
+        note=notes[0],
+        columns=columns,
+    )
+
+
+@dataclass(frozen=True)
+class _Grafted:
+    """The grafts of one training seed, by form; see `Grafting`."""
+
+    units: list[Unit]
+    plain: np.ndarray
+    effects: np.ndarray
+    at_doses: np.ndarray
+    smallest: list[Unit]
+    kept: np.ndarray
+    random: np.ndarray
+
+    def effects_of(self, units: Sequence[Unit]) -> np.ndarray:
+        """The effects of all `units`: 0 for those whose weights do not differ here, except that a graft of
+        several has the effect of the units up to it that do."""
+        forms, ways, _, n = self.effects.shape
+        result = np.zeros((forms, ways, len(units), n))
+        for k, unit in enumerate(units):
+            if unit in self.units:
+                result[:, :, k] = self.effects[:, :, self.units.index(unit)]
+                continue
+            place = units[:k]
+            before = [other for other in self.units if other in place]
+            after = [other for other in self.units if other not in place]
+            if before:
+                result[:, 2, k] = self.effects[:, 2, self.units.index(before[-1])]
+            if after:
+                result[:, 3, k] = self.effects[:, 3, self.units.index(after[0])]
+        return result
+
+
+class _Bench:
+    """Questions with the states of both stages at every layer, so that a mixture of the two runs no block
+    below the first module that breaks the row."""
+
+    def __init__(self, pair: StagePair, questions: Questions):
+        self.pair = pair
+        self.questions = questions
+        self.units = pair.weights.units
+        layers = sorted({unit.layer for unit in self.units if unit.layer})
+        sites = [Site("resid_post", layer - 1) for layer in layers]
+        self._states: list[list[dict[Site, Tensor]]] = [
+            [pack.read(context.model, sites) if sites else {} for pack in questions.packs]
+            for context in (pair.parent, pair.child)
+        ]
+        self.plain = np.stack([self.as_is(pair.parent), self.as_is(pair.child)], 1)
+        """`[form, stage, item]`."""
+
+    def as_is(self, context: RunContext) -> np.ndarray:
+        """`[form, item]`: the choice logits of a model as it is now."""
+        return self.questions.ask(lambda pack: pack.logits(context.model))
+
+    def mixture(self, units: Sequence[Unit]) -> np.ndarray:
+        """`[form, item]`: how far the child's weights in some units move the parent's choices."""
+        inside = [unit in units for unit in self.units]
+        start = next((k for k, one in enumerate(inside) if one != inside[0]), None)
+        if start is None:
+            return self.plain[:, int(inside[0])] - self.plain[:, 0]
+        layer, below = self.units[start].layer, int(inside[0])
+        above = [unit for unit in units if unit.layer is None or unit.layer >= (layer or 0)]
+        states = iter(self._states[below])
+        model = self.pair.parent.model
+
+        def answer(pack: Pack) -> Tensor:
+            given = next(states)
+            if not layer:
+                return pack.logits(model)
+            return pack.logits_from(model, layer - 1, given[Site("resid_post", layer - 1)])
+
+        with self.pair.weights.grafted(above if layer else units):
+            return self.questions.ask(answer) - self.plain[:, 0]
+
+
+def _grafted(
+    pair: StagePair,
+    select: Questions,
+    test: Questions,
+    aim: str,
+    doses: Sequence[float],
+    n_random: int,
+) -> _Grafted:
+    weights, parent = pair.weights, pair.parent
+    units = weights.units
+    with torch.no_grad():
+        bench, choosing = _Bench(pair, test), _Bench(pair, select)
+    shape = (len(test.forms), len(test.ids))
+    whole = bench.plain[:, 1] - bench.plain[:, 0]
+    effects = np.zeros((shape[0], len(WAYS), len(units), shape[1]))
+    at_doses = np.zeros((shape[0], len(doses), shape[1]))
+    kept, random = np.zeros(shape), np.zeros((shape[0], n_random, shape[1]))
+    bar = tqdm(
+        total=len(units) * (len(WAYS) + 1) + len(doses) + n_random,
+        desc=f"graft {pair.child.name} into {parent.name}",
+        unit="graft",
+        file=sys.stderr,
+        disable=not parent.progress,
+    )
+    with bar:
+        for k, unit in enumerate(units):
+            others = [other for other in units if other != unit]
+            effects[:, 0, k] = bench.mixture([unit])
+            effects[:, 1, k] = whole - bench.mixture(others)
+            effects[:, 2, k] = bench.mixture(units[: k + 1])
+            effects[:, 3, k] = bench.mixture(units[k:])
+            bar.update(len(WAYS))
+        for k, dose in enumerate(doses):
+            with weights.scaled(dose):
+                at_doses[:, k] = bench.as_is(parent)
+            bar.update()
+        smallest = _smallest(choosing, aim, bar)
+        if smallest:
+            kept = bench.mixture(smallest)
+        for k in range(n_random if smallest else 0):
+            with weights.randomised(smallest, parent.seed + k):
+                random[:, k] = bench.as_is(parent) - bench.plain[:, 0]
+            bar.update()
+    return _Grafted(units, bench.plain, effects, at_doses, smallest, kept, random)
+
+
+def _smallest(bench: _Bench, aim: str, bar: tqdm) -> list[Unit]:
+    """The fewest units found that keep `ENOUGH` of the change of a score on the selection items."""
+    forms, units = bench.questions.forms, bench.units
+    whole = float(derived(forms, bench.plain[:, 1] - bench.plain[:, 0])[aim].mean())
+    if not units or not whole:
+        return []
+
+    def share(some: Sequence[Unit]) -> float:
+        return float(derived(forms, bench.mixture(some))[aim].mean()) / whole
+
+    return sorted(fewest(units, share, ENOUGH, bar.update), key=units.index)
+
+
+def _halves(items: Sequence[ChoiceItem]) -> tuple[list[ChoiceItem], list[ChoiceItem]]:
+    """The items that choose, and those that test."""
+    test = [item for item in items if item.split == "test"]
+    select = [item for item in items if item.split != "test"]
+    if not test or not select:
+        select, test = list(items[0::2]), list(items[1::2])
+    if min(len(select), len(test)) < 2:
+        raise InputError(
+            f"{len(items)} choice items: expected at least 4, as half of them choose modules and half test "
+            "them"
+        )
+    return select, test
+
+
+def _in_common(pair: StagePair) -> str:
+    weights = pair.weights
+    n = sum(1 for _ in weights.parent.named_parameters())
+    return (
+        f"{pair.child.name} and {pair.parent.name} differ in {len(weights.differing)} of {n} weights; "
+        "what is grafted is the difference of those"
+    )
+
+
+def _place(unit: Unit) -> dict[str, Any]:
+    """The columns that say where a unit is."""
+    site = {"attention": "attn", "MLP": "mlp"}.get(unit.part, unit.part)
+    return {"site": site, "layer": unit.layer}
