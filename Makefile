@@ -20,7 +20,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := passive
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check lint bench bench-quick notebooks docs concepts shifts battery location msm-mini survey norms findings validation validate-quick real-weights figures browser clean
+.PHONY: help demo test test-slow test-all check lint bench bench-quick notebooks docs concepts shifts battery location changes msm-mini survey norms findings validation validate-quick real-weights figures browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,7 @@ bench: .venv/.ready browser ## measure what all of it costs, beside doing it by 
 	$(BIN)/python benchmarks/steering.py
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(PROBEKIT) probekit==0.4.0
 	$(BIN)/python benchmarks/sweep.py --probekit $(PROBEKIT)
+	$(BIN)/python benchmarks/mixing.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python docs/benchmarks.py
@@ -75,6 +76,7 @@ bench-quick: .venv/.ready ## the same on little, without other libraries and bf1
 	$(BIN)/python benchmarks/steering.py --items 2 --sample 2 --repeats 1 --out out/bench-quick/steering.json
 	$(BIN)/python benchmarks/sweep.py --layers 1 --rows 120 --sample 1 --repeats 1 \
 	  --cache out/bench-quick/acts.npz --out out/bench-quick/probes.json
+	$(BIN)/python benchmarks/mixing.py --items 4 --every 10 --out out/bench-quick/mixing.json
 	$(BIN)/python benchmarks/growth.py --axes texts --largest 16 --out out/bench-quick/growth.json
 
 notebooks: .venv/.ready ## run the notebooks and keep their outputs
@@ -118,6 +120,9 @@ battery: .venv/.ready browser ## ask every shipped stage in every form of the ba
 
 location: .venv/.ready browser ## find where SmolLM2 uses the number of a subject, write docs/location.md (about ten minutes on two cores)
 	$(BIN)/python docs/location.py
+
+changes: .venv/.ready browser ## find where each stage's change lives, write docs/where-it-lives.md (about an hour on two cores; goes on where it stopped)
+	$(BIN)/python docs/where_it_lives.py out/changes
 
 msm-mini: .venv/.ready browser ## train what is not shipped, ask every stage, write docs/msm-mini.md (some four hours on two cores; goes on where it stopped)
 	$(BIN)/probes lineage build checkpoints/msm-mini/recipe.toml --out out/msm-mini-build

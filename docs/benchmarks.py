@@ -264,6 +264,17 @@ def peers(measured: Measured, job: str, more: Mapping[str, str]) -> str:
     return table(["library", "time over the yardstick", "beside ours", *more.values()], rows)
 
 
+def mixtures(mixing: Measured) -> str:
+    """What it costs to find where a stage's change lives, in passes over the items."""
+    if "rows" not in mixing:
+        return missing("mixing")
+    rows = [
+        [f"`probes.{row['what']}`", str(row["items"]), f"{row['seconds']:.0f}", f"{row['passes']:.0f}"]
+        for row in mixing["rows"]
+    ]
+    return table(["what", "n items", "seconds", "passes over the items"], rows)
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, Sequence):
         return ", ".join(number(each) for each in value)
@@ -379,6 +390,7 @@ def parts(measured: Measured) -> dict[str, str]:
                 "largest_difference_in_a_choice_logit": "largest difference of a logit (nats)",
             },
         ),
+        "mixtures": mixtures(measured.get("mixing", {})),
         "growth": doublings(measured.get("growth", {})),
         "paper": paper(measured),
         "machines": machines(measured),

@@ -8,6 +8,7 @@ from typing import Any
 
 import probes
 from probes.cli import verbs
+from probes.cli.changes import add_changes
 from probes.cli.options import (
     LINEAGE,
     ONE_CONCEPT,
@@ -42,6 +43,7 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"spec-probes {probes.__version__}")
     commands = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     _add_measuring(commands)
+    add_changes(commands)
     _add_survey_folders(commands)
     _add_lineages(commands)
     _add_concepts(commands)

@@ -14,8 +14,9 @@ from typing import Any
 import polars as pl
 
 import probes
+from probes.cli.printing import check_out, deliver, print_table, run_options
 from probes.errors import SiteError
-from probes.tables.writing import check_folder, check_table_path, write_table
+from probes.tables.writing import check_folder, write_table
 
 
 def survey(args: argparse.Namespace) -> None:
@@ -31,9 +32,9 @@ def survey(args: argparse.Namespace) -> None:
         shifts=args.shifts,
         static=not args.no_static,
         command=["probes", *sys.argv[1:]],
-        **_run(args),
+        **run_options(args),
     )
-    _print(result.overview, args.json)
+    print_table(result.overview, args.json)
     print(f"wrote {Path(args.out) / 'report.html'}", file=sys.stderr)
 
 
@@ -43,7 +44,7 @@ def extract(args: argparse.Namespace) -> None:
     concept = concept if args.all else concept.core
     acts = _activations(args, probes.load_lineage(args.lineage)[args.stage], concept)
     acts.save(args.out)
-    _print(
+    print_table(
         pl.DataFrame(
             {
                 "stage": [acts.stage],
@@ -64,14 +65,14 @@ def sweep(args: argparse.Namespace) -> None:
     lineage = probes.load_lineage(args.lineage)
     stages = [lineage[name] for name in args.stages] if args.stages else list(lineage)
     concepts = [probes.load_concept(name).core for name in args.concept]
-    _check_out(args)
+    check_out(args)
     tables = []
     for stage in stages:
         loaded = _loaded(stage, args)
         for concept in concepts:
             acts = _activations(args, loaded, concept)
             tables += [probes.probe_layers(acts, estimator=e, seed=args.seed).table for e in args.estimator]
-    _deliver(pl.concat(tables), args)
+    deliver(pl.concat(tables), args)
 
 
 def steer(args: argparse.Namespace) -> None:
@@ -80,7 +81,7 @@ def steer(args: argparse.Namespace) -> None:
     lineage = probes.load_lineage(args.lineage)
     concept = probes.load_concept(args.concept).core
     stage, source = lineage[args.stage], lineage[args.source or args.stage]
-    _check_out(args)
+    check_out(args)
     loaded = _loaded(stage, args)
     sweep = probes.probe_layers(
         _activations(args, loaded if source is stage else source, concept), seed=args.seed, baselines=False
@@ -90,14 +91,14 @@ def steer(args: argparse.Namespace) -> None:
         raise SiteError(f"layer {layer} does not exist: the model has {len(sweep.directions)} blocks")
     alphas = "auto" if args.alphas is None else args.alphas
     items = evaluation_items(concept, args.items, args.seed)
-    _deliver(
+    deliver(
         probes.steer(
             loaded,
             sweep.directions[layer],
             items,
             alphas=alphas,
             n_random=args.random,
-            **_run(args),
+            **run_options(args),
         ).table,
         args,
     )
@@ -105,7 +106,7 @@ def steer(args: argparse.Namespace) -> None:
 
 def locate(args: argparse.Namespace) -> None:
     lineage = probes.load_lineage(args.lineage)
-    _check_out(args)
+    check_out(args)
     found = probes.locate(
         lineage[args.stage],
         probes.load_concept(args.concept),
@@ -114,34 +115,36 @@ def locate(args: argparse.Namespace) -> None:
         dimensions=args.dimensions,
         n_random=args.random,
         steps=args.steps,
-        **_run(args),
+        **run_options(args),
     )
     print(found.note, file=sys.stderr)
     if args.out:
         write_table(found.table, args.out)
-    _print(found.table if args.json else found.table.filter(pl.col("measure") != "site_search"), args.json)
+    print_table(
+        found.table if args.json else found.table.filter(pl.col("measure") != "site_search"), args.json
+    )
 
 
 def survival(args: argparse.Namespace) -> None:
     lineage = probes.load_lineage(args.lineage)
     if args.stages:
         lineage = lineage.subset(args.stages)
-    _check_out(args)
+    check_out(args)
     life = probes.survival(
         lineage,
         args.concept,
         position=args.position,
         store=args.store,
-        **_run(args),
+        **run_options(args),
     )
-    _deliver(life.table, args)
+    deliver(life.table, args)
 
 
 def shifts(args: argparse.Namespace) -> None:
     lineage = probes.load_lineage(args.lineage)
     stages = [lineage[name] for name in args.stages] if args.stages else list(lineage)
     concepts = [probes.load_concept(name) for name in args.concept]
-    _check_out(args)
+    check_out(args)
     tables = []
     for stage in stages:
         loaded = _loaded(stage, args)
@@ -152,10 +155,10 @@ def shifts(args: argparse.Namespace) -> None:
                 position=args.position,
                 store=args.store,
                 choices=not args.no_choices,
-                **_run(args),
+                **run_options(args),
             )
             tables.append(transfer.table)
-    _deliver(pl.concat(tables), args)
+    deliver(pl.concat(tables), args)
 
 
 def behaviour(args: argparse.Namespace) -> None:
@@ -175,13 +178,13 @@ def behaviour(args: argparse.Namespace) -> None:
         texts,
         stages=args.stages,
         keep=args.out / "items.parquet" if args.out else None,
-        **_run(args),
+        **run_options(args),
     )
     table = pl.concat([answers.table, answers.rows(contrasts)])
     if args.out:
         write_table(table, args.out / "behaviour.parquet")
     shown = pl.col("variant").is_in(["per_token", "nats"]) & (pl.col("measure") != "choice_logit")
-    _print(table if args.json else table.filter(shown).drop("seed"), args.json)
+    print_table(table if args.json else table.filter(shown).drop("seed"), args.json)
 
 
 def battery(args: argparse.Namespace) -> None:
@@ -202,12 +205,12 @@ def battery(args: argparse.Namespace) -> None:
         wordings=args.wordings,
         competence=() if args.no_competence else None,
         keep=args.out / "items.parquet" if args.out else None,
-        **_run(args),
+        **run_options(args),
     )
     table = pl.concat([result.table, result.rows(contrasts)])
     if args.out:
         write_table(table, args.out / "battery.parquet")
-    _print(table if args.json else _forms_side_by_side(table), args.json)
+    print_table(table if args.json else _forms_side_by_side(table), args.json)
 
 
 def _forms_side_by_side(table: pl.DataFrame) -> pl.DataFrame:
@@ -222,12 +225,12 @@ def _forms_side_by_side(table: pl.DataFrame) -> pl.DataFrame:
 
 def judge(args: argparse.Namespace) -> None:
     criteria = probes.Criteria.read(args.criteria) if args.criteria else probes.Criteria()
-    _check_out(args)
+    check_out(args)
     verdicts = probes.judge_folder(args.folder, criteria)
     if args.out:
         write_table(verdicts, args.out)
     shown = ["concept", "stage", "verdict", "decided_by", "origin", "effect_origin", "survival"]
-    _print(verdicts if args.json else verdicts.select(*shown, "n_to_settle"), args.json)
+    print_table(verdicts if args.json else verdicts.select(*shown, "n_to_settle"), args.json)
 
 
 def figures(args: argparse.Namespace) -> None:
@@ -266,7 +269,7 @@ def lineage_check(args: argparse.Namespace) -> int:
         schema={"stage": pl.String, "level": pl.String, "what": pl.String},
     )
     if args.json:
-        _print(table, True)
+        print_table(table, True)
     else:
         for row in table.iter_rows(named=True):
             print(f"{row['level']:<6} {row['stage']:<20} {row['what']}")
@@ -294,7 +297,7 @@ def concepts_list(args: argparse.Namespace) -> None:
                 "definition": concept.definition,
             }
         )
-    _print(pl.DataFrame(rows), args.json)
+    print_table(pl.DataFrame(rows), args.json)
 
 
 def concepts_lint(args: argparse.Namespace) -> int:
@@ -306,7 +309,7 @@ def concepts_lint(args: argparse.Namespace) -> int:
         print(json.dumps([report.to_dict() for report in reports], indent=1, ensure_ascii=False))
     else:
         print("\n".join(report.text() for report in reports))
-        _print(pl.concat(report.table for report in reports).filter(pl.col("value").is_null()), False)
+        print_table(pl.concat(report.table for report in reports).filter(pl.col("value").is_null()), False)
     return int(not all(report.passed for report in reports))
 
 
@@ -334,8 +337,8 @@ def validate(args: argparse.Namespace) -> int:
         progress=not args.quiet,
     )
     if not args.json:
-        _print(result.calibration, False)
-    _print(result.table, args.json)
+        print_table(result.calibration, False)
+    print_table(result.table, args.json)
     return int(result.false_internal > 0)
 
 
@@ -351,12 +354,6 @@ def doctor(args: argparse.Namespace) -> int:
     return int(any(diagnosis.level == "error" for diagnosis in diagnoses))
 
 
-def _run(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of running a model, as the library takes them (`probes.activations.RunOptions`)."""
-    names = ("backend", "device", "device_map", "dtype", "seed")
-    return {name: getattr(args, name) for name in names} | {"progress": not args.quiet}
-
-
 def _loaded(stage: Any, args: argparse.Namespace) -> Any:
     """A stage in memory, where the options say."""
     return stage.load(device=args.device, dtype=args.dtype, device_map=args.device_map)
@@ -364,7 +361,7 @@ def _loaded(stage: Any, args: argparse.Namespace) -> Any:
 
 def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
     """The activations that the options ask for, of one attention head where --head names one."""
-    context = probes.run_context(stage, render=args.render, **_run(args))
+    context = probes.run_context(stage, render=args.render, **run_options(args))
     acts = probes.extract(
         context,
         concept,
@@ -376,35 +373,3 @@ def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:
     )
     head = getattr(args, "head", None)
     return acts if head is None else acts.of_head(head, context.model.n_heads)
-
-
-def _check_out(args: argparse.Namespace) -> None:
-    """Refuse a table that cannot be written before anything is computed."""
-    if args.out:
-        check_table_path(args.out)
-
-
-def _deliver(table: pl.DataFrame, args: argparse.Namespace) -> None:
-    """Write the table where --out says, and print it."""
-    if args.out:
-        write_table(table, args.out)
-    _print(table.drop("digest") if not args.json else table, args.json)
-
-
-def _print(table: pl.DataFrame, as_json: bool) -> None:
-    """Print a table without the columns that are empty, or as JSON with all of them."""
-    if as_json:
-        print(table.write_json())
-        return
-    shown = table.drop([c for c in table.columns if table.height and table[c].is_null().all()])
-    with pl.Config(
-        tbl_rows=-1,
-        tbl_cols=-1,
-        tbl_width_chars=200,
-        fmt_str_lengths=60,
-        float_precision=3,
-        tbl_hide_column_data_types=True,
-        tbl_hide_dataframe_shape=True,
-        tbl_formatting="UTF8_HORIZONTAL_ONLY",
-    ):
-        print(shown)

@@ -13,6 +13,7 @@ from probes.figures.figure import Figure, export_all
 from probes.figures.gallery import draw, draw_all, kinds
 from probes.figures.layers import layer_profile
 from probes.figures.matrix import transfer_matrix
+from probes.figures.mixing import crossing_map, graft_bars, graft_dose
 from probes.figures.presets import PRESETS, Preset
 from probes.figures.sites import site_search
 
@@ -22,11 +23,14 @@ __all__ = [
     "Preset",
     "battery_rates",
     "choice_rates",
+    "crossing_map",
     "dose_response",
     "draw",
     "draw_all",
     "export_all",
     "find_browser",
+    "graft_bars",
+    "graft_dose",
     "kinds",
     "layer_profile",
     "site_search",

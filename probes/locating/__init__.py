@@ -19,6 +19,7 @@ from probes.locating.patching import Patcher
 from probes.locating.searching import locate
 from probes.locating.shifting import ChoiceShifts, choice_shifts
 from probes.locating.splitting import split_items
+from probes.locating.stage_pairs import seed_pairs
 
 __all__ = [
     "EXCHANGED",
@@ -42,5 +43,6 @@ __all__ = [
     "exchanged_by",
     "graft",
     "locate",
+    "seed_pairs",
     "split_items",
 ]

@@ -78,6 +78,9 @@ class Grafting(Result):
     modules move them."""
     aim: str
     """The score that the smallest set was searched for."""
+    of_sets: Mapping[str, np.ndarray]
+    """Score -> `[training seed, set, item]`: how far the modules of each given set, put in together, move the
+    choices."""
     note: str = ""
     """What the two stages have in common, in words."""
     columns: dict[str, Any] = field(default_factory=dict)
@@ -131,12 +134,16 @@ class Grafting(Result):
         `graft_dose`: the change at a dose (column `alpha`). `graft_total`: the whole change. `graft_kept`:
         the share of the smallest set; `graft_random`: the share of random updates in its place, with the
         range of the draws; `graft_smallest`: a row for each of its modules, with the share of training seeds
-        whose set it is in.
+        whose set it is in. `graft_set`: the effect of each given set, in logits.
         """
         rows: list[dict[str, Any]] = []
         for score in self.plain:
             total = mean_contrast([self.total(score)], [1], self.ids)
             rows.append({"measure": "graft_total", "variant": score} | interval_columns(total))
+            for k in range(self.of_sets[score].shape[1]):
+                moved = mean_contrast([self.of_sets[score][:, k]], [1], self.ids)
+                name = {"measure": "graft_set", "variant": score, "position": f"set {k}"}
+                rows.append(name | interval_columns(moved))
             for number, unit in enumerate(self.units):
                 for k, way in enumerate(WAYS):
                     name = {"measure": f"graft_{way.replace(' ', '_')}", "variant": score}
@@ -179,6 +186,7 @@ def graft(
     aim: str | None = None,
     doses: Sequence[float] = DOSES,
     n_random: int = 8,
+    sets: Sequence[Sequence[Unit]] = (),
     score: Score = "per_token",
     **run: Unpack[RunOptions],
 ) -> Grafting:
@@ -199,6 +207,7 @@ def graft(
     aim : the score whose change the smallest set keeps; by default "asked", and "principled" with `turned`.
     doses : multiples of the whole change.
     n_random : the number of random updates.
+    sets : sets of modules that are put in together as well, such as those that another change lives in.
     score : "per_token" or "summed" log-probabilities of the options.
     run : see `probes.activations.RunOptions`.
 
@@ -208,8 +217,8 @@ def graft(
 
     Raises
     ------
-    InputError : the stages are of different shapes, there are fewer than 4 items, `n_random` is negative, or
-        there is no such score.
+    InputError : the stages are of different shapes, there are fewer than 4 items, `n_random` is negative,
+        there is no such score, or a module of a set does not differ between the stages.
     TokenizerError : the stages do not have one vocabulary.
     ConceptError : an item cannot be turned round.
 
@@ -243,7 +252,15 @@ def graft(
                 raise InputError(f"aim={aim!r}: expected a score that is measured, such as 'asked'")
         for part in parts:
             pair.check(part.packs)
-        found.append(_grafted(pair, *parts, aim, doses, n_random))
+        known = pair.weights.units
+        if missing := [unit for units in sets for unit in units if unit not in known]:
+            raise InputError(
+                f"{missing[0]} of a set is the same in both stages: expected some of {known[0]} to "
+                f"{known[-1]}"
+                if known
+                else f"{missing[0]} of a set is the same in both stages, as everything is"
+            )
+        found.append(_grafted(pair, *parts, aim, doses, n_random, sets))
         notes.append(_in_common(pair))
         units = list(dict.fromkeys([*units, *found[-1].units]))
     assert parts is not None
@@ -261,6 +278,7 @@ def graft(
         kept=derived(names, np.stack([one.kept for one in found], 1)),
         random=derived(names, np.stack([one.random for one in found], 1)),
         aim=aim,
+        of_sets=derived(names, np.stack([one.of_sets for one in found], 1)),
         note=notes[0],
         columns=columns,
     )
@@ -277,6 +295,7 @@ class _Grafted:
     smallest: list[Unit]
     kept: np.ndarray
     random: np.ndarray
+    of_sets: np.ndarray
 
     def effects_of(self, units: Sequence[Unit]) -> np.ndarray:
         """The effects of all `units`: 0 for those whose weights do not differ here, except that a graft of
@@ -346,6 +365,7 @@ def _grafted(
     aim: str,
     doses: Sequence[float],
     n_random: int,
+    sets: Sequence[Sequence[Unit]],
 ) -> _Grafted:
     weights, parent = pair.weights, pair.parent
     units = weights.units
@@ -356,8 +376,9 @@ def _grafted(
     effects = np.zeros((shape[0], len(WAYS), len(units), shape[1]))
     at_doses = np.zeros((shape[0], len(doses), shape[1]))
     kept, random = np.zeros(shape), np.zeros((shape[0], n_random, shape[1]))
+    of_sets = np.zeros((shape[0], len(sets), shape[1]))
     bar = tqdm(
-        total=len(units) * (len(WAYS) + 1) + len(doses) + n_random,
+        total=len(units) * (len(WAYS) + 1) + len(doses) + len(sets) + n_random,
         desc=f"graft {pair.child.name} into {parent.name}",
         unit="graft",
         file=sys.stderr,
@@ -375,6 +396,9 @@ def _grafted(
             with weights.scaled(dose):
                 at_doses[:, k] = bench.as_is(parent)
             bar.update()
+        for k, some in enumerate(sets):
+            of_sets[:, k] = bench.mixture(some)
+            bar.update()
         smallest = _smallest(choosing, aim, bar)
         if smallest:
             kept = bench.mixture(smallest)
@@ -382,7 +406,7 @@ def _grafted(
             with weights.randomised(smallest, parent.seed + k):
                 random[:, k] = bench.as_is(parent) - bench.plain[:, 0]
             bar.update()
-    return _Grafted(units, bench.plain, effects, at_doses, smallest, kept, random)
+    return _Grafted(units, bench.plain, effects, at_doses, smallest, kept, random, of_sets)
 
 
 def _smallest(bench: _Bench, aim: str, bar: tqdm) -> list[Unit]:

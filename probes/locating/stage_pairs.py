@@ -8,7 +8,7 @@ from typing import Any
 
 from probes.activations import AnyStage, RunContext, RunOptions, run_context
 from probes.errors import InputError
-from probes.lineage import Stage
+from probes.lineage import Lineage, Stage
 from probes.locating.weights import WeightPair
 from probes.models.packing import Pack
 
@@ -56,6 +56,37 @@ def stage_pairs(child: SeveralStages, parent: SeveralStages, run: RunOptions) ->
         ours, theirs = here.require_loaded().model, there.require_loaded().model
         loaded_here = isinstance(one, Stage) and isinstance(other, Stage)
         yield StagePair(here, there, WeightPair.of(ours, theirs, share=loaded_here))
+
+
+def seed_pairs(lineage: Lineage, child: str, parent: str) -> tuple[list[Stage], list[Stage]]:
+    """The training seeds that two stages of a lineage have in common, as two lists in the same order.
+
+    A stage without a training seed, such as the base, goes with every seed of the other.
+
+    Raises
+    ------
+    InputError : the two have no training seed in common.
+
+    Example
+    -------
+    >>> seed_pairs(lineage, "mid", "base")
+    ([Stage('mid', ...)], [Stage('base', ...)])
+    """
+    ours, theirs = (
+        {stage.seed: stage for stage in lineage if stage.family == lineage[name].family}
+        for name in (child, parent)
+    )
+    if None in theirs:
+        return list(ours.values()), [theirs[None]] * len(ours)
+    if None in ours:
+        return [ours[None]] * len(theirs), list(theirs.values())
+    seeds = [seed for seed in ours if seed in theirs]
+    if not seeds:
+        raise InputError(
+            f"{child} and {parent} have no training seed in common ({list(ours)} and {list(theirs)}): "
+            "expected one at least"
+        )
+    return [ours[seed] for seed in seeds], [theirs[seed] for seed in seeds]
 
 
 def pair_columns(pair: StagePair) -> dict[str, Any]:

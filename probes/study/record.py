@@ -59,13 +59,17 @@ class Survey(Result):
     def figures(self) -> dict[str, Figure]:
         """Every figure that the table holds the rows for, by name.
 
-        Stages that differ in nothing but their training seed are pooled (`probes.transfer.pooled`).
+        Stages that differ in nothing but their training seed are pooled (`probes.transfer.pooled`). The
+        tables in the folder `changes`, where `probes cross` and `probes graft` may write theirs, are drawn
+        too.
         """
         parents = self.run["parents"]
         families = {stage: self.run.get("families", {}).get(stage, stage) for stage in parents}
         seeds = self.run.get("training_seeds", {})
         lines = family_parents(parents, families)
-        return draw_all(pooled(self.table, families, seeds), order=list(lines), parents=lines)
+        changes = [pl.read_parquet(file) for file in sorted((self.folder / "changes").glob("*.parquet"))]
+        table = pl.concat([pooled(self.table, families, seeds), *changes])
+        return draw_all(table, order=list(lines), parents=lines)
 
     def write_report(self, path: str | Path) -> Path:
         """Write the report, one HTML file that needs nothing else.

@@ -131,3 +131,40 @@ def test_lineage_check_shows_positions(run, tiny_lineage_dir):
     code, out, _ = run("lineage", "check", tiny_lineage_dir, "--quick", "--positions", "--quiet")
     assert code == 0
     assert out.count("decision reads ' ', answer reads 'The blue one. <|end|> '") == 4
+
+
+def test_cross_graft_and_difference(run, tiny_lineage_dir, prices_dir, tmp_path):
+    two = (tiny_lineage_dir, "mid", "base", "--concept", prices_dir, "--quiet")
+    code, out, _ = run("cross", *two, "--every", 3, "--roles", "all", "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert {row["measure"] for row in rows} >= {"crossing_total", "crossing_below", "crossing_interaction"}
+    assert {(row["stage"], row["source_stage"]) for row in rows} == {("mid", "base")}
+
+    table = tmp_path / "grafts.parquet"
+    code, out, err = run("graft", *two, "--random", 1, "--all-seeds", "--out", table)
+    assert code == 0
+    assert "what is grafted is the difference" in err
+    assert "graft_put_in" in out
+    assert list(pl.read_parquet(table).columns) == list(SCHEMA)
+
+    saved = tmp_path / "v.safetensors"
+    code, _, _ = run("difference", *two, "--layer", 2, "--save", saved)
+    assert code == 0
+    assert probes.Direction.load(saved).site == probes.Site("resid_post", 1)
+    code, _, err = run("difference", *two, "--layer", 2)
+    assert code != 0
+    assert "--layer and --save go together" in err
+
+
+def test_a_change_is_looked_for_in_a_file_of_items(run, tiny_lineage_dir, prices_dir):
+    items = prices_dir / "choices.jsonl"
+    code, out, _ = run(
+        *("cross", tiny_lineage_dir, "mid", "base", "--items", items, "--number", 3, "--turned"),
+        *("--every", 3, "--quiet", "--json"),
+    )
+    assert code == 0
+    rows = [row for row in json.loads(out) if row["measure"] == "crossing_total"]
+    assert {row["variant"] for row in rows} == {"asked", "reversed", "principled", "string"}
+    assert {row["n_pairs"] for row in rows} == {3}
+    assert {row["concept"] for row in rows} == {"choices"}
