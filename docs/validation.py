@@ -85,6 +85,13 @@ def transforms(answers: pl.DataFrame) -> str:
     return table(["truth", "n", "answers", "checkpoints"], rows)
 
 
+def changes(answers: pl.DataFrame) -> str:
+    """How often the blocks in which a change was put were found."""
+    here = answers.filter(exam="change")
+    k = here.filter(pl.col("answer") == pl.col("truth")).height
+    return f"{k} of {here.height} were found exactly.\n" if here.height else "Not measured yet.\n"
+
+
 def simulated(calibration: pl.DataFrame) -> str:
     """Coverage, type-I error and power of every function, pooled over settings."""
     rows = []
@@ -127,7 +134,7 @@ def figure(answers: pl.DataFrame) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    kept = [folder / f"{name}.parquet" for name in ("organisms", "transforms")]
+    kept = [folder / f"{name}.parquet" for name in ("organisms", "transforms", "changes")]
     answers = pl.concat([read_answers(file) for file in kept if file.exists()])
     figure(answers)
     parts = {
@@ -136,6 +143,7 @@ def main() -> None:
         "set": exam(answers, HALVES[0]),
         "usual": usual(answers),
         "transforms": transforms(answers),
+        "changes": changes(answers),
         "simulated": simulated(pl.read_parquet(folder / "calibration.parquet")),
         "thresholds": thresholds(),
     }

@@ -37,10 +37,10 @@ PAIRS = (
 """Child, parent, and the items that are asked. All training seeds that both have are pooled."""
 GRAFTED = PAIRS[:3]
 """The pairs whose modules are grafted: those whose choices change."""
-CROSS_ITEMS, GRAFT_ITEMS, DIFFERENCE_ITEMS = 24, 32, 32
-EVERY = 3
-ROLES = ("all", "options", "other", "last", "answer")
-SHOWN = (0, 6, 12, 18, 24, 30)
+CROSS_ITEMS, GRAFT_ITEMS, DIFFERENCE_ITEMS = 16, 20, 24
+EVERY = 5
+ROLES = ("all", "options", "last", "answer")
+SHOWN = (5, 10, 15, 20, 25, 30)
 LATER = (("msm_domestic_aft", "aft"), ("msm_domestic_aft_anti16", "aft"), ("aft", "base"))
 """The pairs of stages in which the difference of the first pair is tried."""
 

@@ -8,6 +8,7 @@ the weights differ, so nothing has to be lined up, and options are scored with a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -161,9 +162,10 @@ def _places(
             first, second = option_tokens(asked, asked.orders[number], context.tokenizer)
             roles["options"] = (*first, *second)
         elif asked.completion and item.reversed is not None:
-            [pair] = align([item], context, "text").exchanges
-            side = int(form == TURNED)
-            roles["evidence"] = tuple(tokens[side] for tokens in pair.roles.get("evidence", ()))
+            with suppress(ConceptError):  # texts that cannot be lined up have no evidence
+                [pair] = align([item], context, "text").exchanges
+                side = int(form == TURNED)
+                roles["evidence"] = tuple(tokens[side] for tokens in pair.roles.get("evidence", ()))
         last = len(tokens) - 1
         taken = {last, *(i for places in roles.values() for i in places)}
         roles["other"] = tuple(i for i in range(last) if i not in taken)

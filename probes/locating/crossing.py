@@ -35,7 +35,7 @@ from probes.tables.schema import interval_columns, tidy
 
 ROLES: tuple[Tokens, ...] = ("all", "options", "evidence", "last")
 """The roles of tokens that are crossed by default, as far as items have them."""
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 """How far a choice logit may be from that of a plain stage and still count as the same."""
 
 

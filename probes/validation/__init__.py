@@ -2,6 +2,7 @@
 
 from probes.validation.answers import ANSWERS, read_answers
 from probes.validation.calibration import SETTINGS, calibrate
+from probes.validation.changes import examine_changes
 from probes.validation.exam import examine
 from probes.validation.marking import marks
 from probes.validation.question import HALVES, Question, questions
@@ -21,6 +22,7 @@ __all__ = [
     "Validation",
     "calibrate",
     "examine",
+    "examine_changes",
     "examine_real",
     "examine_transforms",
     "marks",

@@ -13,7 +13,8 @@ from probes.tables.writing import write_table
 from probes.verdicts import DirectionSurvival
 
 ANSWERS: dict[str, Any] = {
-    "exam": pl.String,  # verdict | origin | survival, of organisms; real, of minimal pairs in a real model
+    "exam": pl.String,  # verdict | origin | survival, of organisms; real, of minimal pairs in a real model;
+    # change, of blocks whose weights were exchanged
     "half": pl.String,  # set | held out
     "kind": pl.String,  # of the organism, its later stage where survival is asked, "transform", or the pairs
     "size": pl.String,  # of the organism, or the real stage

@@ -28,11 +28,11 @@ def marks(answers: pl.DataFrame, half: str = HALVES[1]) -> pl.DataFrame:
     Returns
     -------
     One row a mark. `exam` says which answers are meant ("verdict" are those on organisms, "real" those on
-    real weights, of which the uncertified are left out) and `truth` what was true of them (null: anything).
-    `measure` says what is counted: `right`, or `false internal`, which is how often something that is not
-    internal was called internal, by the toolkit's verdict or by a usual pipeline. This holds for `k` of `n`
-    answers; `estimate` is their share, and `ci_low` to `ci_high` its exact 95% interval (Clopper and Pearson
-    1934, doi:10.1093/biomet/26.4.404).
+    real weights, of which the uncertified are left out, "change" those on changed blocks) and `truth` what
+    was true of them (null: anything). `measure` says what is counted: `right`, or `false internal`, which is
+    how often something that is not internal was called internal, by the toolkit's verdict or by a usual
+    pipeline. This holds for `k` of `n` answers; `estimate` is their share, and `ci_low` to `ci_high` its
+    exact 95% interval (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404).
 
     Example
     -------
@@ -51,7 +51,7 @@ def marks(answers: pl.DataFrame, half: str = HALVES[1]) -> pl.DataFrame:
         unused = (of_exam["truth"] == "unused") & of_exam["answer"].is_in(UNUSED)
         right = ((of_exam["answer"] == of_exam["truth"]) | unused).fill_null(False)
         rows.append(_mark(exam, None, "right", right))
-        for truth in of_exam["truth"].unique(maintain_order=True):
+        for truth in of_exam["truth"].unique(maintain_order=True) if exam != "change" else ():
             rows.append(_mark(exam, truth, "right", right.filter(of_exam["truth"] == truth)))
     for exam, prefix in (("verdict", ""), ("real", "real ")):
         others = certified.filter((pl.col("exam") == exam) & (pl.col("truth") != "internal"))

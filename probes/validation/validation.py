@@ -16,6 +16,7 @@ from probes.lineage import LoadedStage, Stage
 from probes.tables.result import Result
 from probes.tables.writing import check_folder, write_bytes, write_table
 from probes.validation.calibration import calibrate
+from probes.validation.changes import examine_changes
 from probes.validation.exam import examine
 from probes.validation.marking import marks
 from probes.validation.question import HALVES, questions
@@ -23,7 +24,7 @@ from probes.validation.real import QUICK, examine_real, real_sets
 from probes.validation.transforms import examine_transforms
 from probes.verdicts import CRITERIA, Criteria
 
-PARTS = ("calibration", "organisms", "transforms", "real")
+PARTS = ("calibration", "organisms", "transforms", "changes", "real")
 """The tables that are kept while they are filled, so that an interrupted call can go on."""
 QUICK_KINDS = ("internal", "represented", "string", "absent")
 QUICK_LATER = ("rotate", "project")
@@ -84,7 +85,8 @@ def validate(
         their answers are.
     stages, concept : checkpoints that are transformed exactly, and the concept whose direction is followed in
         them. Where one of the two is not given, nothing is transformed. The first checkpoint is also asked
-        about the packaged minimal pairs (`examine_real`).
+        about the packaged minimal pairs (`examine_real`), and weights of the next that differs are put into
+        some of its blocks, which have to be found (`examine_changes`).
     quick : whether to ask about one organism of each of `QUICK_KINDS`, of the held-out half, and two sets of
         minimal pairs, one used and one not, and to simulate a tenth of the data sets; nothing is transformed.
         That shows that the exam runs, not how well it is passed.
@@ -145,6 +147,10 @@ def validate(
             progress=progress,
         )
         answers = pl.concat([answers, of_transforms])
+    changed = next((s for s in stages[1:] if s.weights_digest() != stages[0].weights_digest()), None)
+    if changed is not None and not quick:
+        of_changes = examine_changes(changed, stages[0], keep=files["changes"], seed=seed, progress=progress)
+        answers = pl.concat([answers, of_changes])
     if stages:
         sets = real_sets(QUICK if quick else None)
         of_pairs = examine_real(
