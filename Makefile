@@ -134,8 +134,8 @@ validate-quick: .venv/.ready ## a few questions of the exam, in under four minut
 	$(BIN)/probes validate --quick --workers 2
 
 validation: .venv/.ready browser ## sit the whole exam, write docs/validation.md (about three hours on two cores; goes on where it stopped)
-	$(BIN)/probes validate --workers 2 --out out/validation
-	$(BIN)/python docs/validation.py out/validation
+	$(BIN)/probes validate --workers 2 --out docs/exam
+	$(BIN)/python docs/validation.py docs/exam
 
 real-weights: .venv/.ready ## the part of the exam that is on real weights, write docs/real-weights.md (about forty minutes on two cores; goes on where it stopped)
 	$(BIN)/python docs/real_weights.py

@@ -2,8 +2,8 @@
 
     python docs/real_weights.py
 
-Answers are kept in docs/real-weights.parquet as they come in, and sets that it holds are not asked again. To
-ask all of them anew, remove it first.
+Answers are kept in docs/exam/real.parquet as they come in, and sets that it holds are not asked
+again. To ask all of them anew, remove it first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import probes
 from probes.stats.estimates import share_interval
 from probes.validation import HALVES, examine_real
 
-KEPT = DOCS / "real-weights.parquet"
+KEPT = DOCS / "exam" / "real.parquet"
 KEYS = {"internal": "used", "unused": "unused", "uncertified": "not certain"}
 
 

@@ -1,9 +1,9 @@
 """Write docs/validation.md and figures/validation.svg: how often the toolkit errs.
 
-    python docs/validation.py out/validation
+    python docs/validation.py docs/exam
 
-The folder holds what `probes validate --out out/validation` wrote, or has written so far. `make validation`
-runs that command and this script.
+The folder holds what `probes validate --out docs/exam` wrote, or has written so far.
+`make validation` runs that command and this script.
 """
 
 from __future__ import annotations

@@ -37,7 +37,10 @@ PAIRS = (
 """Child, parent, and the items that are asked. All training seeds that both have are pooled."""
 GRAFTED = PAIRS[:3]
 """The pairs whose modules are grafted: those whose choices change."""
-CROSS_ITEMS, GRAFT_ITEMS, DIFFERENCE_ITEMS = 16, 20, 24
+CROSS_ITEMS, GRAFT_ITEMS, DIFFERENCE_ITEMS = 16, 16, 24
+WAYS = ("put in", "taken out")
+WIDEST = 2.0
+"""The width of an interval above which a share is not shown."""
 EVERY = 5
 ROLES = ("all", "options", "last", "answer")
 SHOWN = (5, 10, 15, 20, 25, 30)
@@ -86,7 +89,7 @@ def grafts(lineage: probes.Lineage, folder: Path) -> pl.DataFrame:
             child: str = child, parent: str = parent, name: str = name, sets: Sequence = sets
         ) -> pl.DataFrame:
             stages = seed_pairs(lineage, child, parent)
-            return named(probes.graft(*stages, items(name, GRAFT_ITEMS), sets=sets).table, name)
+            return named(probes.graft(*stages, items(name, GRAFT_ITEMS), sets=sets, ways=WAYS).table, name)
 
         tables.append(kept(folder / f"graft-{child}-{parent}.parquet", graft))
     return pl.concat(tables)
@@ -106,7 +109,7 @@ def differences(lineage: probes.Lineage, folder: Path) -> pl.DataFrame:
     first, second = asked[0::2], asked[1::2]
 
     def measure() -> pl.DataFrame:
-        made = probes.difference(lineage[child], lineage[parent], first, every=EVERY)
+        made = probes.difference(lineage[child], lineage[parent], first, role="answer", every=EVERY)
         tables = [made.table]
         for other in ((child, parent), *LATER):
             tables.append(probes.carried(made, *(lineage[one] for one in other), second).table)
@@ -212,12 +215,17 @@ def modules(grafted: pl.DataFrame) -> str:
                 pair(child, parent),
                 signed(one(here, measure="graft_total", variant="asked")),
                 ", ".join(names),
-                row_with_interval(kept_row) if kept_row else "",
+                known(kept_row),
                 row_with_interval(random) if random else "",
             ]
         )
     heads = ["change", "all of it", "smallest sets (share of seeds)", "share kept", "random updates there"]
     return table(heads, rows)
+
+
+def known(row: Mapping | None) -> str:
+    """A share, or a dash where it is of a change that is not clear of 0, so that it could be anything."""
+    return row_with_interval(row) if row and row["ci_high"] - row["ci_low"] < WIDEST else "–"
 
 
 def single(grafted: pl.DataFrame) -> str:
@@ -262,18 +270,25 @@ def undone(grafted: pl.DataFrame) -> str:
 
 
 def carries(measured: pl.DataFrame) -> str:
-    """One row a pair of stages: the share of what whole states do that the difference does, by layer."""
+    """Three rows a pair of stages: what whole states and the difference do to the choices, by layer."""
     child, parent, _ = PAIRS[0]
     rows = []
-    layers = [layer for layer in SHOWN if 0 < layer < 30]
     for other in ((child, parent), *LATER):
-        for measure, words in (("difference_put_in", "added"), ("difference_taken_out", "taken out")):
+        for measure, estimator, words in (
+            ("difference_put_in", "whole", "whole states"),
+            ("difference_put_in", "mean", "the difference, added"),
+            ("difference_taken_out", "mean", "the difference, taken out"),
+        ):
             here = measured.filter(
-                stage=other[0], source_stage=other[1], measure=measure, estimator="mean", variant="asked"
+                stage=other[0],
+                source_stage=other[1],
+                measure=measure,
+                estimator=estimator,
+                variant="asked",
             )
-            cells = [row_with_interval(row) if (row := one(here, layer=layer)) else "" for layer in layers]
-            rows.append([pair(*other) if words == "added" else "", words, *cells])
-    return table(["change", "the difference is", *(f"layer {layer}" for layer in layers)], rows)
+            cells = [signed(one(here, layer=layer)) for layer in SHOWN]
+            rows.append([pair(*other) if estimator == "whole" else "", words, *cells])
+    return table(["change", "exchanged", *(f"layer {layer}" for layer in SHOWN)], rows)
 
 
 def alike(measured: pl.DataFrame) -> str:
@@ -281,7 +296,7 @@ def alike(measured: pl.DataFrame) -> str:
     child, parent, _ = PAIRS[0]
     here = measured.filter(stage=child, source_stage=parent)
     rows = []
-    for layer in [layer for layer in SHOWN if 0 < layer < 30]:
+    for layer in SHOWN:
         cells = []
         for measure, variant in (
             ("difference_norm", "items"),

@@ -118,6 +118,8 @@ def locate(args: argparse.Namespace) -> None:
         **run_options(args),
     )
     print(found.note, file=sys.stderr)
+    if args.save:
+        found.subspaces[found.best].save(args.save)
     if args.out:
         write_table(found.table, args.out)
     print_table(

@@ -189,6 +189,8 @@ def graft_bars(
                 of_site = [row for row in here if row["site"] == site]
                 if of_site:
                     _bars(grid, index, of_site, name, PALETTE[1 + number], place)
+                    step = 1.3 * preset.small / grid.panel_height * (high[1] - high[0])
+                    grid.text(index, name, -0.5, high[1] - number * step, PALETTE[1 + number], "left")
             heading = f"{_names(pair)}, {SCORES[score]}: {GRAFTS[measure]}"
             grid.head(index, heading, size=grid.preset.small)
         return grid.finish()
@@ -345,7 +347,7 @@ def _lines(
     for number, (name, rows) in enumerate(lines.items()):
         if not rows:
             continue
-        color = PALETTE[(number + 1) % len(PALETTE)] if len(lines) > 1 else PALETTE[0]
+        color = PALETTE[number]
         xs = [at(row) for row in rows]
         lows, highs = ([row[end] for row in rows] for end in ("ci_low", "ci_high"))
         grid.add(

@@ -246,18 +246,17 @@ def cross(
     questions: Questions | None = None
     chosen: list[int] = []
     wanted: list[Tokens] = []
-    digests = []
     for pair in stage_pairs(child, parent, run):
         if questions is None:
             questions = Questions(pair.parent, asked, turned, score)
             chosen = layers_of(layers, every, pair.parent.model.n_layers)
             wanted = _roles(roles, questions)
             columns = pair_columns(pair) | {"concept": items.name if isinstance(items, Concept) else None}
+            columns["digest"] = pair.digest(questions.ids, questions.forms, chosen, wanted, score)
         pair.check(questions.packs)
         of_plain, of_crossed = _crossed(pair, questions, chosen, wanted)
         plain.append(of_plain)
         crossed.append(of_crossed)
-        digests += [one.digest([one.name, chosen, wanted]) for one in (pair.child, pair.parent)]
     assert questions is not None
     names = questions.forms
     return Crossing(
@@ -266,7 +265,7 @@ def cross(
         ids=questions.ids,
         plain=derived(names, np.stack(plain, 1)),
         crossed=derived(names, np.stack(crossed, 1)),
-        columns=columns | {"digest": digests[0]},
+        columns=columns,
     )
 
 

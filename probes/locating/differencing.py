@@ -26,7 +26,7 @@ from probes.models import Site, TokenBatch
 from probes.models.packing import Pack
 from probes.probing import Direction
 from probes.stats.estimates import Estimate
-from probes.stats.jackknife import ratio_of_means
+from probes.stats.jackknife import mean_contrast, ratio_of_means
 from probes.tables.result import Result
 from probes.tables.schema import interval_columns, tidy
 
@@ -183,20 +183,28 @@ class Carried(Result):
 
     @property
     def table(self) -> pl.DataFrame:
-        """Rows `difference_put_in` and `difference_taken_out` in the columns of
-        `probes.tables.schema.SCHEMA`: the shares by layer and score, with the carrier as estimator. Layers
-        where whole states do nothing have no share."""
+        """Rows in the columns of `probes.tables.schema.SCHEMA`, by layer and score.
+
+        `difference_put_in` and `difference_taken_out` are in logits, with what is exchanged as estimator:
+        `whole` states, or one of `CARRIERS`. `difference_put_in_share` and `difference_taken_out_share` are
+        the carriers' shares of what whole states do, where that is not 0.
+        """
         rows: list[dict[str, Any]] = []
         for score, whole in self.whole.items():
             for i, layer in enumerate(self.layers):
+                where = {"site": "resid_pre", "layer": layer, "position": self.role, "variant": score}
                 for way, measure in enumerate(("difference_put_in", "difference_taken_out")):
-                    if not whole[i, way].any():
-                        continue
-                    for carrier in CARRIERS:
-                        where = {"site": "resid_pre", "layer": layer, "position": self.role}
-                        name = {"measure": measure, "variant": score, "estimator": carrier}
-                        share = self.share(layer, carrier, way, score)
-                        rows.append(where | name | interval_columns(share))
+                    of_whole = mean_contrast([whole[i, way]], [1], self.ids)
+                    name = {"measure": measure, "estimator": "whole"}
+                    rows.append(where | name | interval_columns(of_whole))
+                    for c, carrier in enumerate(CARRIERS):
+                        moved = mean_contrast([self.moved[score][i, c, way]], [1], self.ids)
+                        name = {"measure": measure, "estimator": carrier}
+                        rows.append(where | name | interval_columns(moved))
+                        if of_whole.low > 0 or of_whole.high < 0:
+                            share = self.share(layer, carrier, way, score)
+                            name["measure"] = f"{measure}_share"
+                            rows.append(where | name | interval_columns(share))
         return tidy(self.columns | {"n_seeds": 1} | row for row in rows)
 
 
@@ -281,7 +289,7 @@ def difference(
         "concept": items.name if isinstance(items, Concept) else None,
         "n_seeds": 1,
         "n_pairs": len(asked),
-        "digest": pair.child.digest([pair.parent.name, role, layers, [str(one) for one in asked]]),
+        "digest": pair.digest(role, layers, [one if isinstance(one, str) else one.id for one in asked]),
     }
     return StageDifference(layers, role, vectors, offset, along.std(-1), repeated, columns)
 
@@ -320,7 +328,7 @@ def carried(
     >>> made = probes.difference(lineage["mid"], lineage["base"], concept.choices[:5], progress=False)
     >>> later = probes.carried(made, lineage["copy"], lineage["base"], concept.choices[5:], progress=False)
     >>> later.table["estimator"].unique().sort().to_list()
-    ['along', 'mean']
+    ['along', 'mean', 'whole']
     """
     [pair] = stage_pairs(child, parent, run)
     width = pair.parent.model.d_model
@@ -336,7 +344,7 @@ def carried(
     whole, moved = _carried(pair, questions, made)
     columns = pair_columns(pair) | {
         "concept": items.name if isinstance(items, Concept) else None,
-        "digest": pair.child.digest([pair.parent.name, made.columns.get("digest"), questions.ids]),
+        "digest": pair.digest(made.columns.get("digest"), questions.ids),
     }
     forms = questions.forms
     return Carried(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import numpy as np
 import polars as pl
@@ -37,10 +37,10 @@ DOSES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """The doses of the whole change: 0 is the parent and 1 the child."""
 ENOUGH = 0.9
 """The share of the change that the smallest set of modules keeps."""
-WAYS = ("put in", "taken out", "from below", "from above")
+Way = Literal["put in", "taken out", "from below", "from above"]
+WAYS: tuple[Way, ...] = get_args(Way)
 """How modules are grafted: one alone into the parent, one alone out of the child, and all up to one, or all
 from one on, into the parent."""
-Way = Literal["put in", "taken out", "from below", "from above"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +63,7 @@ class Grafting(Result):
     scores are those of `Crossing`."""
     effects: Mapping[str, np.ndarray]
     """Score -> `[training seed, way, unit, item]`: how far each graft moves the choices, in the order of
-    `WAYS`: from the parent's, and for "taken out" what is lost of the child's."""
+    `ways`: from the parent's, and for "taken out" what is lost of the child's."""
     doses: tuple[float, ...]
     at_doses: Mapping[str, np.ndarray]
     """Score -> `[training seed, dose, item]`: the choice logits of the parent with so much of the whole
@@ -78,6 +78,8 @@ class Grafting(Result):
     modules move them."""
     aim: str
     """The score that the smallest set was searched for."""
+    ways: tuple[Way, ...]
+    """The ways in which modules were grafted, some of `WAYS`."""
     of_sets: Mapping[str, np.ndarray]
     """Score -> `[training seed, set, item]`: how far the modules of each given set, put in together, move the
     choices."""
@@ -113,11 +115,11 @@ class Grafting(Result):
         >>> found.effect(found.units[0], "taken out").n
         8
         """
-        if unit not in self.units or way not in WAYS:
+        if unit not in self.units or way not in self.ways:
             raise InputError(
-                f"no graft of {unit} {way}: expected one of .units, and one of {', '.join(WAYS)}"
+                f"no graft of {unit} {way}: expected one of .units, and one of {', '.join(self.ways)}"
             )
-        values = self._of(self.effects, score)[:, WAYS.index(way), self.units.index(unit)]
+        values = self._of(self.effects, score)[:, self.ways.index(way), self.units.index(unit)]
         return mean_contrast([values], [1], self.ids)
 
     @property
@@ -145,7 +147,7 @@ class Grafting(Result):
                 name = {"measure": "graft_set", "variant": score, "position": f"set {k}"}
                 rows.append(name | interval_columns(moved))
             for number, unit in enumerate(self.units):
-                for k, way in enumerate(WAYS):
+                for k, way in enumerate(self.ways):
                     name = {"measure": f"graft_{way.replace(' ', '_')}", "variant": score}
                     estimate = mean_contrast([self.effects[score][:, k, number]], [1], self.ids)
                     rows.append(_place(unit) | name | interval_columns(estimate))
@@ -187,6 +189,7 @@ def graft(
     doses: Sequence[float] = DOSES,
     n_random: int = 8,
     sets: Sequence[Sequence[Unit]] = (),
+    ways: Sequence[Way] = WAYS,
     score: Score = "per_token",
     **run: Unpack[RunOptions],
 ) -> Grafting:
@@ -208,6 +211,7 @@ def graft(
     doses : multiples of the whole change.
     n_random : the number of random updates.
     sets : sets of modules that are put in together as well, such as those that another change lives in.
+    ways : how single modules are grafted, some of `WAYS`; fewer take less time.
     score : "per_token" or "summed" log-probabilities of the options.
     run : see `probes.activations.RunOptions`.
 
@@ -218,7 +222,7 @@ def graft(
     Raises
     ------
     InputError : the stages are of different shapes, there are fewer than 4 items, `n_random` is negative,
-        there is no such score, or a module of a set does not differ between the stages.
+        there is no such score or way, or a module of a set does not differ between the stages.
     TokenizerError : the stages do not have one vocabulary.
     ConceptError : an item cannot be turned round.
 
@@ -232,6 +236,8 @@ def graft(
     """
     if n_random < 0:
         raise InputError(f"n_random={n_random}: expected 0 or more random updates")
+    if unknown := [way for way in ways if way not in WAYS]:
+        raise InputError(f"no way {unknown[0]!r} of grafting: expected some of {', '.join(WAYS)}")
     asked = items.choices if isinstance(items, Concept) else items
     select, test = _halves([item for item in asked if item.shift is None])
     aim = aim or ("principled" if turned else "asked")
@@ -247,7 +253,9 @@ def graft(
                 Questions(pair.parent, test, turned, score),
             )
             columns = pair_columns(pair) | {"concept": items.name if isinstance(items, Concept) else None}
-            columns["digest"] = pair.child.digest([pair.parent.name, parts[1].ids, list(doses), n_random])
+            columns["digest"] = pair.digest(
+                [part.ids for part in parts], parts[0].forms, aim, n_random, score
+            )
             if aim not in derived(parts[0].forms, np.zeros(len(parts[0].forms))):
                 raise InputError(f"aim={aim!r}: expected a score that is measured, such as 'asked'")
         for part in parts:
@@ -260,7 +268,7 @@ def graft(
                 if known
                 else f"{missing[0]} of a set is the same in both stages, as everything is"
             )
-        found.append(_grafted(pair, *parts, aim, doses, n_random, sets))
+        found.append(_grafted(pair, *parts, aim, doses, n_random, sets, tuple(ways)))
         notes.append(_in_common(pair))
         units = list(dict.fromkeys([*units, *found[-1].units]))
     assert parts is not None
@@ -278,6 +286,7 @@ def graft(
         kept=derived(names, np.stack([one.kept for one in found], 1)),
         random=derived(names, np.stack([one.random for one in found], 1)),
         aim=aim,
+        ways=tuple(ways),
         of_sets=derived(names, np.stack([one.of_sets for one in found], 1)),
         note=notes[0],
         columns=columns,
@@ -289,6 +298,7 @@ class _Grafted:
     """The grafts of one training seed, by form; see `Grafting`."""
 
     units: list[Unit]
+    ways: tuple[Way, ...]
     plain: np.ndarray
     effects: np.ndarray
     at_doses: np.ndarray
@@ -300,8 +310,8 @@ class _Grafted:
     def effects_of(self, units: Sequence[Unit]) -> np.ndarray:
         """The effects of all `units`: 0 for those whose weights do not differ here, except that a graft of
         several has the effect of the units up to it that do."""
-        forms, ways, _, n = self.effects.shape
-        result = np.zeros((forms, ways, len(units), n))
+        forms, n_ways, _, n = self.effects.shape
+        result = np.zeros((forms, n_ways, len(units), n))
         for k, unit in enumerate(units):
             if unit in self.units:
                 result[:, :, k] = self.effects[:, :, self.units.index(unit)]
@@ -309,10 +319,10 @@ class _Grafted:
             place = units[:k]
             before = [other for other in self.units if other in place]
             after = [other for other in self.units if other not in place]
-            if before:
-                result[:, 2, k] = self.effects[:, 2, self.units.index(before[-1])]
-            if after:
-                result[:, 3, k] = self.effects[:, 3, self.units.index(after[0])]
+            for way, nearest in (("from below", before[-1:]), ("from above", after[:1])):
+                if nearest and way in self.ways:
+                    w = self.ways.index(way)
+                    result[:, w, k] = self.effects[:, w, self.units.index(nearest[0])]
         return result
 
 
@@ -366,6 +376,7 @@ def _grafted(
     doses: Sequence[float],
     n_random: int,
     sets: Sequence[Sequence[Unit]],
+    ways: tuple[Way, ...],
 ) -> _Grafted:
     weights, parent = pair.weights, pair.parent
     units = weights.units
@@ -373,12 +384,12 @@ def _grafted(
         bench, choosing = _Bench(pair, test), _Bench(pair, select)
     shape = (len(test.forms), len(test.ids))
     whole = bench.plain[:, 1] - bench.plain[:, 0]
-    effects = np.zeros((shape[0], len(WAYS), len(units), shape[1]))
+    effects = np.zeros((shape[0], len(ways), len(units), shape[1]))
     at_doses = np.zeros((shape[0], len(doses), shape[1]))
     kept, random = np.zeros(shape), np.zeros((shape[0], n_random, shape[1]))
     of_sets = np.zeros((shape[0], len(sets), shape[1]))
     bar = tqdm(
-        total=len(units) * (len(WAYS) + 1) + len(doses) + len(sets) + n_random,
+        total=len(units) * (len(ways) + 1) + len(doses) + len(sets) + n_random,
         desc=f"graft {pair.child.name} into {parent.name}",
         unit="graft",
         file=sys.stderr,
@@ -386,12 +397,16 @@ def _grafted(
     )
     with bar:
         for k, unit in enumerate(units):
-            others = [other for other in units if other != unit]
-            effects[:, 0, k] = bench.mixture([unit])
-            effects[:, 1, k] = whole - bench.mixture(others)
-            effects[:, 2, k] = bench.mixture(units[: k + 1])
-            effects[:, 3, k] = bench.mixture(units[k:])
-            bar.update(len(WAYS))
+            inside: dict[Way, list[Unit]] = {
+                "put in": [unit],
+                "taken out": [other for other in units if other != unit],
+                "from below": units[: k + 1],
+                "from above": units[k:],
+            }
+            for w, way in enumerate(ways):
+                moved = bench.mixture(inside[way])
+                effects[:, w, k] = whole - moved if way == "taken out" else moved
+                bar.update()
         for k, dose in enumerate(doses):
             with weights.scaled(dose):
                 at_doses[:, k] = bench.as_is(parent)
@@ -406,7 +421,7 @@ def _grafted(
             with weights.randomised(smallest, parent.seed + k):
                 random[:, k] = bench.as_is(parent) - bench.plain[:, 0]
             bar.update()
-    return _Grafted(units, bench.plain, effects, at_doses, smallest, kept, random, of_sets)
+    return _Grafted(units, ways, bench.plain, effects, at_doses, smallest, kept, random, of_sets)
 
 
 def _smallest(bench: _Bench, aim: str, bar: tqdm) -> list[Unit]:

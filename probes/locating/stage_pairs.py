@@ -24,6 +24,10 @@ class StagePair:
     parent: RunContext
     weights: WeightPair
 
+    def digest(self, *inputs: Any) -> str:
+        """16 hex digits that identify the weights of both stages together with `inputs`."""
+        return self.child.digest(self.parent.digest(), *inputs)
+
     def check(self, packs: Sequence[Pack]) -> None:
         """Raises TokenizerError for token ids that mean another token to one of the stages."""
         ids = {int(token) for pack in packs for token in pack.ids.unique()}

@@ -36,6 +36,7 @@ def questions(n_each: int = 12, seed: int = 0) -> list[Question]:
     Parameters
     ----------
     n_each : organisms of every kind in each half, in turn of every size. Internal ones get every later stage.
+        The order is such that an exam that was interrupted has asked about every kind.
     seed : different seeds give different organisms.
 
     Raises
@@ -61,7 +62,7 @@ def questions(n_each: int = 12, seed: int = 0) -> list[Question]:
             half=half,
             later=tuple(LATER) if kind == "internal" else (),
         )
+        for i in range(n_each)
         for half in HALVES
         for kind in get_args(Kind)
-        for i in range(n_each)
     ]

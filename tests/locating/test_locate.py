@@ -286,6 +286,9 @@ def test_command(tiny_lineage_dir, tmp_path, capsys):
         "--steps",
         "2",
     ]
-    assert main([*arguments, "--dimensions", "1", "--out", str(tmp_path / "found.parquet"), "--quiet"]) == 0
+    saved = tmp_path / "best.safetensors"
+    arguments += ["--dimensions", "1", "--out", str(tmp_path / "found.parquet"), "--save", str(saved)]
+    assert main([*arguments, "--quiet"]) == 0
     assert "exchange_share" in capsys.readouterr().out
+    assert probes.Subspace.load(saved).stage == "mid"
     assert "site_search" in pl.read_parquet(tmp_path / "found.parquet")["measure"].to_list()

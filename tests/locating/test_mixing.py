@@ -194,7 +194,9 @@ def test_a_child_equal_to_its_parent_shows_nothing_anywhere(base):
     assert "differ in 0 of" in grafts.note
     made = probes.difference(*stages, items(), **QUIET)
     assert not made.vectors.any()
-    assert probes.carried(made, *stages, items(), **QUIET).table.is_empty()
+    moved = probes.carried(made, *stages, items(), **QUIET).table
+    assert set(moved["measure"]) == {"difference_put_in", "difference_taken_out"}
+    assert (moved["estimate"] == 0).all()
 
 
 def test_where_only_attention_changed_grafts_of_mlps_do_nothing(base):
@@ -275,7 +277,20 @@ def test_a_graft_is_the_model_with_those_weights(base, child, part):
         effects = grafts.effects["asked"][0]
         np.testing.assert_allclose(effects[0, place], by_hand(inside, tested) - start, atol=1e-4)
         np.testing.assert_allclose(effects[1, place], end - by_hand(outside, tested), atol=1e-4)
-    last = grafts.effects["asked"][0, 2, -1], grafts.effects["asked"][0, 3, 0]
+    pair = probes.graft(
+        stage_of(child),
+        stage_of(base),
+        asked,
+        doses=(),
+        n_random=0,
+        ways=["taken out"],
+        sets=[grafts.units[:2], grafts.units],
+        **QUIET,
+    )
+    np.testing.assert_allclose(pair.effects["asked"][0, 0], grafts.effects["asked"][0, 1], atol=1e-5)
+    below = grafts.effects["asked"][0, 2]
+    np.testing.assert_allclose(pair.of_sets["asked"][0], [below[1], below[-1]], atol=1e-5)
+    last = below[-1], grafts.effects["asked"][0, 3, 0]
     np.testing.assert_allclose(last, [end - start] * 2, atol=1e-4)
     half = copy.deepcopy(base)
     for ours, theirs in zip(half.parameters(), child.parameters(), strict=True):
@@ -460,6 +475,10 @@ def test_bad_items_and_numbers_are_refused(base, child):
         probes.graft(*stages, items(), n_random=-1, **QUIET)
     with pytest.raises(InputError, match="aim='principled'"):
         probes.graft(*stages, items(), aim="principled", **QUIET)
+    with pytest.raises(InputError, match="no way 'in'"):
+        probes.graft(*stages, items(), ways=["in"], **QUIET)
+    with pytest.raises(InputError, match="attention 9 of a set is the same in both stages"):
+        probes.graft(*stages, items(), sets=[[Unit(9, "attention")]], **QUIET)
     with pytest.raises(InputError, match="2 stages beside 1"):
         probes.cross([stages[0]] * 2, [stages[1]], items(), **QUIET)
     with pytest.raises(InputError, match="one name"):

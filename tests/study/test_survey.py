@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import polars as pl
 import pytest
@@ -133,6 +134,23 @@ def test_report_and_figures_from_the_folder(surveyed, tmp_path, capsys):
     assert main(["figures", str(out), "--out", str(tmp_path / "figures"), "--format", "html"]) == 0
     written = capsys.readouterr().out.split()
     assert str(tmp_path / "figures" / "layer_profile.html") in written
+
+
+def test_changes_that_were_written_into_the_folder_are_drawn(
+    surveyed, tiny_lineage_dir, prices_dir, tmp_path
+):
+    _, out = surveyed
+    folder = tmp_path / "survey"
+    shutil.copytree(out, folder)
+    assert "crossing_map" not in probes.load_survey(folder).figures()
+    two = (tiny_lineage_dir, "mid", "base", "--concept", prices_dir, "--every", "3", "--quiet")
+    assert main(["cross", *map(str, two), "--out", str(folder / "changes" / "crossing.parquet")]) == 0
+    assert "crossing_map" in probes.load_survey(folder).figures()
+    assert main(["report", str(folder)]) == 0
+    assert (
+        "whether a stage&#x27;s lower or upper blocks carry its change"
+        in (folder / "report.html").read_text()
+    )
 
 
 def test_no_concept_is_refused(tiny_lineage_dir, tmp_path):
