@@ -60,7 +60,9 @@ def add_changes(commands: Any) -> None:
     _add_stages_and_items(p)
     p.add_argument("--every", type=int, default=1, help="take it at every so many layers (default: 1)")
     p.add_argument("--layer", type=int, help="with --save: the layer whose direction is saved")
-    p.add_argument("--save", type=Path, help="write the direction at --layer to this safetensors file")
+    p.add_argument(
+        "--save", dest="save_to", type=Path, help="write the direction at --layer to this safetensors file"
+    )
 
 
 def cross(args: argparse.Namespace) -> None:
@@ -95,15 +97,15 @@ def graft(args: argparse.Namespace) -> None:
 
 
 def difference(args: argparse.Namespace) -> None:
-    if (args.layer is None) != (args.save is None):
+    if (args.layer is None) != (args.save_to is None):
         raise InputError("--layer and --save go together: expected both or neither")
     items = _items(args)
     lineage = probes.load_lineage(args.lineage)
     check_out(args)
     child, parent = (lineage[name].load(args.device, args.dtype) for name in (args.child, args.parent))
     made = probes.difference(child, parent, items[0::2], every=args.every, **run_options(args))
-    if args.save:
-        made.direction(args.layer).save(args.save)
+    if args.save_to:
+        made.direction(args.layer).save(args.save_to)
     found = probes.carried(made, child, parent, items[1::2], turned=args.turned, **run_options(args))
     table = pl.concat([made.table, found.table])
     deliver(table.with_columns(concept=pl.lit(_name(args))), args)

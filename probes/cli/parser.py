@@ -193,7 +193,10 @@ def _add_measuring(commands: Any) -> None:
     p.add_argument("--random", type=int, default=999, help="number of random subspaces (default: 999)")
     p.add_argument("--steps", type=int, default=24, help="most steps of learning (default: 24)")
     p.add_argument(
-        "--save", type=Path, help="write the subspace that moves the choice most to this safetensors file"
+        "--save",
+        dest="save_to",
+        type=Path,
+        help="write the subspace that moves the choice most to this safetensors file",
     )
 
     p = verb(

@@ -118,8 +118,8 @@ def locate(args: argparse.Namespace) -> None:
         **run_options(args),
     )
     print(found.note, file=sys.stderr)
-    if args.save:
-        found.subspaces[found.best].save(args.save)
+    if args.save_to:
+        found.subspaces[found.best].save(args.save_to)
     if args.out:
         write_table(found.table, args.out)
     print_table(
