@@ -151,7 +151,7 @@ class Grafting(Result):
                     name = {"measure": f"graft_{way.replace(' ', '_')}", "variant": score}
                     estimate = mean_contrast([self.effects[score][:, k, number]], [1], self.ids)
                     rows.append(_place(unit) | name | interval_columns(estimate))
-            start = self.at_doses[score][:, :1] if self.doses and self.doses[0] == 0 else 0
+            start = self.plain[score][:, :1]
             for k, dose in enumerate(self.doses):
                 moved = mean_contrast([(self.at_doses[score] - start)[:, k]], [1], self.ids)
                 name = {"measure": "graft_dose", "variant": score, "alpha": dose}
@@ -273,7 +273,7 @@ def graft(
         units = list(dict.fromkeys([*units, *found[-1].units]))
     assert parts is not None
     names = parts[1].forms
-    units.sort(key=lambda unit: (unit.layer is None and unit.part == "head", unit.layer or -1))
+    units.sort(key=lambda unit: unit.height)
     effects = np.stack([one.effects_of(units) for one in found], 1)
     return Grafting(
         units=units,

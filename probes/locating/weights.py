@@ -29,6 +29,12 @@ class Unit(NamedTuple):
     """The block; None for the embeddings and for the head."""
     part: Part
 
+    @property
+    def height(self) -> tuple[int, int, int]:
+        """What units are sorted by, from the embeddings upwards."""
+        ends = {"embeddings": -1, "head": 1}
+        return ends.get(self.part, 0), self.layer or 0, int(self.part == "MLP")
+
     def __str__(self) -> str:
         return self.part if self.layer is None else f"{self.part} {self.layer}"
 
@@ -58,6 +64,8 @@ class WeightPair:
         share : whether the child gets the parent's tensors where they are equal, which saves memory. An edit
             in place of one model then changes the other too.
 
+        A head that shares its weights with the embeddings in one of the models alone gets its own there.
+
         Raises
         ------
         InputError : the models are not of one shape.
@@ -83,11 +91,7 @@ class WeightPair:
         InputError : a block's attention cannot be told from its MLP.
         """
         places = _places(self.parent)
-        ends = {"embeddings": -1, "head": 1}
-        units = sorted(
-            {places[name] for name in self.differing},
-            key=lambda unit: (ends.get(unit.part, 0), unit.layer or 0, unit.part == "MLP"),
-        )
+        units = sorted({places[name] for name in self.differing}, key=lambda unit: unit.height)
         return {unit: tuple(name for name in self.differing if places[name] == unit) for unit in units}
 
     @property

@@ -298,6 +298,20 @@ def test_a_graft_is_the_model_with_those_weights(base, child, part):
     np.testing.assert_allclose(grafts.at_doses["asked"][0], [start, by_hand(half, tested), end], atol=1e-4)
 
 
+def test_seeds_that_changed_other_parts_of_a_block_keep_attention_first(base):
+    stages = [stage_of(changed(base, [0, 2], parts=[part])) for part in ("mlp", "self_attn")]
+    grafts = probes.graft(stages, [stage_of(base)] * 2, items(), doses=(), n_random=0, **QUIET)
+    assert [str(unit) for unit in grafts.units] == ["attention 0", "MLP 0", "attention 2", "MLP 2"]
+
+
+def test_a_dose_is_told_as_a_change_from_the_parent_wherever_the_doses_begin(base, child):
+    stages = stage_of(child), stage_of(base)
+    grafts = probes.graft(*stages, items(), doses=(1.0, 0.0), n_random=0, ways=(), **QUIET)
+    at = {row["alpha"]: row["estimate"] for row in grafts.table.filter(measure="graft_dose").to_dicts()}
+    assert at[0.0] == 0
+    assert at[1.0] == pytest.approx(grafts.total().mean(), abs=1e-5)
+
+
 def test_the_smallest_set_keeps_the_change_and_beats_random_updates(base):
     """One block of six carries nearly all of the change; random updates in its place do not."""
     made = changed(changed(base, [4], scale=0.1), [0, 1, 2, 3, 5], scale=1e-4)
