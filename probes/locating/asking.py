@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from probes.activations import RunContext
-from probes.concepts import ORDERS, ChoiceItem, battery_forms
+from probes.concepts import ORDERS, ChoiceItem, Concept, battery_forms
 from probes.errors import ConceptError, InputError
 from probes.locating.aligning import align
 from probes.models.packing import Pack, packs_of
@@ -54,13 +54,13 @@ class Questions:
     Parameters
     ----------
     context : a model and the tokenizer that renders.
-    items : choice items. Those with one text or question that can be turned round are asked both ways.
+    items : choice items, at least one.
     both : whether the items are asked both ways. Otherwise they are asked once, in their own words.
     score : "per_token" averages the log-probabilities of an option's tokens, "summed" adds them.
 
     Raises
     ------
-    InputError : there are no items, or two of one name.
+    InputError : two items have one name, or there is no such score.
     ConceptError : an item cannot be turned round (see `probes.concepts.battery_forms`).
 
     Example
@@ -73,8 +73,6 @@ class Questions:
     def __init__(
         self, context: RunContext, items: Sequence[ChoiceItem], both: bool, score: Score = "per_token"
     ):
-        if not items:
-            raise InputError("no choice items: expected at least one")
         if score not in get_args(Score):
             raise InputError(f"score={score!r}: expected {' or '.join(get_args(Score))}")
         self.ids = [item.id for item in items]
@@ -92,11 +90,6 @@ class Questions:
         """The roles that some token has, without "all"."""
         have = {role for one in self.questions for of_order in one.places for role in of_order}
         return [role for role in TOKENS if role in have or role == "answer"]
-
-    @cached_property
-    def tokens(self) -> int:
-        """How many tokens one pass over all items runs."""
-        return sum(int((pack.depth > 0).sum()) + len(pack.ids) for pack in self.packs)
 
     def mask(self, pack: Pack, role: Tokens) -> Tensor:
         """Bool `[batch, width]`: the tokens of a pack that have a role."""
@@ -134,6 +127,30 @@ class Questions:
         by_order = order_logits([scored[i] for i in range(len(self.questions))])
         logits = by_order[0 if self.score == "summed" else 1].double().nanmean(-1)
         return logits.reshape(len(self.ids), len(self.forms)).T.numpy()
+
+
+def canonical_items(items: Concept | Sequence[ChoiceItem]) -> list[ChoiceItem]:
+    """The items, or those of a concept, that are on no shift axis.
+
+    Raises
+    ------
+    InputError : there are none.
+
+    Example
+    -------
+    >>> len(canonical_items(concept)) == len(concept.choices)
+    True
+    """
+    given = items.choices if isinstance(items, Concept) else items
+    canonical = [item for item in given if item.shift is None]
+    if not canonical:
+        raise InputError(
+            f"{len(given)} choice items, all of them on a shift axis: expected canonical ones, as "
+            "concept.core.choices has them"
+            if given
+            else "no choice items: expected at least one"
+        )
+    return canonical
 
 
 def _questions(item: ChoiceItem, context: RunContext, both: bool) -> list[Question]:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from probes.activations import RunContext, RunOptions
 from probes.concepts import ChoiceItem, Concept
 from probes.errors import InputError
-from probes.locating.asking import TOKENS, Questions, Tokens
+from probes.locating.asking import TOKENS, Questions, Tokens, canonical_items
 from probes.locating.scores import derived
 from probes.locating.stage_pairs import SeveralStages, StagePair, pair_columns, stage_pairs
 from probes.models import Site
@@ -238,8 +238,7 @@ def cross(
     >>> found.layers, sorted(found.plain)
     ([0, 3], ['asked', 'principled', 'reversed', 'string'])
     """
-    asked = items.choices if isinstance(items, Concept) else items
-    asked = [item for item in asked if item.shift is None]
+    asked = canonical_items(items)
     plain: list[np.ndarray] = []
     crossed: list[np.ndarray] = []
     columns: dict[str, Any] = {}

@@ -18,7 +18,7 @@ from probes.concepts import ChoiceItem, Concept
 from probes.concepts.neutral import neutral_texts
 from probes.errors import InputError
 from probes.lineage import text_ids
-from probes.locating.asking import Questions, Tokens
+from probes.locating.asking import Questions, Tokens, canonical_items
 from probes.locating.crossing import layers_of
 from probes.locating.scores import derived
 from probes.locating.stage_pairs import StagePair, pair_columns, stage_pairs
@@ -268,8 +268,8 @@ def difference(
             raise InputError(f"role {role!r} of plain texts: expected 'all'; choice items have other roles")
         states = _of_texts(pair, texts, layers)
     else:
-        canonical = [item for item in asked if not isinstance(item, str) and item.shift is None]
-        questions = Questions(pair.parent, canonical, both=False)
+        asked = canonical_items([item for item in asked if not isinstance(item, str)])
+        questions = Questions(pair.parent, asked, both=False)
         pair.check(questions.packs)
         role = role or next(one for one in PREFERRED if one in questions.roles)
         states = _of_items(pair, questions, layers, role)
@@ -336,8 +336,7 @@ def carried(
         raise InputError(
             f"a difference of width {made.vectors.shape[1]}: expected that of the states, {width}"
         )
-    asked = items.choices if isinstance(items, Concept) else items
-    questions = Questions(pair.parent, [item for item in asked if item.shift is None], turned)
+    questions = Questions(pair.parent, canonical_items(items), turned)
     pair.check(questions.packs)
     if made.role not in ("all", *questions.roles):
         raise InputError(f"no item has tokens of the role {made.role!r}, at which the difference was taken")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from probes.activations import RunContext, RunOptions
 from probes.concepts import ChoiceItem, Concept
 from probes.errors import InputError
-from probes.locating.asking import Questions
+from probes.locating.asking import Questions, canonical_items
 from probes.locating.greedy import fewest
 from probes.locating.scores import derived
 from probes.locating.stage_pairs import SeveralStages, StagePair, pair_columns, stage_pairs
@@ -238,8 +238,7 @@ def graft(
         raise InputError(f"n_random={n_random}: expected 0 or more random updates")
     if unknown := [way for way in ways if way not in WAYS]:
         raise InputError(f"no way {unknown[0]!r} of grafting: expected some of {', '.join(WAYS)}")
-    asked = items.choices if isinstance(items, Concept) else items
-    select, test = _halves([item for item in asked if item.shift is None])
+    select, test = _halves(canonical_items(items))
     aim = aim or ("principled" if turned else "asked")
     columns: dict[str, Any] = {}
     parts: tuple[Questions, Questions] | None = None

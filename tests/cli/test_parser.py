@@ -27,6 +27,16 @@ def test_every_command_explains_its_options_and_shows_an_example_that_parses(com
     assert parser().parse_args(example[1:]).run
 
 
+def test_no_option_has_the_name_of_something_that_every_object_has():
+    """nnsight gives every object a method `save`: an option of that name would never get its default."""
+    import nnsight  # noqa: F401
+
+    have = set(dir(argparse.Namespace()))
+    assert "save" in have
+    names = {action.dest for command in commands(parser()) for action in command._actions}
+    assert not names & have
+
+
 def test_every_verb_reads_the_same_position_unless_told():
     survey = parser().parse_args(["survey", "x", "--concept", "c", "--out", "o"])
     extract = parser().parse_args(["extract", "x", "y", "--concept", "c", "--out", "o"])

@@ -483,6 +483,11 @@ def test_bad_items_and_numbers_are_refused(base, child):
     stages = stage_of(child), stage_of(base)
     with pytest.raises(InputError, match="no choice items"):
         probes.cross(*stages, [], **QUIET)
+    shifted = [item.model_copy(update={"shift": "wording", "wording": "long"}) for item in items(3)]
+    with pytest.raises(
+        InputError, match=r"3 choice items, all of them on a shift axis.*concept.core.choices"
+    ):
+        probes.graft(*stages, shifted, **QUIET)
     with pytest.raises(InputError, match="expected at least 4"):
         probes.graft(*stages, items(3), **QUIET)
     with pytest.raises(InputError, match="n_random=-1"):
