@@ -8,7 +8,7 @@ from typing import Any
 
 import probes
 from probes.cli import verbs
-from probes.cli.changes import add_changes
+from probes.cli.locating import add_locating
 from probes.cli.options import (
     LINEAGE,
     ONE_CONCEPT,
@@ -43,7 +43,7 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"spec-probes {probes.__version__}")
     commands = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     _add_measuring(commands)
-    add_changes(commands)
+    add_locating(commands)
     _add_survey_folders(commands)
     _add_lineages(commands)
     _add_concepts(commands)
@@ -163,41 +163,6 @@ def _add_measuring(commands: Any) -> None:
         help="number of choice items, drawn over domains and templates (default: all test items)",
     )
     p.add_argument("--random", type=int, default=20, help="number of random directions (default: 20)")
-
-    p = verb(
-        commands,
-        "locate",
-        verbs.locate,
-        "find the layer and tokens where a stage's choices use a concept, by exchanging states",
-        "probes locate checkpoints/msm-mini base --concept agreement.jsonl --every 3",
-        model_options(),
-        table_option(),
-    )
-    p.add_argument("lineage", help=LINEAGE)
-    p.add_argument("stage", help="name of the stage")
-    p.add_argument("--concept", required=True, help=ONE_CONCEPT)
-    p.add_argument(
-        "--exchange",
-        choices=["text", "options", "question"],
-        help="what the two prompts of an item differ in (default: the text of completions, else the options)",
-    )
-    p.add_argument("--every", type=int, default=1, help="search every so many layers (default: 1)")
-    p.add_argument(
-        "--dimensions",
-        type=int,
-        nargs="*",
-        default=[1, 2, 4],
-        metavar="K",
-        help="dimensions of the subspaces that are learned (default: 1 2 4)",
-    )
-    p.add_argument("--random", type=int, default=999, help="number of random subspaces (default: 999)")
-    p.add_argument("--steps", type=int, default=24, help="most steps of learning (default: 24)")
-    p.add_argument(
-        "--save",
-        dest="save_to",
-        type=Path,
-        help="write the subspace that moves the choice most to this safetensors file",
-    )
 
     p = verb(
         commands,

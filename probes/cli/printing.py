@@ -1,4 +1,4 @@
-"""What commands have in common when they run: options for the library, and tables that are printed."""
+"""What commands have in common when they run: options for the library, stages, tables that are printed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def run_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options of running a model, as the library takes them (`probes.activations.RunOptions`)."""
     names = ("backend", "device", "device_map", "dtype", "seed")
     return {name: getattr(args, name) for name in names} | {"progress": not args.quiet}
+
+
+def loaded_stage(stage: Any, args: argparse.Namespace) -> Any:
+    """A stage in memory, where the options say."""
+    return stage.load(device=args.device, dtype=args.dtype, device_map=args.device_map)
 
 
 def check_out(args: argparse.Namespace) -> None:

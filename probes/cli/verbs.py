@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 import probes
-from probes.cli.printing import check_out, deliver, print_table, run_options
+from probes.cli.printing import check_out, deliver, loaded_stage, print_table, run_options
 from probes.errors import SiteError
 from probes.tables.writing import check_folder, write_table
 
@@ -68,7 +68,7 @@ def sweep(args: argparse.Namespace) -> None:
     check_out(args)
     tables = []
     for stage in stages:
-        loaded = _loaded(stage, args)
+        loaded = loaded_stage(stage, args)
         for concept in concepts:
             acts = _activations(args, loaded, concept)
             tables += [probes.probe_layers(acts, estimator=e, seed=args.seed).table for e in args.estimator]
@@ -82,7 +82,7 @@ def steer(args: argparse.Namespace) -> None:
     concept = probes.load_concept(args.concept).core
     stage, source = lineage[args.stage], lineage[args.source or args.stage]
     check_out(args)
-    loaded = _loaded(stage, args)
+    loaded = loaded_stage(stage, args)
     sweep = probes.probe_layers(
         _activations(args, loaded if source is stage else source, concept), seed=args.seed, baselines=False
     )
@@ -101,29 +101,6 @@ def steer(args: argparse.Namespace) -> None:
             **run_options(args),
         ).table,
         args,
-    )
-
-
-def locate(args: argparse.Namespace) -> None:
-    lineage = probes.load_lineage(args.lineage)
-    check_out(args)
-    found = probes.locate(
-        lineage[args.stage],
-        probes.load_concept(args.concept),
-        exchanged=args.exchange,
-        every=args.every,
-        dimensions=args.dimensions,
-        n_random=args.random,
-        steps=args.steps,
-        **run_options(args),
-    )
-    print(found.note, file=sys.stderr)
-    if args.save_to:
-        found.subspaces[found.best].save(args.save_to)
-    if args.out:
-        write_table(found.table, args.out)
-    print_table(
-        found.table if args.json else found.table.filter(pl.col("measure") != "site_search"), args.json
     )
 
 
@@ -149,7 +126,7 @@ def shifts(args: argparse.Namespace) -> None:
     check_out(args)
     tables = []
     for stage in stages:
-        loaded = _loaded(stage, args)
+        loaded = loaded_stage(stage, args)
         for concept in concepts:
             transfer = probes.shift_transfer(
                 loaded,
@@ -354,11 +331,6 @@ def doctor(args: argparse.Namespace) -> int:
         for diagnosis in diagnoses:
             print(f"{diagnosis.level:<6} {diagnosis.what:<16} {diagnosis.value}")
     return int(any(diagnosis.level == "error" for diagnosis in diagnoses))
-
-
-def _loaded(stage: Any, args: argparse.Namespace) -> Any:
-    """A stage in memory, where the options say."""
-    return stage.load(device=args.device, dtype=args.dtype, device_map=args.device_map)
 
 
 def _activations(args: argparse.Namespace, stage: Any, concept: Any) -> Any:

@@ -10,10 +10,12 @@ Where a training stage's change lives is found by mixing two stages: their weigh
 """
 
 from probes.locating.aligning import EXCHANGED, ROLES, Aligned, Exchange, Exchanged, align, exchanged_by
+from probes.locating.carrying import Carried, carried
 from probes.locating.crossing import Crossing, cross
-from probes.locating.differencing import Carried, StageDifference, carried, difference
+from probes.locating.differencing import StageDifference, difference
 from probes.locating.exchanging import exchange
-from probes.locating.grafting import Grafting, graft
+from probes.locating.grafting import graft
+from probes.locating.grafts import Grafting
 from probes.locating.location import Location
 from probes.locating.patching import Patcher
 from probes.locating.searching import locate

@@ -7,7 +7,7 @@ the weights differ, so nothing has to be lined up, and options are scored with a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,17 +116,46 @@ class Questions:
     def ask(self, answer: Callable[[Pack], Tensor]) -> np.ndarray:
         """`[form, item]`: the choice logits, where `answer` gives the logits at a pack's `at`, `[k, vocab]`,
         averaged over both orders of presentation."""
-        scored: dict[int, list[Tensor]] = {}
+        tally = Tally(self)
         with torch.no_grad():
             for pack in self.packs:
-                scored.update(zip(pack.groups, pack.scores(answer(pack).cpu()), strict=True))
-        return self.choices(scored)
+                tally.add("", pack, answer(pack))
+        return tally.choices("")
 
     def choices(self, scored: dict[int, list[Tensor]]) -> np.ndarray:
         """`[form, item]`: the choice logits, from the log-probabilities of each question's options."""
         by_order = order_logits([scored[i] for i in range(len(self.questions))])
         logits = by_order[0 if self.score == "summed" else 1].double().nanmean(-1)
         return logits.reshape(len(self.ids), len(self.forms)).T.numpy()
+
+
+class Tally:
+    """The answers of questions under several conditions, as packs come in.
+
+    Example
+    -------
+    >>> context = probes.run_context(stage, progress=False)
+    >>> asked = Questions(context, concept.choices, both=False)
+    >>> tally = Tally(asked)
+    >>> with torch.no_grad():
+    ...     for pack in asked.packs:
+    ...         tally.add("as it is", pack, pack.logits(context.model))
+    >>> tally.choices("as it is").shape
+    (1, 10)
+    """
+
+    def __init__(self, questions: Questions):
+        self._questions = questions
+        self._scored: dict[Hashable, dict[int, list[Tensor]]] = {}
+
+    def add(self, condition: Hashable, pack: Pack, logits: Tensor) -> None:
+        """Add what a pack's logits at its `at`, `[k, vocab]`, say of its questions."""
+        scores = zip(pack.groups, pack.scores(logits.cpu()), strict=True)
+        self._scored.setdefault(condition, {}).update(scores)
+
+    def choices(self, condition: Hashable) -> np.ndarray:
+        """`[form, item]`: the choice logits under a condition, averaged over both orders of presentation."""
+        return self._questions.choices(self._scored[condition])
 
 
 def canonical_items(items: Concept | Sequence[ChoiceItem]) -> list[ChoiceItem]:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from probes.activations import RunContext, RunOptions
 from probes.concepts import ChoiceItem, Concept
 from probes.errors import InputError
-from probes.locating.asking import TOKENS, Questions, Tokens, canonical_items
+from probes.locating.asking import TOKENS, Questions, Tally, Tokens, canonical_items
 from probes.locating.scores import derived
 from probes.locating.stage_pairs import SeveralStages, StagePair, pair_columns, stage_pairs
 from probes.models import Site
@@ -274,7 +274,7 @@ def _crossed(
     """The choice logits of the plain stages `[form, stage, item]`, and of their mixtures `[form, layer, role,
     mixture, item]`."""
     contexts = (pair.parent, pair.child)
-    scored: dict[tuple[int, ...], dict[int, list[Tensor]]] = {}
+    tally = Tally(questions)
     shape = (len(layers), len(roles), 2)
     bar = tqdm(
         total=len(questions.packs) * len(layers),
@@ -288,7 +288,7 @@ def _crossed(
             states = [_states(context, pack, layers) for context in contexts]
             logits = [pack.logits(context.model) for context in contexts]
             for which, of_stage in enumerate(logits):
-                _keep(scored, (which,), pack, of_stage)
+                tally.add(which, pack, of_stage)
             for i, layer in enumerate(layers):
                 for j, role in enumerate(roles):
                     mask = questions.mask(pack, role)
@@ -297,20 +297,11 @@ def _crossed(
                         mixed = torch.where(mask[..., None], given, own)
                         same = torch.equal(mixed, own)
                         answer = logits[above] if same else _from(contexts[above], pack, layer, mixed)
-                        _keep(scored, (i, j, mixture), pack, answer)
+                        tally.add((i, j, mixture), pack, answer)
                 bar.update()
-    plain = np.stack([questions.choices(scored[which,]) for which in (0, 1)], 1)
-    mixed = np.stack([questions.choices(scored[where]) for where in np.ndindex(*shape)], 1)
+    plain = np.stack([tally.choices(which) for which in (0, 1)], 1)
+    mixed = np.stack([tally.choices(where) for where in np.ndindex(*shape)], 1)
     return plain, mixed.reshape(len(questions.forms), *shape, -1)
-
-
-def _keep(
-    scored: dict[tuple[int, ...], dict[int, list[Tensor]]],
-    where: tuple[int, ...],
-    pack: Pack,
-    logits: Tensor,
-) -> None:
-    scored.setdefault(where, {}).update(zip(pack.groups, pack.scores(logits.cpu()), strict=True))
 
 
 def _site(layer: int) -> Site:

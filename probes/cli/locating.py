@@ -1,4 +1,5 @@
-"""The commands that find where a training stage's change lives: cross, graft and difference."""
+"""The commands that look inside: where a concept is used (locate), and where a training stage's change lives
+(cross, graft and difference)."""
 
 from __future__ import annotations
 
@@ -11,13 +12,48 @@ import polars as pl
 
 import probes
 from probes.cli.options import LINEAGE, ONE_CONCEPT, Parser, model_options, table_option, verb
-from probes.cli.printing import check_out, deliver, print_table, run_options
+from probes.cli.printing import check_out, deliver, loaded_stage, print_table, run_options
 from probes.errors import InputError
 from probes.tables.writing import write_table
 
 
-def add_changes(commands: Any) -> None:
-    """Add the commands that run mixtures of two stages."""
+def add_locating(commands: Any) -> None:
+    """Add the commands that exchange states, and those that run mixtures of two stages."""
+    p = verb(
+        commands,
+        "locate",
+        locate,
+        "find the layer and tokens where a stage's choices use a concept, by exchanging states",
+        "probes locate checkpoints/msm-mini base --concept agreement.jsonl --every 3",
+        model_options(),
+        table_option(),
+    )
+    p.add_argument("lineage", help=LINEAGE)
+    p.add_argument("stage", help="name of the stage")
+    p.add_argument("--concept", required=True, help=ONE_CONCEPT)
+    p.add_argument(
+        "--exchange",
+        choices=["text", "options", "question"],
+        help="what the two prompts of an item differ in (default: the text of completions, else the options)",
+    )
+    p.add_argument("--every", type=int, default=1, help="search every so many layers (default: 1)")
+    p.add_argument(
+        "--dimensions",
+        type=int,
+        nargs="*",
+        default=[1, 2, 4],
+        metavar="K",
+        help="dimensions of the subspaces that are learned (default: 1 2 4)",
+    )
+    p.add_argument("--random", type=int, default=999, help="number of random subspaces (default: 999)")
+    p.add_argument("--steps", type=int, default=24, help="most steps of learning (default: 24)")
+    p.add_argument(
+        "--save",
+        dest="save_to",
+        type=Path,
+        help="write the subspace that moves the choice most to this safetensors file",
+    )
+
     p = verb(
         commands,
         "cross",
@@ -65,6 +101,29 @@ def add_changes(commands: Any) -> None:
     )
 
 
+def locate(args: argparse.Namespace) -> None:
+    lineage = probes.load_lineage(args.lineage)
+    check_out(args)
+    found = probes.locate(
+        lineage[args.stage],
+        probes.load_concept(args.concept),
+        exchanged=args.exchange,
+        every=args.every,
+        dimensions=args.dimensions,
+        n_random=args.random,
+        steps=args.steps,
+        **run_options(args),
+    )
+    print(found.note, file=sys.stderr)
+    if args.save_to:
+        found.subspaces[found.best].save(args.save_to)
+    if args.out:
+        write_table(found.table, args.out)
+    print_table(
+        found.table if args.json else found.table.filter(pl.col("measure") != "site_search"), args.json
+    )
+
+
 def cross(args: argparse.Namespace) -> None:
     items = _items(args)
     children, parents = _stages(args)
@@ -102,7 +161,7 @@ def difference(args: argparse.Namespace) -> None:
     items = _items(args)
     lineage = probes.load_lineage(args.lineage)
     check_out(args)
-    child, parent = (lineage[name].load(args.device, args.dtype) for name in (args.child, args.parent))
+    child, parent = (loaded_stage(lineage[name], args) for name in (args.child, args.parent))
     made = probes.difference(child, parent, items[0::2], every=args.every, **run_options(args))
     if args.save_to:
         made.direction(args.layer).save(args.save_to)
