@@ -7,13 +7,14 @@ panels, marks, dots, arms; then one file a figure (steadiness before worst_axis)
 from probes.figures.battery import battery_rates
 from probes.figures.browser import find_browser
 from probes.figures.choices import choice_rates
+from probes.figures.crossings import crossing_map
 from probes.figures.curves import survival_curves
 from probes.figures.dose import dose_response
 from probes.figures.figure import Figure, export_all
 from probes.figures.gallery import draw, draw_all, kinds
+from probes.figures.grafts import graft_bars, graft_dose
 from probes.figures.layers import layer_profile
 from probes.figures.matrix import transfer_matrix
-from probes.figures.mixing import crossing_map, graft_bars, graft_dose
 from probes.figures.presets import PRESETS, Preset
 from probes.figures.sites import site_search
 

@@ -11,12 +11,13 @@ import polars as pl
 from probes.errors import InputError
 from probes.figures.battery import battery_rates
 from probes.figures.choices import choice_rates
+from probes.figures.crossings import crossing_map
 from probes.figures.curves import survival_curves
 from probes.figures.dose import dose_response
 from probes.figures.figure import Figure
+from probes.figures.grafts import graft_bars, graft_dose
 from probes.figures.layers import layer_profile
 from probes.figures.matrix import transfer_matrix
-from probes.figures.mixing import crossing_map, graft_bars, graft_dose
 from probes.figures.presets import Preset
 from probes.figures.rows import Table, table_of
 from probes.figures.sites import site_search
