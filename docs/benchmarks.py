@@ -9,6 +9,7 @@ page says "not measured yet". `make bench` runs those scripts and this one.
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -269,10 +270,15 @@ def mixtures(mixing: Measured) -> str:
     if "rows" not in mixing:
         return missing("mixing")
     rows = [
-        [f"`probes.{row['what']}`", str(row["items"]), f"{row['seconds']:.0f}", f"{row['passes']:.0f}"]
+        [f"`probes.{row['what']}`", str(row["items"]), f"{row['seconds']:.0f}", in_passes(row["passes"])]
         for row in mixing["rows"]
     ]
     return table(["what", "n items", "seconds", "passes over the items"], rows)
+
+
+def in_passes(each: Sequence[float]) -> str:
+    """The median number of passes, and that by the slowest and the fastest pass."""
+    return f"{statistics.median(each):.0f} ({min(each):.0f} to {max(each):.0f})"
 
 
 def _cell(value: Any) -> str:

@@ -24,6 +24,7 @@ from probes.measure.items import spread_items
 from probes.stats.estimates import Estimate
 from probes.tables.schema import tidy
 from probes.tables.writing import write_table
+from probes.validation import examine_changes
 
 FOLDER = DOCS.parent / "checkpoints" / "msm-mini"
 FIGURES = DOCS.parent / "figures"
@@ -139,6 +140,14 @@ def angles(lineage: probes.Lineage, made: probes.locating.StageDifference) -> pl
                     }
                 )
     return tidy(rows)
+
+
+def known_answers(lineage: probes.Lineage) -> str:
+    """How often blocks that were given the weights of another stage were found, as in the exam."""
+    child, parent = lineage["msm_afford"], lineage["base"]
+    answers = examine_changes(child, parent, keep=DOCS / "exam" / "changes.parquet")
+    k = answers.filter(pl.col("truth") == pl.col("answer")).height
+    return f"{k} of {answers.height} were found exactly.\n"
 
 
 def one(rows: pl.DataFrame, **columns: object) -> dict | None:
@@ -335,6 +344,7 @@ def main() -> None:
     write_table(pl.concat([crossed, grafted, measured]), DOCS / "where-it-lives.parquet")
     figures(crossed, grafted)
     parts = {
+        "known": known_answers(lineage),
         "totals": totals(crossed),
         "by_layer": by_layer(crossed),
         "interactions": interactions(crossed),

@@ -1,7 +1,8 @@
 """Figures, made from the tidy table and nothing else, at the sizes of papers, slides and notebooks.
 
 A file imports only from files left of it: presets, text, style; browser, figure; rows, fitting; footer,
-panels, marks, dots, arms; then one file a figure (steadiness before worst_axis); then gallery for them all.
+panels, marks, dots, arms, mixtures; then one file a figure or two (steadiness before worst_axis); then
+gallery for them all.
 """
 
 from probes.figures.battery import battery_rates

@@ -62,11 +62,12 @@ def pair_grid(preset: Preset, count: int, title: str | None, columns: int = 2) -
 
 
 def set_axes(
-    grid: Grid, index: int, xs: Sequence[float], range_: tuple[float, float], x: str, y: str
+    grid: Grid, index: int, xs: Sequence[float], heights: tuple[float, float], x: str, y: str
 ) -> None:
+    """Set the axes of a panel, with their titles where it stands at an edge of the figure."""
     room = 0.03 * (max(xs) - min(xs) or 1.0)
     grid.xaxis(index, title=x if grid.lowest(index) else None, range=[min(xs) - room, max(xs) + room])
-    grid.yaxis(index, title=y if grid.first(index) else None, range=list(range_))
+    grid.yaxis(index, title=y if grid.first(index) else None, range=list(heights))
 
 
 def lines_with_bands(
